@@ -1,0 +1,26 @@
+//! What `reflector-agent` and `reflector-api` agree on.
+//!
+//! A meeting's record travels as *events*. This crate holds everything both ends must decide the same way, as pure
+//! functions of values: no sockets, no SQL, no clock, no runtime.
+//!
+//! In the order a delivery meets them:
+//!
+//! 1. [`id`]: an event's identity, made once where the event happened, kept by every hop.
+//! 2. [`room`]: how the many spellings of a Jitsi room name become one.
+//! 3. [`event`]: one event, as it stands in a spool line and in a request body.
+//! 4. [`recording`]: the notice that a recording file is finished, which is an event with a body of its own.
+//! 5. [`signature`]: the two signature schemes that every delivery carries.
+//! 6. [`batch`]: the request with many events, and its answer, one result per event.
+//! 7. [`problem`]: the closed list of reasons for which the API says no.
+//! 8. [`verdict`]: what a sender does about each possible answer.
+//!
+//! `vectors/` holds golden signatures; both sides' tests read them.
+
+pub mod batch;
+pub mod event;
+pub mod id;
+pub mod problem;
+pub mod recording;
+pub mod room;
+pub mod signature;
+pub mod verdict;
