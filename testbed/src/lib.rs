@@ -1,8 +1,22 @@
 //! A Jitsi host in a box, and the two ends to measure the product between.
 //!
 //! Receiving and measuring:
+//! - [`load`]: what drives the product from both ends, and what it costs.
 //! - [`sink`]: a receiver for the agent's deliveries that remembers every id and misbehaves on demand.
 //! - [`wait`]: the one way in which anything here waits.
+//!
+//! The host:
+//! - [`prosody`]: a real Prosody with Jitsi's hosts and the event module; [`spool`] reads what the module writes.
+//! - [`xmpp`]: participants, recorders and focus.
+//! - [`jibri`]: recordings by a real ffmpeg, laid out and finished as Jibri does it.
+//! - [`process`] and [`ports`]: programs that end with the testbed, and where they listen.
 
+pub mod load;
+pub mod jibri;
+pub mod ports;
+pub mod process;
+pub mod prosody;
 pub mod sink;
+pub mod spool;
 pub mod wait;
+pub mod xmpp;
