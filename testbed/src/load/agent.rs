@@ -1,21 +1,14 @@
 //! A process of the shipped `reflector-agent` with a configuration, a spool and an outbox of its own.
 
-use std::fs::{self, File};
-use std::os::unix::process::ExitStatusExt;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::binary;
-use crate::wait::eventually;
-
-/// How long a stopped agent may take to leave.
-const STOP_DEADLINE: Duration = Duration::from_secs(15);
+use crate::process::Process;
 
 /// What an agent is told.
 #[derive(Debug, Clone)]
@@ -28,12 +21,12 @@ pub struct Settings {
     pub batch_max_events: Option<u32>,
 }
 
-/// An agent, running or not. Dropping it kills the process and leaves the files.
+/// An agent, running or not. Dropping it ends the process and leaves the files.
 #[derive(Debug)]
 pub struct Agent {
     home: PathBuf,
     program: PathBuf,
-    child: Option<Child>,
+    process: Option<Process>,
 }
 
 impl Agent {
@@ -45,7 +38,7 @@ impl Agent {
         }
         fs::write(home.join("secret"), &settings.secret)?;
         fs::write(home.join("agent.toml"), configuration(home, settings))?;
-        Ok(Self { home: home.to_owned(), program, child: None })
+        Ok(Self { home: home.to_owned(), program, process: None })
     }
 
     /// The directory that the agent tails.
@@ -55,64 +48,31 @@ impl Agent {
 
     /// Starts the process; its log goes to `agent.log`, after the log of the one before.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        ensure!(self.child.is_none(), "the agent runs already");
-        let log = File::options().create(true).append(true).open(self.home.join("agent.log"))?;
-        let child = self
-            .command(&["run"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.program.display()))?;
-        self.child = Some(child);
+        ensure!(self.process.is_none(), "the agent runs already");
+        let log = self.home.join("agent.log");
+        self.process = Some(Process::spawn("reflector-agent", &self.command(&["run"]), &log)?);
         Ok(())
     }
 
     /// The process id while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.process.as_ref().and_then(|process| u32::try_from(process.pid()).ok())
     }
 
-    /// SIGKILL: what a crash does.
+    /// SIGKILL: what a crash does. Fails if the agent had left by itself before.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        let mut child = self.running()?;
-        let early = child.try_wait()?;
-        child.kill()?;
-        let status = child.wait()?;
-        match early {
-            None => {
-                ensure!(
-                    status.signal() == Some(Signal::SIGKILL as i32),
-                    "the agent left by itself: {status}"
-                );
-                Ok(())
-            }
-            Some(status) => {
-                bail!("the agent had left before it was killed: {status}; its log:\n{}", self.log_end())
-            }
+        let mut process = self.running()?;
+        if let Some(status) = process.ended()? {
+            bail!("the agent had left before it was killed: {status}; its log:\n{}", self.log_end());
         }
+        process.kill()
     }
 
     /// SIGTERM, then waits for a clean exit.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        let mut child = self.running()?;
-        kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
-        let mut status = child.try_wait()?;
-        if !eventually(STOP_DEADLINE, || {
-            status = status.or_else(|| child.try_wait().ok().flatten());
-            status.is_some()
-        }) {
-            child.kill()?;
-            child.wait()?;
-            bail!(
-                "the agent did not leave within {STOP_DEADLINE:?} of SIGTERM; its log:\n{}",
-                self.log_end()
-            );
-        }
-        match status {
-            Some(status) if status.success() => Ok(()),
-            other => bail!("the agent did not leave cleanly: {other:?}; its log:\n{}", self.log_end()),
-        }
+        let status = self.running()?.stop()?;
+        ensure!(status.success(), "the agent did not leave cleanly: {status}; its log:\n{}", self.log_end());
+        Ok(())
     }
 
     /// The delivery log's items in one state, as `deliveries list --json` prints them.
@@ -138,8 +98,8 @@ impl Agent {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    fn running(&mut self) -> anyhow::Result<Child> {
-        self.child.take().context("the agent is not running")
+    fn running(&mut self) -> anyhow::Result<Process> {
+        self.process.take().context("the agent is not running")
     }
 
     /// The program with the configuration of this agent and nothing of our own environment that it reads.
@@ -150,16 +110,6 @@ impl Agent {
             command.env_remove(name);
         }
         command
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // Nobody is left to tell: the process is gone either way.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 
