@@ -1,1 +1,24 @@
-//! Placeholder until the first commit of this crate.
+//! `reflector-api`: receives what Jitsi hosts report about meetings, keeps it, and serves it.
+//!
+//! A delivery's way through this crate, which is also the order in which to read it:
+//!
+//! 1. [`cli`] reads the command line; [`config`] the environment; [`app`] puts the parts together and runs them.
+//! 2. [`http`] takes the request in; [`auth`] checks its signature (deliveries) or bearer token (people).
+//! 3. [`ingest`] gathers the events of concurrent requests and commits them together; a request is answered after its
+//!    commit.
+//! 4. [`domain`] decides, without SQL or HTTP: what an event says about a participant or a recording, and what the
+//!    sum of all events means.
+//! 5. [`db`] holds every SQL statement, and the Postgres that is started when none is configured.
+//! 6. [`jitsi`] makes the addresses and tokens that lead people into a meeting.
+//!
+//! Dependencies point one way: `cli → app → http → {db, ingest, jitsi, auth} → domain → contract`.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod db;
+pub mod domain;
+pub mod http;
+pub mod ingest;
+pub mod jitsi;

@@ -1,0 +1,1 @@
+//! Signatures of deliveries from Jitsi hosts.

@@ -1,0 +1,93 @@
+//! Settings of the HTTP side.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::reader::Reader;
+
+/// The port of the existing API, on this host only: a proxy with TLS belongs in front.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1250);
+
+pub(super) fn listen(reader: &mut Reader<'_>) -> SocketAddr {
+    reader.parsed_or(
+        "REFLECTOR_API_LISTEN",
+        DEFAULT_LISTEN,
+        "an address and a port such as 127.0.0.1:1250 or [::]:1250",
+    )
+}
+
+pub(super) fn root_path(reader: &mut Reader<'_>) -> String {
+    let Some(path) = reader.text("ROOT_PATH") else { return String::new() };
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.is_empty() || trimmed.starts_with('/') {
+        return trimmed.to_owned();
+    }
+    reader.error("ROOT_PATH", format!("{path:?} must begin with a slash, such as /server-api"));
+    String::new()
+}
+
+pub(super) fn ui_base_url(reader: &mut Reader<'_>) -> String {
+    let text = reader.text_or("UI_BASE_URL", "http://localhost:3000");
+    if !is_web_address(&text) {
+        reader.error("UI_BASE_URL", format!("{text:?} must begin with http:// or https://"));
+    }
+    text.trim_end_matches('/').to_owned()
+}
+
+pub(super) fn is_web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+}
+
+/// Which origins of browsers may read answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// The origins of `CORS_ORIGIN`; `None` for `*`, the default: every origin.
+    pub origins: Option<Vec<String>>,
+    /// Whether browsers may send credentials along: `CORS_ALLOW_CREDENTIALS`.
+    pub credentials: bool,
+}
+
+impl Cors {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let text = reader.text_or("CORS_ORIGIN", "*");
+        let credentials = reader.flag("CORS_ALLOW_CREDENTIALS", false);
+        let list: Vec<String> = text
+            .split(',')
+            .map(|origin| origin.trim().trim_end_matches('/').to_owned())
+            .filter(|origin| !origin.is_empty())
+            .collect();
+        if list.iter().any(|origin| origin == "*") {
+            return Self { origins: None, credentials };
+        }
+        for origin in list.iter().filter(|origin| !is_web_address(origin)) {
+            reader.error(
+                "CORS_ORIGIN",
+                format!("{origin:?} is no origin; write it as https://reflector.example.com, or * for all"),
+            );
+        }
+        Self { origins: Some(list), credentials }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line of text per event.
+    Plain,
+    /// One JSON object per event.
+    Json,
+}
+
+impl LogFormat {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.text_or("REFLECTOR_API_LOG_FORMAT", "plain").as_str() {
+            "plain" => Self::Plain,
+            "json" => Self::Json,
+            other => {
+                let message = format!("{other:?} is no log format; there are plain and json");
+                reader.error("REFLECTOR_API_LOG_FORMAT", message);
+                Self::Plain
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Configuration: the environment of the Reflector guides, name for name, read once at start.
+//!
+//! [`Config::read`] is a function of a map of variables and a way to read files, so that tables can test it. It goes through
+//! everything before it gives up: all [`Finding`]s are reported at once, each with the variable, what is wrong with it and what
+//! to do. Errors stop the start; warnings say what will not work. An empty variable counts as one that is not set.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+mod auth;
+mod database;
+mod finding;
+mod http;
+mod jitsi;
+mod reader;
+mod secret;
+
+pub use auth::{Auth, BearerAuth, KeySource};
+pub use database::Database;
+pub use finding::{Finding, Severity};
+pub use http::{Cors, LogFormat};
+pub use jitsi::{Jitsi, JitsiMeetings, SigningKey};
+pub use reader::{Surroundings, Variables};
+pub use secret::Secret;
+
+use reader::Reader;
+
+/// Everything that the service is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where HTTP is served: `REFLECTOR_API_LISTEN`.
+    pub listen: SocketAddr,
+    /// A path prefix that a proxy leaves on requests, without trailing slash; empty for none: `ROOT_PATH`.
+    pub root_path: String,
+    /// Where state of this host is kept: `REFLECTOR_API_STATE_DIR`.
+    pub state_dir: PathBuf,
+    /// Which Postgres: `DATABASE_URL`, or the embedded one.
+    pub database: Database,
+    /// The Jitsi side.
+    pub jitsi: Jitsi,
+    /// How callers prove who they are.
+    pub auth: Auth,
+    /// Which origins of browsers may read answers.
+    pub cors: Cors,
+    /// Whether callers without a token may list shared rooms: `PUBLIC_MODE`.
+    pub public_mode: bool,
+    /// The frontend's address, without trailing slash: `UI_BASE_URL`.
+    pub ui_base_url: String,
+    /// How log lines look: `REFLECTOR_API_LOG_FORMAT`.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// Reads and checks all variables. `Err` holds every finding, at least one of them an error; `Ok` comes with the warnings.
+    pub fn read(
+        variables: &Variables,
+        surroundings: &Surroundings<'_>,
+    ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        let mut reader = Reader::new(variables, surroundings);
+        let state_dir = database::state_dir(&mut reader);
+        let config = Self {
+            listen: http::listen(&mut reader),
+            root_path: http::root_path(&mut reader),
+            database: Database::read(&mut reader),
+            state_dir,
+            jitsi: Jitsi::read(&mut reader),
+            auth: Auth::read(&mut reader),
+            cors: Cors::read(&mut reader),
+            public_mode: reader.flag("PUBLIC_MODE", false),
+            ui_base_url: http::ui_base_url(&mut reader),
+            log_format: LogFormat::read(&mut reader),
+        };
+        reader.refuse_unknown("REFLECTOR_API_");
+        let findings = reader.into_findings();
+        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+            Err(findings)
+        } else {
+            Ok((config, findings))
+        }
+    }
+}

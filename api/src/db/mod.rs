@@ -1,0 +1,63 @@
+//! Every SQL statement, and the Postgres that is started when none is configured.
+//!
+//! A function here is one statement or one transaction; its SQL begins with its name in a comment, so that
+//! `pg_stat_activity` says who asks. Nothing here knows HTTP.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+pub mod meetings;
+pub mod rooms;
+
+/// The schema's history, compiled in.
+pub static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The most connections that one process opens.
+const MAX_CONNECTIONS: u32 = 10;
+
+/// How long a request waits for a connection before it is answered with 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Options for the server at `url`.
+pub fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    Ok(PgConnectOptions::from_str(url)?.application_name("reflector-api"))
+}
+
+/// A pool that connects when it is first used.
+pub fn pool(options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options)
+}
+
+/// Brings the schema up to date, one process at a time. Refuses a database that a newer release has changed.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    MIGRATIONS.run(pool).await
+}
+
+/// Whether `error` says that the database cannot be reached or is not ready, as opposed to refusing what it was asked.
+///
+/// Such an error does not tell whether a commit took place; repeating is safe because ids are stored once.
+pub fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_outage_state(&code)),
+        _ => false,
+    }
+}
+
+/// SQLSTATE classes: 08 connection, 53 out of resources, 57P administrator's stop and start-up, 58 system error, 25006 standby,
+/// 40 deadlock or serialisation (the statement may simply be repeated).
+fn is_outage_state(code: &str) -> bool {
+    ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == "25006"
+}

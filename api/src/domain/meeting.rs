@@ -1,0 +1,1 @@
+//! Meetings: when one is reused and what it holds.

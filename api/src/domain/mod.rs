@@ -1,0 +1,6 @@
+//! What events, rooms and meetings mean: functions of values, without SQL, HTTP or a clock.
+
+pub mod meeting;
+pub mod presence;
+pub mod recording;
+pub mod room;

@@ -1,0 +1,1 @@
+//! Presence: who was in a meeting, folded from events.

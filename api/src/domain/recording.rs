@@ -1,0 +1,1 @@
+//! Recordings: sessions folded from events, and finished files.

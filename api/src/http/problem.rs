@@ -1,0 +1,73 @@
+//! Error answers: RFC 9457 bodies with a code of the contract.
+
+use axum::response::{IntoResponse, Response};
+use contract::problem::{Problem, ProblemCode};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+
+use super::request_id;
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// After how many seconds a caller may try again when a part of the server does not answer.
+const RETRY_SECONDS: u32 = 1;
+
+/// A refusal: what a handler returns instead of an answer.
+#[derive(Debug)]
+pub struct ApiError {
+    problem: Box<Problem>,
+    retry_after: Option<u32>,
+}
+
+impl ApiError {
+    /// A refusal with a sentence for people, or with the list form of a validation error.
+    pub fn new(code: ProblemCode, detail: impl Into<serde_json::Value>) -> Self {
+        Self { problem: Box::new(Problem::new(code, detail)), retry_after: None }
+    }
+
+    /// A refusal whose title says everything.
+    pub fn titled(code: ProblemCode) -> Self {
+        Self::new(code, code.title())
+    }
+
+    /// A part that the server needs does not answer: 503 with `Retry-After`. The reason is for the log only.
+    pub fn unavailable(reason: &dyn std::fmt::Display) -> Self {
+        tracing::warn!(request.id = request_id::current(), "answering 503: {reason}");
+        let mut error = Self::new(
+            ProblemCode::Unavailable,
+            "The database does not answer. Nothing was stored; send the request again.",
+        );
+        error.retry_after = Some(RETRY_SECONDS);
+        error
+    }
+
+    /// The server failed: 500. The reason is for the log only.
+    pub fn internal(reason: &dyn std::fmt::Display) -> Self {
+        tracing::error!(request.id = request_id::current(), "answering 500: {reason}");
+        Self::titled(ProblemCode::Internal)
+    }
+
+    /// The refusal's code.
+    pub fn code(&self) -> ProblemCode {
+        self.problem.code
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        if crate::db::is_outage(&error) { Self::unavailable(&error) } else { Self::internal(&error) }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(mut self) -> Response {
+        self.problem.request_id = request_id::current();
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.problem).unwrap_or_default();
+        let mut response = (status, [(CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

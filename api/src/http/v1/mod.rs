@@ -1,0 +1,13 @@
+//! Version 1 of the API.
+
+use axum::Router;
+
+use super::State;
+
+pub mod meetings;
+pub mod rooms;
+
+/// Every route under `/v1`.
+pub fn router() -> Router<State> {
+    Router::new().merge(rooms::router()).merge(meetings::router())
+}

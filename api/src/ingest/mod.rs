@@ -1,0 +1,1 @@
+//! Group commit: events of concurrent requests share a transaction.

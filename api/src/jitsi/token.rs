@@ -1,0 +1,317 @@
+//! The token that opens one Jitsi meeting for one person.
+//!
+//! Minted when somebody asks for a meeting's address, never stored and never logged. What a Jitsi host's Prosody checks,
+//! and what it makes of the rest:
+//!
+//! | claim | why it is as it is |
+//! |---|---|
+//! | `iss`, `aud` | compared as plain strings with the host's accepted ones, so `aud` is no list |
+//! | `sub`, `room` | the host's domain and exactly one room; hosts that refuse wildcards take it |
+//! | `iat`, `exp` | whole seconds; there is no `nbf`, because Prosody allows no difference between the clocks |
+//! | `context.user` | all text: other types raise errors in Prosody's modules. Everybody in the meeting can read it |
+//! | `context.features` | complete: a feature that is not named is denied |
+//! | `context.room` | this project's own claims; Prosody keeps the table with the session and shows it to nobody |
+
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::domain::room::{MeetingSettings, RecordingType, Setting};
+
+/// Mints tokens for one Jitsi host.
+pub struct TokenIssuer {
+    header: Header,
+    key: EncodingKey,
+    /// The claim `sub`: the host's domain.
+    domain: String,
+    /// The claim `iss`.
+    issuer: String,
+    /// The claim `aud`.
+    audience: String,
+    lifetime: Duration,
+}
+
+/// What signs the tokens.
+pub enum Signer<'a> {
+    /// The secret that the host's Prosody has as `app_secret` (HS256).
+    Secret(&'a str),
+    /// A private key whose public half the host fetches by `key_id` (RS256).
+    PrivateKey {
+        /// The key, PEM.
+        pem: &'a [u8],
+        /// The header's `kid`.
+        key_id: &'a str,
+    },
+}
+
+/// Where tokens are valid and for how long.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The Jitsi host's domain, without scheme.
+    pub domain: String,
+    /// The claim `iss`.
+    pub issuer: String,
+    /// The claim `aud`.
+    pub audience: String,
+    /// How long a token opens the meeting; who is inside stays inside.
+    pub lifetime: Duration,
+}
+
+/// Whom a token lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The person's id here; empty for somebody unknown.
+    pub id: String,
+    /// The name to show; when empty, Jitsi asks for one.
+    pub name: String,
+    /// The person's address; empty when unknown.
+    pub email: String,
+    /// Whether the person runs the meeting.
+    pub moderator: bool,
+}
+
+/// The meeting that a token opens.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The meeting's id.
+    pub meeting_id: &'a str,
+    /// The meeting's name on the Jitsi host.
+    pub room_name: &'a str,
+    /// The id of the room that the meeting belongs to; empty when it belongs to none.
+    pub room_id: &'a str,
+    /// The meeting's settings.
+    pub settings: MeetingSettings,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: &'a str,
+    room: &'a str,
+    iat: i64,
+    exp: i64,
+    context: Context<'a>,
+}
+
+#[derive(Serialize)]
+struct Context<'a> {
+    user: User<'a>,
+    features: Features,
+    room: RoomClaims<'a>,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    id: &'a str,
+    name: &'a str,
+    email: &'a str,
+    moderator: &'static str,
+    affiliation: &'static str,
+}
+
+/// Every feature that current Jitsi servers ask a token for.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "Jitsi's own form: one switch per feature")]
+struct Features {
+    recording: bool,
+    livestreaming: bool,
+    transcription: bool,
+    outbound_call: bool,
+    create_polls: bool,
+    send_groupchat: bool,
+    send_private_message: bool,
+    flip: bool,
+    live_translation: bool,
+    live_translation_subscribe: bool,
+}
+
+/// This project's own claims, all text.
+#[derive(Serialize)]
+struct RoomClaims<'a> {
+    id: &'a str,
+    meeting_id: &'a str,
+    recording_type: &'static str,
+    recording_trigger: &'static str,
+}
+
+impl TokenIssuer {
+    /// An issuer for `scope`; fails when the private key is not a PEM of an RSA key.
+    pub fn new(scope: Scope, signer: &Signer<'_>) -> Result<Self, jsonwebtoken::errors::Error> {
+        let (header, key) = match signer {
+            Signer::Secret(secret) => {
+                (Header::new(Algorithm::HS256), EncodingKey::from_secret(secret.as_bytes()))
+            }
+            Signer::PrivateKey { pem, key_id } => {
+                let header = Header { kid: Some((*key_id).to_owned()), ..Header::new(Algorithm::RS256) };
+                (header, EncodingKey::from_rsa_pem(pem)?)
+            }
+        };
+        let Scope { domain, issuer, audience, lifetime } = scope;
+        Ok(Self { header, key, domain, issuer, audience, lifetime })
+    }
+
+    /// The domain of the host that takes these tokens.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// A token that lets `person` into `target`, from `now` on for the configured time.
+    pub fn mint(
+        &self,
+        target: Target<'_>,
+        person: &Person,
+        now: OffsetDateTime,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        let claims = Claims {
+            iss: &self.issuer,
+            aud: &self.audience,
+            sub: &self.domain,
+            room: target.room_name,
+            iat: now.unix_timestamp(),
+            exp: (now + self.lifetime).unix_timestamp(),
+            context: context(target, person),
+        };
+        jsonwebtoken::encode(&self.header, &claims, &self.key)
+    }
+}
+
+impl std::fmt::Debug for TokenIssuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenIssuer").field("domain", &self.domain).finish_non_exhaustive()
+    }
+}
+
+fn context<'a>(target: Target<'a>, person: &'a Person) -> Context<'a> {
+    let settings = target.settings;
+    Context {
+        user: User {
+            id: &person.id,
+            name: &person.name,
+            email: &person.email,
+            moderator: if person.moderator { "true" } else { "false" },
+            affiliation: if person.moderator { "owner" } else { "member" },
+        },
+        features: Features {
+            recording: person.moderator && settings.recording_type != RecordingType::None,
+            livestreaming: false,
+            transcription: false,
+            outbound_call: false,
+            create_polls: true,
+            send_groupchat: true,
+            send_private_message: true,
+            flip: true,
+            live_translation: false,
+            live_translation_subscribe: false,
+        },
+        room: RoomClaims {
+            id: target.room_id,
+            meeting_id: target.meeting_id,
+            recording_type: settings.recording_type.as_str(),
+            recording_trigger: settings.recording_trigger.as_str(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{DecodingKey, Validation};
+    use serde_json::{Value, json};
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::domain::room::{Platform, RecordingTrigger, RoomMode};
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    const SETTINGS: MeetingSettings = MeetingSettings {
+        platform: Platform::Jitsi,
+        is_locked: false,
+        room_mode: RoomMode::Normal,
+        recording_type: RecordingType::Cloud,
+        recording_trigger: RecordingTrigger::AutomaticSecondParticipant,
+    };
+
+    fn scope() -> Scope {
+        Scope {
+            domain: "meet.example.com".into(),
+            issuer: "reflector".into(),
+            audience: "jitsi".into(),
+            lifetime: Duration::from_hours(8),
+        }
+    }
+
+    fn target(settings: MeetingSettings) -> Target<'static> {
+        Target { meeting_id: "m-1", room_name: "reflector-daily-1", room_id: "r-1", settings }
+    }
+
+    fn alice(moderator: bool) -> Person {
+        Person { id: "u-17".into(), name: "Alice".into(), email: "alice@example.com".into(), moderator }
+    }
+
+    fn read(token: &str, key: &DecodingKey, algorithm: Algorithm) -> (Header, Value) {
+        let mut validation = Validation::new(algorithm);
+        validation.validate_exp = false;
+        validation.set_audience(&["jitsi"]);
+        let data = jsonwebtoken::decode::<Value>(token, key, &validation).unwrap();
+        (data.header, data.claims)
+    }
+
+    fn claims_of(person: &Person, settings: MeetingSettings) -> Value {
+        let issuer = TokenIssuer::new(scope(), &Signer::Secret(SECRET)).unwrap();
+        let token = issuer.mint(target(settings), person, datetime!(2026-01-01 00:00:00.9 UTC)).unwrap();
+        read(&token, &DecodingKey::from_secret(SECRET.as_bytes()), Algorithm::HS256).1
+    }
+
+    #[test]
+    fn a_moderator_s_token_says_all_that_prosody_asks_for() {
+        assert_eq!(
+            claims_of(&alice(true), SETTINGS),
+            json!({
+                "iss": "reflector", "aud": "jitsi", "sub": "meet.example.com", "room": "reflector-daily-1",
+                "iat": 1_767_225_600, "exp": 1_767_254_400,
+                "context": {
+                    "user": {"id": "u-17", "name": "Alice", "email": "alice@example.com", "moderator": "true", "affiliation": "owner"},
+                    "features": {
+                        "recording": true, "livestreaming": false, "transcription": false, "outbound-call": false,
+                        "create-polls": true, "send-groupchat": true, "send-private-message": true, "flip": true,
+                        "live-translation": false, "live-translation-subscribe": false,
+                    },
+                    "room": {"id": "r-1", "meeting_id": "m-1", "recording_type": "cloud", "recording_trigger": "automatic-2nd-participant"},
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn only_a_moderator_of_a_recorded_meeting_may_record() {
+        let unrecorded = MeetingSettings { recording_type: RecordingType::None, ..SETTINGS };
+        for (moderator, settings, expected) in
+            [(true, SETTINGS, true), (false, SETTINGS, false), (true, unrecorded, false)]
+        {
+            let claims = claims_of(&alice(moderator), settings);
+            assert_eq!(claims["context"]["features"]["recording"], expected, "{moderator} {settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_participant_is_a_member_and_no_moderator() {
+        let claims = claims_of(&alice(false), SETTINGS);
+        let user = &claims["context"]["user"];
+        assert_eq!((&user["moderator"], &user["affiliation"]), (&json!("false"), &json!("member")));
+    }
+
+    #[test]
+    fn a_private_key_signs_under_its_id() {
+        let pem = include_bytes!("../../tests/keys/rsa_private.pem");
+        let signer = Signer::PrivateKey { pem, key_id: "reflector-1" };
+        let issuer = TokenIssuer::new(scope(), &signer).unwrap();
+        let token = issuer.mint(target(SETTINGS), &alice(true), datetime!(2026-01-01 00:00 UTC)).unwrap();
+        let public = DecodingKey::from_rsa_pem(include_bytes!("../../tests/keys/rsa_public.pem")).unwrap();
+        let (header, claims) = read(&token, &public, Algorithm::RS256);
+        assert_eq!((header.typ.as_deref(), header.kid.as_deref()), (Some("JWT"), Some("reflector-1")));
+        assert_eq!(claims["room"], "reflector-daily-1");
+    }
+}
