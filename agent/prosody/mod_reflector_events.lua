@@ -379,14 +379,16 @@ local function departure(room, event)
 	return result;
 end
 
-local function occupant_left(room, occupant)
+-- Prosody sends the leave of a lost connection itself, for a session that it has destroyed.
+local function occupant_left(room, occupant, session)
 	local state = state_of(room);
 	local resource = jid.resource(occupant.nick);
 	local record = state.occupants[resource] or { occupant_id = limited(resource) };
 	local leaving = state.leaving or {};
 	state.occupants[resource], state.leaving = nil, nil;
 	local data = copy(record);
-	data.reason, data.actor, data.reason_text = leaving.reason or "left", leaving.actor, leaving.text;
+	data.reason = leaving.reason or (session and session.destroyed and "connection_lost") or "left";
+	data.actor, data.reason_text = leaving.actor, leaving.text;
 	report("muc-occupant-left", room, data);
 end
 
@@ -469,6 +471,7 @@ end
 function start_boot()
 	latest_ms = math.max(latest_ms or 0, now_ms());
 	boot_id, seq, part = new_boot_id(latest_ms), 0, 1;
+	module:log("info", "boot %s writes events to %s", boot_id, directory);
 	local lost = given_up;
 	given_up = 0;
 	emit("source-started", module.host, {
@@ -519,7 +522,7 @@ end);
 
 hook("muc-occupant-left", function (event)
 	if is_focus(event.occupant) then return; end
-	occupant_left(event.room, event.occupant);
+	occupant_left(event.room, event.occupant, event.origin);
 end);
 
 hook("muc-room-destroyed", function (event)

@@ -1,0 +1,204 @@
+//! A stand-in for Jibri: it records with a real ffmpeg and leaves on disk what Jibri leaves there, in Jibri's order.
+//!
+//! Start: session directory, then (once it has joined) the growing media file. Stop: SIGINT to ffmpeg; no media means that
+//! the directory goes and nothing else is left; otherwise `metadata.json`, written in place; then the finalize script with
+//! the session directory as its only argument.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::process::Process;
+use crate::wait::eventually;
+
+/// How long Jibri waits for ffmpeg after SIGINT.
+const STOP: Duration = Duration::from_secs(10);
+/// Jibri cuts the room's name so that the file's name has at most this many characters.
+const MAX_NAME: usize = 125;
+
+/// A Jibri that keeps its recordings under one root.
+#[derive(Debug, Clone)]
+pub struct Jibri {
+    root: PathBuf,
+    log: PathBuf,
+    finalize: Option<PathBuf>,
+}
+
+/// A recording that runs.
+#[derive(Debug)]
+pub struct Recording {
+    directory: PathBuf,
+    media: PathBuf,
+    ffmpeg: Option<Process>,
+    finalize: Option<PathBuf>,
+}
+
+/// What Jibri knows of the meeting when it writes `metadata.json`.
+#[derive(Debug, Clone, Copy)]
+pub struct Meeting<'a> {
+    /// The meeting's page.
+    pub url: &'a str,
+    /// Identities that the recorder's page has seen: user id and name.
+    pub participants: &'a [(&'a str, &'a str)],
+    /// Prosody's id of the meeting; empty when its module is not loaded.
+    pub session_id: &'a str,
+}
+
+impl Jibri {
+    /// A Jibri with `recordings-directory = root`, whose ffmpeg writes its messages to `log`.
+    pub fn new(root: &Path, log: &Path) -> Self {
+        Self { root: root.to_owned(), log: log.to_owned(), finalize: None }
+    }
+
+    /// With `finalize-script = script`.
+    #[must_use]
+    pub fn with_finalize(self, script: &Path) -> Self {
+        Self { finalize: Some(script.to_owned()), ..self }
+    }
+
+    /// Accepts a session: the directory exists, the page has not joined yet.
+    pub fn accept(&self, session_id: &str, room: &str) -> Result<Recording> {
+        let directory = self.root.join(directory_name(session_id));
+        fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        let media = directory.join(file_name(room, &local_time()?));
+        Ok(Recording { directory, media, ffmpeg: None, finalize: self.finalize.clone() })
+    }
+
+    /// Accepts a session and records: returns when the media file grows.
+    pub fn record(&self, session_id: &str, room: &str) -> Result<Recording> {
+        let mut recording = self.accept(session_id, room)?;
+        recording.start(&self.log)?;
+        Ok(recording)
+    }
+}
+
+impl Recording {
+    /// The session directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The media file, whether it exists or not.
+    pub fn media(&self) -> &Path {
+        &self.media
+    }
+
+    /// The media file's size now, in bytes.
+    pub fn size(&self) -> u64 {
+        fs::metadata(&self.media).map_or(0, |metadata| metadata.len())
+    }
+
+    fn start(&mut self, log: &Path) -> Result<()> {
+        let mut command = Command::new("ffmpeg");
+        command
+            .args(["-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=15"])
+            .args(["-re", "-f", "lavfi", "-i", "sine=frequency=440"])
+            .args([
+                "-c:v",
+                "libx264",
+                "-preset",
+                "ultrafast",
+                "-tune",
+                "zerolatency",
+                "-g",
+                "15",
+                "-c:a",
+                "aac",
+            ])
+            .args(["-flush_packets", "1", "-f", "mp4"])
+            .arg(&self.media);
+        let mut ffmpeg = Process::spawn("ffmpeg", &command, log)?;
+        let media = self.media.clone();
+        ffmpeg.wait_until(STOP, || fs::metadata(&media).is_ok_and(|metadata| metadata.len() > 4096))?;
+        self.ffmpeg = Some(ffmpeg);
+        Ok(())
+    }
+
+    /// Stops as Jibri does; returns the media file, or `None` when nothing was recorded.
+    pub fn stop(mut self, meeting: Meeting<'_>) -> Result<Option<PathBuf>> {
+        if let Some(mut ffmpeg) = self.ffmpeg.take() {
+            ffmpeg.signal(Signal::SIGINT)?;
+            if ffmpeg.wait(STOP).is_err() {
+                ffmpeg.kill()?;
+            }
+        }
+        if !self.media.exists() {
+            fs::remove_dir(&self.directory)?;
+            return Ok(None);
+        }
+        fs::write(self.directory.join("metadata.json"), metadata(meeting))?;
+        if let Some(script) = &self.finalize {
+            let status = Command::new(script).arg(&self.directory).status()?;
+            ensure!(status.success(), "{} ended with {status}", script.display());
+        }
+        Ok(Some(self.media))
+    }
+
+    /// Jibri and ffmpeg die at once: the media file has no index, and no metadata follows.
+    pub fn crash(mut self) -> Result<PathBuf> {
+        if let Some(mut ffmpeg) = self.ffmpeg.take() {
+            ffmpeg.kill()?;
+        }
+        Ok(self.media)
+    }
+
+    /// Waits until the media file has grown by `bytes`.
+    pub fn grow(&self, bytes: u64, deadline: Duration) -> Result<()> {
+        let target = self.size() + bytes;
+        let grew = eventually(deadline, || self.size() >= target);
+        ensure!(grew, "{} did not grow by {bytes} bytes within {deadline:?}", self.media.display());
+        Ok(())
+    }
+}
+
+fn metadata(meeting: Meeting<'_>) -> String {
+    let participants: Vec<_> = meeting
+        .participants
+        .iter()
+        .map(|(id, name)| json!({ "user": { "id": id, "name": name }, "group": null }))
+        .collect();
+    let mut document = json!({ "meeting_url": meeting.url, "participants": participants, "share": true });
+    if !meeting.session_id.is_empty() {
+        document["conference_details"] = json!({ "session_id": meeting.session_id });
+    }
+    document.to_string()
+}
+
+/// Jibri's directory name for a session: what is not a letter, a digit, `_` or `-` becomes `_`.
+fn directory_name(session_id: &str) -> String {
+    session_id
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' })
+        .collect()
+}
+
+/// Jibri's file name: the room, cut, and the local time at which the session was accepted.
+fn file_name(room: &str, local_time: &str) -> String {
+    let suffix = format!("_{local_time}.mp4");
+    let room: String = room.chars().take(MAX_NAME - suffix.len()).collect();
+    format!("{room}{suffix}")
+}
+
+/// The local time without a zone, as Jibri writes it.
+fn local_time() -> Result<String> {
+    let output = Command::new("date").arg("+%Y-%m-%d-%H-%M-%S").output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_on_disk_are_jibris() {
+        assert_eq!(directory_name("foo&bar/baz"), "foo_bar_baz");
+        assert_eq!(file_name("standup", "2026-08-05-13-56-46"), "standup_2026-08-05-13-56-46.mp4");
+        let long = file_name(&"x".repeat(300), "2026-08-05-13-56-46");
+        assert_eq!((long.len(), long.matches('x').count()), (125, 101));
+    }
+}

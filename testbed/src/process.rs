@@ -1,0 +1,181 @@
+//! Programs that run beside a test or a demo and never outlive it.
+//!
+//! Each runs in its own process group, so that Ctrl-C in a terminal reaches the testbed alone, which then ends them in
+//! order. If the testbed itself dies, the kernel sends them SIGTERM (`setpriv --pdeathsig` of util-linux).
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::wait::eventually;
+
+/// How long a program may take to end after SIGTERM before it is killed.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// A running program with its output in a log file. Dropping it ends it.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    pid: i32,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; its output is appended to `log`.
+    pub fn spawn(name: &str, command: &Command, log: &Path) -> Result<Self> {
+        let output =
+            File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
+        let mut guarded = Command::new("setpriv");
+        guarded.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => guarded.env(key, value),
+                None => guarded.env_remove(key),
+            };
+        }
+        if let Some(directory) = command.get_current_dir() {
+            guarded.current_dir(directory);
+        }
+        guarded.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = spawn_on_lasting_thread(guarded).with_context(|| {
+            format!(
+                "{name} ({}) does not start; `make setup` installs what is needed",
+                command.get_program().display()
+            )
+        })?;
+        let pid = i32::try_from(child.id())?;
+        Ok(Self { name: name.to_owned(), child, pid, log: log.to_owned() })
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill(Pid::from_raw(self.pid), signal).with_context(|| format!("{signal} to {}", self.name))
+    }
+
+    /// The exit status, if the program has ended.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Waits for the program's own end.
+    pub fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let mut status = None;
+        eventually(deadline, || {
+            status = self.child.try_wait().ok().flatten();
+            status.is_some()
+        });
+        status.with_context(|| format!("{} did not end within {deadline:?}{}", self.name, self.last_words()))
+    }
+
+    /// Asks the program to end (SIGTERM) and waits until it has.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(status);
+        }
+        self.signal(Signal::SIGTERM)?;
+        self.wait(GRACE)
+    }
+
+    /// Ends the program without a warning (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().with_context(|| format!("SIGKILL to {}", self.name))?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Waits until `ready` holds. Fails at once, with the end of the log, if the program ends before.
+    pub fn wait_until(&mut self, deadline: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
+        let mut ended = None;
+        let holds = eventually(deadline, || {
+            ended = self.child.try_wait().ok().flatten();
+            ended.is_some() || ready()
+        });
+        if let Some(status) = ended {
+            bail!("{} ended with {status}{}", self.name, self.last_words());
+        }
+        if !holds {
+            bail!("{} was not ready within {deadline:?}{}", self.name, self.last_words());
+        }
+        Ok(())
+    }
+
+    /// The end of what the program wrote, for an error message.
+    fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(15).collect();
+        let tail: Vec<&str> = lines.into_iter().rev().collect();
+        format!("; the end of {}:\n{}", self.log.display(), tail.join("\n"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.stop().is_err() {
+            // It may be gone, or stopped by a test (SIGSTOP): SIGKILL ends it either way.
+            let _ = self.kill();
+        }
+    }
+}
+
+/// A command to start, and where to send the child.
+type Order = (Command, mpsc::Sender<io::Result<Child>>);
+
+/// The kernel sends the parent-death signal when the *thread* that started a child ends, so all children are started by
+/// one thread that lasts as long as this process.
+fn spawn_on_lasting_thread(command: Command) -> io::Result<Child> {
+    static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (orders, inbox) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in inbox {
+                // Whoever asked may have given up meanwhile.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        orders
+    });
+    let (answer, child) = mpsc::channel();
+    spawner.send((command, answer)).expect("the spawner runs as long as this process");
+    child.recv().expect("the spawner answers every order")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_process_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sleep");
+        command.arg("60");
+        let process = Process::spawn("sleep", &command, &directory.path().join("log")).unwrap();
+        let pid = Pid::from_raw(process.pid());
+        assert!(kill(pid, None).is_ok());
+        drop(process);
+        assert!(kill(pid, None).is_err());
+    }
+
+    #[test]
+    fn a_program_that_ends_too_early_is_reported_with_its_last_words() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo no such luck; exit 3"]);
+        let mut process = Process::spawn("sh", &command, &directory.path().join("log")).unwrap();
+        let error = process.wait_until(Duration::from_secs(10), || false).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("no such luck"), "{error}");
+    }
+}

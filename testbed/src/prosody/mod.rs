@@ -1,0 +1,128 @@
+//! A real Prosody with Jitsi's hosts, on loopback, in a directory of its own.
+
+mod config;
+
+pub use config::{AUTH_DOMAIN, BREAKOUT, CONFERENCE, DOMAIN, PASSWORD, RECORDER_DOMAIN};
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+
+use crate::ports;
+use crate::process::Process;
+
+const START: Duration = Duration::from_secs(20);
+/// How many components load the event module.
+const COMPONENTS: usize = 2;
+
+/// A running Prosody. It is stopped when dropped.
+#[derive(Debug)]
+pub struct Prosody {
+    process: Process,
+    directory: PathBuf,
+    port: u16,
+}
+
+impl Prosody {
+    /// Starts Prosody with its files in `directory` and the event module writing to `spool`, which is not created.
+    pub fn start(directory: &Path, spool: &Path) -> Result<Self> {
+        fs::create_dir_all(directory)?;
+        let directory = directory.canonicalize()?;
+        let port = ports::free()?;
+        let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/prosody").canonicalize()?;
+        fs::write(directory.join("prosody.cfg.lua"), config::text(&directory, &[&plugins], spool, port))?;
+        create_account(&directory, AUTH_DOMAIN, "focus")?;
+        create_account(&directory, RECORDER_DOMAIN, "recorder")?;
+        let process = launch(&directory, port)?;
+        Ok(Self { process, directory, port })
+    }
+
+    /// The port for clients.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What Prosody has logged so far.
+    pub fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.directory.join("prosody.log"))?)
+    }
+
+    /// Loads the event module anew in the main MUC component, as an operator does without ending any meeting.
+    pub fn reload_module(&self) -> Result<()> {
+        self.shell(&["module", "reload", "reflector_events", CONFERENCE])
+    }
+
+    /// Marks `breakout` as a breakout room of the room `main`, as Jitsi's breakout module does when a moderator adds one.
+    pub fn open_breakout(&self, main: &str, breakout: &str) -> Result<()> {
+        let find = format!("prosody.hosts[\"{CONFERENCE}\"].modules.muc.get_room_from_jid(\"{main}\")");
+        self.shell(&[&format!("> {find}._data.breakout_rooms = {{ [\"{breakout}\"] = \"group\" }}")])
+    }
+
+    /// Gives a command to Prosody's administration shell.
+    fn shell(&self, command: &[&str]) -> Result<()> {
+        let output = Command::new("prosodyctl")
+            .arg("--config")
+            .arg(self.directory.join("prosody.cfg.lua"))
+            .arg("shell")
+            .args(command)
+            .output()
+            .context("prosodyctl does not start; `make setup` installs it")?;
+        let answer = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() || answer.contains("Error") {
+            bail!("prosodyctl refused {command:?}: {answer}{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
+    /// Tells Prosody that its logs were rotated (SIGHUP), as logrotate does.
+    pub fn reopen_logs(&self) -> Result<()> {
+        self.process.signal(Signal::SIGHUP)
+    }
+
+    /// Ends Prosody in order, as `systemctl stop` does.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.process.stop()
+    }
+
+    /// Ends Prosody without a warning.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts Prosody again after [`Prosody::stop`] or [`Prosody::kill`].
+    pub fn restart(&mut self) -> Result<()> {
+        self.process = launch(&self.directory, self.port)?;
+        Ok(())
+    }
+}
+
+fn launch(directory: &Path, port: u16) -> Result<Process> {
+    let mut command = Command::new("prosody");
+    command.arg("-F").arg("--config").arg(directory.join("prosody.cfg.lua"));
+    let log = directory.join("prosody.log");
+    let before = boots(&log);
+    let mut process = Process::spawn("prosody", &command, &log)?;
+    // Prosody accepts connections before it has loaded its components.
+    process.wait_until(START, || boots(&log) == before + COMPONENTS && ports::answers(port))?;
+    Ok(process)
+}
+
+/// How often the event module says in the log that it has begun.
+fn boots(log: &Path) -> usize {
+    fs::read_to_string(log).map_or(0, |text| text.matches("writes events to").count())
+}
+
+/// Prosody's own file format for an account, under its escaped host name.
+fn create_account(directory: &Path, host: &str, user: &str) -> Result<()> {
+    let accounts = directory.join("data").join(host.replace('.', "%2e")).join("accounts");
+    fs::create_dir_all(&accounts)?;
+    fs::write(
+        accounts.join(format!("{user}.dat")),
+        format!("return {{ [\"password\"] = \"{PASSWORD}\"; }};\n"),
+    )?;
+    Ok(())
+}

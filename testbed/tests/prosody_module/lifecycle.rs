@@ -1,0 +1,100 @@
+//! Begin, reload and end of the module.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use testbed::spool;
+use testbed::xmpp::display_name;
+
+use crate::scene::{SESSION, Scene, assert_ids_and_times, recording, room, story};
+
+#[test]
+fn a_line_is_readable_from_left_to_right() {
+    let scene = Scene::new();
+    let path = spool::segments(&scene.spool).unwrap().remove(0);
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let first = scene.events().remove(0);
+    let hour = first.timestamp[..13].replace('-', "");
+    let boots: Vec<String> =
+        spool::events(&scene.spool).unwrap().iter().map(|it| it.text("boot_id").to_owned()).collect();
+    assert!(boots.iter().any(|boot| name == format!("{hour}Z.{boot}.jsonl")), "{name}");
+    let text = fs::read_to_string(&path).unwrap();
+    let places: Vec<usize> =
+        ["{\"id\":\"evt_", ",\"event\":\"", ",\"room\":\"", ",\"timestamp\":\"", ",\"data\":{"]
+            .map(|part| text.find(part).unwrap())
+            .into();
+    assert!(places.is_sorted() && places[0] == 0, "{text}");
+}
+
+#[test]
+fn a_reload_in_the_middle_of_a_meeting_begins_a_boot_with_a_snapshot() {
+    let scene = Scene::new();
+    let (focus, alice) = (scene.focus(), scene.visitor());
+    let standup = room("standup");
+    focus.join(&standup, "focus", "").unwrap();
+    alice.join(&standup, "aaaaaaaa", &display_name("Alice")).unwrap();
+    focus.update(&standup, "focus", &recording("on", "")).unwrap();
+    scene.wait_for("jibri-recording-on", 1);
+    scene.prosody.reload_module().unwrap();
+    scene.wait_for("source-started", 2);
+    focus.update(&standup, "focus", &recording("on", "")).unwrap();
+    focus.update(&standup, "focus", &recording("off", "")).unwrap();
+    alice.update(&standup, "aaaaaaaa", &display_name("Alice L.")).unwrap();
+    scene.wait_for("muc-occupant-updated", 1);
+    let events = scene.events();
+    assert_eq!(
+        story(&events)[4..],
+        [
+            "conference.meet.test source-started".to_owned(),
+            "standup muc-room-created snapshot".to_owned(),
+            "standup muc-occupant-joined occupant_id=aaaaaaaa display_name=Alice kind=human role=participant snapshot".to_owned(),
+            format!("standup jibri-recording-on session_id={SESSION} snapshot"),
+            format!("standup jibri-recording-off session_id={SESSION}"),
+            "standup muc-occupant-updated occupant_id=aaaaaaaa display_name=Alice L. kind=human role=participant".to_owned(),
+        ]
+    );
+    assert_ids_and_times(&events[..4]);
+    assert_ids_and_times(&events[4..]);
+    assert!(events[0].text("boot_id") < events[4].text("boot_id"));
+}
+
+#[test]
+fn an_orderly_stop_tells_every_leave_and_a_kill_leaves_only_whole_lines() {
+    let mut scene = Scene::new();
+    let (focus, alice) = (scene.focus(), scene.visitor());
+    let daily = room("daily");
+    focus.join(&daily, "focus", "").unwrap();
+    alice.join(&daily, "aaaaaaaa", "").unwrap();
+    focus.update(&daily, "focus", &recording("on", "")).unwrap();
+    scene.prosody.stop().unwrap();
+    let told: BTreeSet<String> = story(&scene.events()).split_off(4).into_iter().collect();
+    let expected = [
+        "daily muc-occupant-left occupant_id=aaaaaaaa kind=human role=participant reason=connection_lost"
+            .to_owned(),
+        format!("daily jibri-recording-off session_id={SESSION} reason=room_destroyed"),
+        "daily muc-room-destroyed".to_owned(),
+    ];
+    assert_eq!(told, BTreeSet::from(expected));
+
+    scene.prosody.restart().unwrap();
+    let (focus, alice) = (scene.focus(), scene.visitor());
+    focus.join(&daily, "focus", "").unwrap();
+    alice.join(&daily, "aaaaaaaa", "").unwrap();
+    scene.wait_for("muc-occupant-joined", 2);
+    scene.prosody.kill().unwrap();
+    scene.prosody.restart().unwrap();
+    scene.wait_for("source-started", 3);
+    let events = scene.events();
+    assert_eq!(
+        story(&events)[7..],
+        [
+            "conference.meet.test source-started",
+            "daily muc-room-created",
+            "daily muc-occupant-joined occupant_id=aaaaaaaa kind=human role=participant",
+            "conference.meet.test source-started",
+        ]
+    );
+    for path in spool::segments(&scene.spool).unwrap() {
+        assert!(fs::read(path).unwrap().ends_with(b"\n"));
+    }
+}

@@ -1,0 +1,117 @@
+//! A Prosody with the module, people to use it, and ways to look at what it wrote.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use testbed::prosody::{AUTH_DOMAIN, CONFERENCE, DOMAIN, PASSWORD, Prosody};
+use testbed::spool::{self, SpoolEvent};
+use testbed::wait::eventually;
+use testbed::xmpp::{Client, Login, RecordingStatus};
+
+pub(crate) const SOON: Duration = Duration::from_secs(15);
+pub(crate) const SESSION: &str = "8d7f6c1e-9f0b-4d7a-b8f0-6a7d1c3b5e21";
+
+/// A Prosody, the directory that its module writes to, and the people who use it.
+pub(crate) struct Scene {
+    pub(crate) prosody: Prosody,
+    pub(crate) spool: PathBuf,
+    _directory: TempDir,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = directory.path().join("spool");
+        fs::create_dir(&spool).unwrap();
+        Self::in_directory(directory, spool)
+    }
+
+    pub(crate) fn in_directory(directory: TempDir, spool: PathBuf) -> Self {
+        let prosody = Prosody::start(&directory.path().join("prosody"), &spool).unwrap();
+        Self { prosody, spool, _directory: directory }
+    }
+
+    pub(crate) fn visitor(&self) -> Client {
+        Client::connect(self.prosody.port(), Login::Anonymous { domain: DOMAIN }).unwrap()
+    }
+
+    pub(crate) fn account(&self, domain: &str, user: &str) -> Client {
+        Client::connect(self.prosody.port(), Login::Account { domain, user, password: PASSWORD }).unwrap()
+    }
+
+    pub(crate) fn focus(&self) -> Client {
+        self.account(AUTH_DOMAIN, "focus")
+    }
+
+    /// The events of the main conference component, in the order of writing.
+    pub(crate) fn events(&self) -> Vec<SpoolEvent> {
+        let events = spool::events(&self.spool).unwrap();
+        let boots: BTreeSet<String> = events
+            .iter()
+            .filter(|event| event.event == "source-started" && event.room == CONFERENCE)
+            .map(|event| event.text("boot_id").to_owned())
+            .collect();
+        events.into_iter().filter(|event| boots.contains(event.text("boot_id"))).collect()
+    }
+
+    /// Waits until an event of this name has been written `count` times.
+    pub(crate) fn wait_for(&self, name: &str, count: usize) {
+        let found =
+            eventually(SOON, || self.events().iter().filter(|event| event.event == name).count() >= count);
+        assert!(found, "no {name} (times {count}) in {:#?}", story(&self.events()));
+    }
+}
+
+pub(crate) fn room(name: &str) -> String {
+    format!("{name}@{CONFERENCE}")
+}
+
+/// Each event as one short line.
+pub(crate) fn story(events: &[SpoolEvent]) -> Vec<String> {
+    events
+        .iter()
+        .map(|event| {
+            let mut line = format!("{} {}", event.room, event.event);
+            for member in [
+                "occupant_id",
+                "display_name",
+                "kind",
+                "role",
+                "session_id",
+                "initiator_name",
+                "failure_reason",
+                "reason",
+                "actor",
+            ] {
+                if let Some(value) = event.data.get(member).and_then(|value| value.as_str()) {
+                    line += &format!(" {member}={value}");
+                }
+            }
+            if event.data.contains_key("snapshot") {
+                line.push_str(" snapshot");
+            }
+            line
+        })
+        .collect()
+}
+
+pub(crate) fn recording<'a>(status: &'a str, initiator: &'a str) -> String {
+    RecordingStatus { status, session_id: SESSION, initiator, ..RecordingStatus::default() }.xml()
+}
+
+/// Ids are unique, rise, and are made of the boot id and a sequence number without gaps; time never goes back.
+pub(crate) fn assert_ids_and_times(events: &[SpoolEvent]) {
+    let boot_id = events[0].text("boot_id");
+    assert_eq!(boot_id.len(), 20);
+    for (index, event) in events.iter().enumerate() {
+        let seq = index + 1;
+        assert_eq!(event.data["seq"], seq);
+        assert_eq!(event.id, format!("evt_{boot_id}{seq:08x}"));
+        assert_eq!(event.timestamp.len(), "2025-01-15T10:30:00.000Z".len());
+    }
+    assert!(events.is_sorted_by(|a, b| a.timestamp <= b.timestamp));
+    assert!(events[0].text("source").ends_with("/conference.meet.test"));
+}
