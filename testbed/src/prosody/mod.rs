@@ -72,7 +72,7 @@ impl Prosody {
             .output()
             .context("prosodyctl does not start; `make setup` installs it")?;
         let answer = String::from_utf8_lossy(&output.stdout);
-        if !output.status.success() || answer.contains("Error") {
+        if !output.status.success() || !(answer.contains("OK:") || answer.contains("Result:")) {
             bail!("prosodyctl refused {command:?}: {answer}{}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(())

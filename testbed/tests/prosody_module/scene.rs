@@ -14,6 +14,19 @@ use testbed::xmpp::{Client, Login, RecordingStatus};
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 pub(crate) const SESSION: &str = "8d7f6c1e-9f0b-4d7a-b8f0-6a7d1c3b5e21";
 
+/// The members of `data` that a line of a story shows.
+const TOLD: [&str; 9] = [
+    "occupant_id",
+    "display_name",
+    "kind",
+    "role",
+    "session_id",
+    "initiator_name",
+    "failure_reason",
+    "reason",
+    "actor",
+];
+
 /// A Prosody, the directory that its module writes to, and the people who use it.
 pub(crate) struct Scene {
     pub(crate) prosody: Prosody,
@@ -71,31 +84,20 @@ pub(crate) fn room(name: &str) -> String {
 
 /// Each event as one short line.
 pub(crate) fn story(events: &[SpoolEvent]) -> Vec<String> {
-    events
-        .iter()
-        .map(|event| {
-            let mut line = format!("{} {}", event.room, event.event);
-            for member in [
-                "occupant_id",
-                "display_name",
-                "kind",
-                "role",
-                "session_id",
-                "initiator_name",
-                "failure_reason",
-                "reason",
-                "actor",
-            ] {
-                if let Some(value) = event.data.get(member).and_then(|value| value.as_str()) {
-                    line += &format!(" {member}={value}");
-                }
-            }
-            if event.data.contains_key("snapshot") {
-                line.push_str(" snapshot");
-            }
-            line
-        })
-        .collect()
+    events.iter().map(line).collect()
+}
+
+fn line(event: &SpoolEvent) -> String {
+    let mut parts = vec![event.room.clone(), event.event.clone()];
+    for member in TOLD {
+        if let Some(value) = event.data.get(member).and_then(|value| value.as_str()) {
+            parts.push(format!("{member}={value}"));
+        }
+    }
+    if event.data.contains_key("snapshot") {
+        parts.push("snapshot".to_owned());
+    }
+    parts.join(" ")
 }
 
 pub(crate) fn recording<'a>(status: &'a str, initiator: &'a str) -> String {
