@@ -1,6 +1,7 @@
 //! A Jitsi host in a box, and the two ends to measure the product between.
 //!
 //! Receiving and measuring:
+//! - [`bench`]: the figures of `docs/performance.md`; [`floor`] is the bare loop that the agent is measured against.
 //! - [`load`]: what drives the product from both ends, and what it costs.
 //! - [`sink`]: a receiver for the agent's deliveries that remembers every id and misbehaves on demand.
 //! - [`wait`]: the one way in which anything here waits.
@@ -11,6 +12,8 @@
 //! - [`jibri`]: recordings by a real ffmpeg, laid out and finished as Jibri does it.
 //! - [`process`] and [`ports`]: programs that end with the testbed, and where they listen.
 
+pub mod bench;
+pub mod floor;
 pub mod load;
 pub mod jibri;
 pub mod ports;

@@ -15,6 +15,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure agent and API against bare loops in the same run, and compare with the aims.
+    Bench(testbed::bench::Args),
+    /// Tail a file and post its lines in order: the floor that the agent is measured against.
+    Floor(testbed::floor::cli::Args),
     /// Receive an agent's deliveries, remember every id, misbehave on demand.
     Sink(testbed::sink::cli::Args),
 }
@@ -22,6 +26,8 @@ enum Command {
 fn main() -> ExitCode {
     let mut out = io::stdout();
     let done = match Cli::parse().command {
+        Command::Bench(args) => testbed::bench::run(&args, &mut out),
+        Command::Floor(args) => testbed::floor::cli::run(&args),
         Command::Sink(args) => testbed::sink::cli::run(&args, &mut out),
     };
     match done {

@@ -14,7 +14,8 @@ pub struct Line {
     pub text: String,
 }
 
-/// An endless supply of lines that go round the rooms in turn.
+/// An endless supply of lines that go round the rooms in turn. In each room one occupant after the other joins and
+/// leaves.
 #[derive(Debug, Clone)]
 pub struct Lines {
     boot_id: String,
@@ -47,15 +48,17 @@ impl Lines {
         let turn =
             usize::try_from(self.next % self.rooms.len() as u64).expect("a remainder of a length fits");
         let room = &self.rooms[turn];
-        let event = if (self.next / self.rooms.len() as u64).is_multiple_of(2) { "joined" } else { "left" };
+        let round = self.next / self.rooms.len() as u64;
+        let event = if round.is_multiple_of(2) { "joined" } else { "left" };
         self.next = seq;
         let id = format!("evt_{}{seq:08x}", self.boot_id);
         let text = format!(
             "{{\"id\":\"{id}\",\"event\":\"muc-occupant-{event}\",\"room\":\"{room}\",\"timestamp\":\"{time}\",\
-             \"data\":{{\"occupant_id\":\"a1b2c3d4\",\"user_id\":\"0190b7c2-7d1e-7c3a-9a55-3f0c5d2e8b41\",\
+             \"data\":{{\"occupant_id\":\"{occupant:08x}\",\"user_id\":\"0190b7c2-7d1e-7c3a-9a55-3f0c5d2e8b41\",\
              \"display_name\":\"John Doe\",\"role\":\"participant\",\"affiliation\":\"member\",\"kind\":\"human\",\
              \"boot_id\":\"{boot}\",\"seq\":{seq}}}}}",
             time = format_timestamp(now),
+            occupant = round / 2,
             boot = self.boot_id,
         );
         Line { id, room: room.clone(), text }

@@ -6,15 +6,19 @@
 mod agent;
 mod answer;
 mod binary;
+mod fire;
 mod lines;
 mod paced;
+mod requests;
 mod spool;
 mod usage;
 
 pub use agent::{Agent, Settings};
 pub use answer::{Head, head_of};
 pub use binary::{BinaryMissing, binary};
+pub use fire::{Fired, fire};
 pub use lines::{Line, Lines};
 pub use paced::{Paced, Plan};
+pub use requests::{Request, Requests};
 pub use spool::{Rotation, SpoolWriter};
 pub use usage::{Memory, cpu_time, memory};

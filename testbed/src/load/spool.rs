@@ -25,6 +25,7 @@ pub struct SpoolWriter {
     file: File,
     lines: Lines,
     written: BTreeMap<String, Vec<String>>,
+    last_id: String,
     count: usize,
     rotations: usize,
 }
@@ -34,7 +35,15 @@ impl SpoolWriter {
     pub fn create(directory: &Path, lines: Lines) -> io::Result<Self> {
         let path = directory.join("events.jsonl");
         let file = open(&path)?;
-        Ok(Self { path, file, lines, written: BTreeMap::new(), count: 0, rotations: 0 })
+        Ok(Self {
+            path,
+            file,
+            lines,
+            written: BTreeMap::new(),
+            last_id: String::new(),
+            count: 0,
+            rotations: 0,
+        })
     }
 
     /// Appends `count` lines with one write.
@@ -45,6 +54,7 @@ impl SpoolWriter {
             let line = self.lines.next_at(now);
             text.push_str(&line.text);
             text.push('\n');
+            self.last_id.clone_from(&line.id);
             self.written.entry(line.room).or_default().push(line.id);
         }
         self.count += count;
@@ -73,6 +83,11 @@ impl SpoolWriter {
     /// How many lines were written.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// The id of the last line; empty before the first.
+    pub fn last_id(&self) -> &str {
+        &self.last_id
     }
 
     /// How often the file was rotated.

@@ -11,7 +11,7 @@ use testbed::sink::{Ledger, Sink};
 use testbed::wait::eventually;
 
 /// How long anything that must happen may take on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 const SECRET: &str = "loss-tests-0123456789abcdef0123456789";
 const ROOMS: usize = 8;
 

@@ -1,0 +1,102 @@
+//! A process of the shipped `reflector-api`.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use contract::signature::Secrets;
+use tempfile::TempDir;
+use time::OffsetDateTime;
+
+use super::postgres::Postgres;
+use crate::bench::agent::home;
+use crate::load::{Fired, Lines, Requests, binary, fire};
+use crate::process::Process;
+
+const SECRET: &str = "6d9c1a6f0c9b4a7e8f3d2b1c0a9e8d7c";
+const DEADLINE: Duration = Duration::from_mins(1);
+/// Connections of the load, as many as `pgbench` has.
+pub(super) const CONNECTIONS: usize = 32;
+
+/// A running API.
+pub(super) struct Server {
+    process: Process,
+    address: SocketAddr,
+    secrets: Secrets,
+    _home: TempDir,
+}
+
+/// One measurement: so many events in each request, no more requests than these, for so long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Burst {
+    pub(super) events_each: usize,
+    pub(super) requests: usize,
+    pub(super) connections: usize,
+    pub(super) time: Duration,
+}
+
+impl Server {
+    pub(super) fn start(postgres: &Postgres) -> anyhow::Result<Self> {
+        let home = home()?;
+        let address = free_address()?;
+        let mut command = Command::new(binary("reflector-api")?);
+        command.args(["serve", "--listen", &address.to_string()]);
+        command.env("DATABASE_URL", postgres.url()).env("REFLECTOR_API_STATE_DIR", home.path());
+        command.env("JITSI_WEBHOOK_SECRET", SECRET).env("JITSI_DOMAIN", "meet.example.com");
+        command.env("JITSI_JWT_SECRET", SECRET.repeat(2)).env("AUTH_BACKEND", "none");
+        let mut process = Process::spawn("reflector-api", &command, &home.path().join("api.log"))?;
+        process.wait_until(DEADLINE, || is_healthy(address))?;
+        let secrets = Secrets::parse(SECRET)?;
+        Ok(Self { process, address, secrets, _home: home })
+    }
+
+    pub(super) fn pid(&self) -> anyhow::Result<u32> {
+        Ok(u32::try_from(self.process.pid())?)
+    }
+
+    /// Sends events of `lines` as fast as they are acknowledged. The requests are made before the clock starts.
+    pub(super) fn burst(&self, lines: &mut Lines, burst: Burst) -> anyhow::Result<Fired> {
+        let mut requests = Requests { lines, secrets: &self.secrets, events_each: burst.events_each };
+        let now = OffsetDateTime::now_utc();
+        let prepared = (0..burst.requests).map(|_| requests.next_at(now)).collect();
+        fire(self.address, burst.connections, prepared, burst.time).context("the API cut a connection")
+    }
+}
+
+/// Makes a meeting for every room of `lines`, so that their events have a place.
+pub(super) fn meetings_for(postgres: &Postgres, lines: &Lines) -> anyhow::Result<()> {
+    let rooms: Vec<String> = lines.rooms().iter().map(|room| format!("('{room}')")).collect();
+    postgres.query(&format!(
+        "INSERT INTO reflector.meeting (id, room_name, platform, start_date, end_date, is_locked, room_mode, \
+                                        recording_type, recording_trigger) \
+         SELECT name, name, 'jitsi', now(), now() + interval '8 hours', false, 'normal', 'none', 'none' \
+         FROM (VALUES {}) AS room (name)",
+        rooms.join(", ")
+    ))?;
+    Ok(())
+}
+
+/// How many events the meetings of `lines` have.
+pub(super) fn stored(postgres: &Postgres, lines: &Lines) -> anyhow::Result<usize> {
+    let rooms: Vec<String> = lines.rooms().iter().map(|room| format!("'{room}'")).collect();
+    let sql =
+        format!("SELECT count(*) FROM reflector.meeting_event WHERE meeting_id IN ({})", rooms.join(", "));
+    Ok(postgres.query(&sql)?.parse()?)
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn is_healthy(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /v1/jitsi/health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        std::io::Result::Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
