@@ -69,6 +69,7 @@ CREATE INDEX source_boot_source ON reflector.source_boot (source, started_at);
 CREATE TABLE reflector.participant (
   meeting_id    text NOT NULL REFERENCES reflector.meeting ON DELETE CASCADE,
   occupant_id   text NOT NULL,
+  breakout_room_id text NOT NULL,            -- '' in the main room; a breakout room's events have an order of their own
   first_join_at timestamptz,                 -- earliest join
   last_join_at  timestamptz,                 -- latest join, and the boot that saw it
   last_join_seq bigint,
@@ -84,7 +85,7 @@ CREATE TABLE reflector.participant (
   role          text,
   affiliation   text,
   kind          text,
-  PRIMARY KEY (meeting_id, occupant_id)
+  PRIMARY KEY (meeting_id, occupant_id, breakout_room_id)
 );
 
 -- Recording sessions, folded in the same way from jibri-recording-on and -off.

@@ -1,6 +1,7 @@
 //! What events, rooms and meetings mean: functions of values, without SQL, HTTP or a clock.
 
 pub mod meeting;
+pub mod moment;
 pub mod presence;
 pub mod recording;
 pub mod room;

@@ -1,1 +1,171 @@
-//! Recordings: sessions folded from events, and finished files.
+//! Recordings: sessions folded from jibri's on and off, finished files from notices, and what must not be kept of a notice.
+
+use contract::event::{Event, name};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::moment::{Boot, Moment, Statement, bounded, whole_microseconds};
+
+/// The session id of recording events that name none.
+const UNNAMED: &str = "unnamed";
+
+/// What stands in the place of a value that must not be kept.
+const REDACTED: &str = "[redacted]";
+
+/// Everything that is known of one recording session, merged like [`super::presence::Occupant`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    /// When the recording began first.
+    pub first_on_at: Option<OffsetDateTime>,
+    /// The latest on, with the boot of the source that saw it.
+    pub last_on: Option<Statement>,
+    /// The latest off, with its failure reason.
+    pub last_off: Option<Statement>,
+    /// `file`, `stream` and so on.
+    pub mode: Option<String>,
+    /// Who asked for the recording.
+    pub initiator: Option<String>,
+}
+
+/// When a recording ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// When it began; `None` when only its end was seen.
+    pub started_at: Option<OffsetDateTime>,
+    /// When it ended; `None` while it runs.
+    pub ended_at: Option<OffsetDateTime>,
+    /// Why it failed, if it did.
+    pub failure_reason: Option<String>,
+    /// Whether it runs now.
+    pub running: bool,
+}
+
+/// A finished file, as its notice describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// The notice's event id.
+    pub id: String,
+    /// The file's path on its host.
+    pub file: String,
+    /// What the file is worth: `completed` and so on.
+    pub status: String,
+    /// When the recording was found complete.
+    pub completed_at: OffsetDateTime,
+    /// The recording session.
+    pub session_id: Option<String>,
+    /// The host that holds the file.
+    pub host: Option<String>,
+    /// Size in bytes.
+    pub size_bytes: Option<i64>,
+    /// Duration in milliseconds.
+    pub duration_ms: Option<i64>,
+    /// Lower-case hexadecimal SHA-256.
+    pub sha256: Option<String>,
+    /// The bucket that the file was uploaded to.
+    pub bucket: Option<String>,
+    /// The object's key in the bucket.
+    pub object_key: Option<String>,
+}
+
+impl Session {
+    /// The session that `event` speaks of, and what it says; `None` for events of other kinds.
+    pub fn of(event: &Event) -> Option<(String, Self)> {
+        let moment = Moment::of(event);
+        let told = Self {
+            mode: event.text("mode").map(ToOwned::to_owned),
+            initiator: event.text("initiator").map(ToOwned::to_owned),
+            ..Self::default()
+        };
+        let session = match event.name.as_str() {
+            name::RECORDING_ON => Self {
+                first_on_at: Some(moment.at),
+                last_on: Some(Statement::new(moment, event.text("boot_id"))),
+                ..told
+            },
+            name::RECORDING_OFF => {
+                Self { last_off: Some(Statement::new(moment, event.text("failure_reason"))), ..told }
+            }
+            _ => return None,
+        };
+        let id = event.text("session_id").or_else(|| event.text("recording_id")).unwrap_or(UNNAMED);
+        Some((bounded(id), session))
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        Self {
+            first_on_at: self.first_on_at.into_iter().chain(other.first_on_at).min(),
+            last_on: self.last_on.max(other.last_on),
+            last_off: self.last_off.max(other.last_off),
+            mode: self.mode.max(other.mode),
+            initiator: self.initiator.max(other.initiator),
+        }
+    }
+
+    /// When the recording ran, given the boots of all sources.
+    pub fn run(&self, boots: &[Boot]) -> Run {
+        let on = self.last_on.as_ref();
+        let off = self.last_off.as_ref().filter(|off| on.is_none_or(|on| off.moment >= on.moment));
+        let boot_id = on.and_then(|on| on.text.as_deref());
+        let ended_at = off
+            .map(|off| off.moment.at)
+            .or_else(|| boot_id.and_then(|boot_id| Boot::superseded_at(boots, boot_id)));
+        Run {
+            started_at: self.first_on_at,
+            ended_at,
+            failure_reason: off.and_then(|off| off.text.clone()),
+            running: on.is_some() && ended_at.is_none(),
+        }
+    }
+}
+
+impl File {
+    /// The file that `event` announces; `None` for other events and for a notice that names no file.
+    pub fn of(event: &Event) -> Option<Self> {
+        if event.name != name::RECORDING_COMPLETED {
+            return None;
+        }
+        let text = |member| event.text(member).map(ToOwned::to_owned);
+        let number = |member| event.data.get(member).and_then(Value::as_i64);
+        Some(Self {
+            id: event.id.as_str().to_owned(),
+            file: text("recording_file")?,
+            status: text("recording_status")?,
+            completed_at: whole_microseconds(event.timestamp),
+            session_id: text("session_id"),
+            host: text("host"),
+            size_bytes: number("size_bytes"),
+            duration_ms: number("duration_ms"),
+            sha256: text("sha256"),
+            bucket: text("bucket"),
+            object_key: text("object_key"),
+        })
+    }
+}
+
+/// Replaces the value of every member, at any depth, whose name speaks of a credential. Recorders have been seen to write the
+/// caller's token into their metadata. True when there was anything to replace.
+pub fn redact(value: &mut Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter_mut().fold(false, |found, (name, value)| {
+            let changed = if names_a_credential(name) {
+                *value = Value::from(REDACTED);
+                true
+            } else {
+                redact(value)
+            };
+            found | changed
+        }),
+        Value::Array(items) => items.iter_mut().fold(false, |found, item| found | redact(item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+fn names_a_credential(name: &str) -> bool {
+    let folded = name.to_ascii_lowercase();
+    ["token", "secret", "credential", "password", "jwt"].iter().any(|word| folded.contains(word))
+}
+
+#[cfg(test)]
+mod tests;
