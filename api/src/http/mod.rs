@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
+use crate::auth::bearer::Authenticator;
 use crate::config::Config;
+use crate::jitsi::token::TokenIssuer;
 
+pub mod caller;
+pub mod date_time;
+pub mod json_body;
 pub mod problem;
 pub mod request_id;
 pub mod router;
@@ -19,4 +24,8 @@ pub struct State {
     pub db: PgPool,
     /// The configuration.
     pub config: Arc<Config>,
+    /// Tells who calls: [`Authenticator::new`] of `config.auth`.
+    pub authenticator: Arc<Authenticator>,
+    /// Mints the tokens that open Jitsi meetings: [`TokenIssuer::new`] of `config.jitsi.meetings`, `None` where that is an error.
+    pub jitsi: Option<Arc<TokenIssuer>>,
 }

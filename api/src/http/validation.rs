@@ -3,9 +3,11 @@
 //! The members (`type`, `loc`, `msg`, `input`, `ctx`) and the names of the types are Pydantic's, because the list is shown
 //! and parsed by code that was written against it. All of a request's findings are reported at once.
 
+use contract::problem::ProblemCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::problem::ApiError;
 use crate::domain::room::Setting;
 
 /// One thing that is wrong with a request.
@@ -66,6 +68,18 @@ impl Invalid {
 
     fn member(kind: &'static str, member: &str, msg: impl Into<String>, input: Value) -> Self {
         Self { kind, loc: vec![json!("body"), json!(member)], msg: msg.into(), input, ctx: None }
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        Self::from(vec![invalid])
+    }
+}
+
+impl From<Vec<Invalid>> for ApiError {
+    fn from(findings: Vec<Invalid>) -> Self {
+        Self::new(ProblemCode::ValidationFailed, json!(findings))
     }
 }
 
@@ -217,14 +231,11 @@ pub fn query_number(
     parameter: &str,
     default: i64,
     range: std::ops::RangeInclusive<i64>,
-) -> Result<i64, Invalid> {
+) -> Result<i64, Box<Invalid>> {
     let Some(text) = text else { return Ok(default) };
-    let invalid = |kind, msg: String, ctx| Invalid {
-        kind,
-        loc: vec![json!("query"), json!(parameter)],
-        msg,
-        input: json!(text),
-        ctx,
+    let invalid = |kind, msg: String, ctx| {
+        let loc = vec![json!("query"), json!(parameter)];
+        Box::new(Invalid { kind, loc, msg, input: json!(text), ctx })
     };
     let Ok(number) = text.trim().parse::<i64>() else {
         let msg = "Input should be a valid integer, unable to parse string as an integer";
@@ -305,7 +316,7 @@ mod tests {
             ),
             (
                 json!({"type": null}),
-                |fields| drop(fields.setting_or("type", RecordingType::None)),
+                |fields| assert_eq!(fields.setting_or("type", RecordingType::None), RecordingType::None),
                 json!([{"type": "literal_error", "loc": ["body", "type"], "msg": "Input should be 'none', 'local' or 'cloud'", "input": null, "ctx": {"expected": "'none', 'local' or 'cloud'"}}]),
             ),
             (

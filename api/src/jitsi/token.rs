@@ -14,49 +14,26 @@
 
 use std::time::Duration;
 
+use jsonwebtoken::errors::Error;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::config::{JitsiMeetings, SigningKey};
 use crate::domain::room::{MeetingSettings, RecordingType, Setting};
 
 /// Mints tokens for one Jitsi host.
 pub struct TokenIssuer {
     header: Header,
     key: EncodingKey,
-    /// The claim `sub`: the host's domain.
+    /// The claim `sub`.
     domain: String,
     /// The claim `iss`.
     issuer: String,
     /// The claim `aud`.
     audience: String,
+    /// How long a token opens a meeting. Who is inside when it ends stays inside.
     lifetime: Duration,
-}
-
-/// What signs the tokens.
-pub enum Signer<'a> {
-    /// The secret that the host's Prosody has as `app_secret` (HS256).
-    Secret(&'a str),
-    /// A private key whose public half the host fetches by `key_id` (RS256).
-    PrivateKey {
-        /// The key, PEM.
-        pem: &'a [u8],
-        /// The header's `kid`.
-        key_id: &'a str,
-    },
-}
-
-/// Where tokens are valid and for how long.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    /// The Jitsi host's domain, without scheme.
-    pub domain: String,
-    /// The claim `iss`.
-    pub issuer: String,
-    /// The claim `aud`.
-    pub audience: String,
-    /// How long a token opens the meeting; who is inside stays inside.
-    pub lifetime: Duration,
 }
 
 /// Whom a token lets in.
@@ -139,19 +116,27 @@ struct RoomClaims<'a> {
 }
 
 impl TokenIssuer {
-    /// An issuer for `scope`; fails when the private key is not a PEM of an RSA key.
-    pub fn new(scope: Scope, signer: &Signer<'_>) -> Result<Self, jsonwebtoken::errors::Error> {
-        let (header, key) = match signer {
-            Signer::Secret(secret) => {
-                (Header::new(Algorithm::HS256), EncodingKey::from_secret(secret.as_bytes()))
+    /// An issuer as configured; fails when the private key is no RSA key.
+    pub fn new(config: &JitsiMeetings) -> Result<Self, Error> {
+        let (header, key) = match &config.signing_key {
+            SigningKey::Shared(secret) => {
+                (Header::new(Algorithm::HS256), EncodingKey::from_secret(secret.expose().as_bytes()))
             }
-            Signer::PrivateKey { pem, key_id } => {
-                let header = Header { kid: Some((*key_id).to_owned()), ..Header::new(Algorithm::RS256) };
-                (header, EncodingKey::from_rsa_pem(pem)?)
+            SigningKey::Rsa { pem, key_id } => {
+                let header = Header { kid: Some(key_id.clone()), ..Header::new(Algorithm::RS256) };
+                (header, EncodingKey::from_rsa_pem(pem.expose().as_bytes())?)
             }
         };
-        let Scope { domain, issuer, audience, lifetime } = scope;
-        Ok(Self { header, key, domain, issuer, audience, lifetime })
+        // A key that cannot sign is found out at the start and not by the first meeting.
+        jsonwebtoken::encode(&header, &(), &key)?;
+        Ok(Self {
+            header,
+            key,
+            domain: config.domain.clone(),
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            lifetime: config.lifetime,
+        })
     }
 
     /// The domain of the host that takes these tokens.
@@ -160,12 +145,7 @@ impl TokenIssuer {
     }
 
     /// A token that lets `person` into `target`, from `now` on for the configured time.
-    pub fn mint(
-        &self,
-        target: Target<'_>,
-        person: &Person,
-        now: OffsetDateTime,
-    ) -> Result<String, jsonwebtoken::errors::Error> {
+    pub fn mint(&self, target: Target<'_>, person: &Person, now: OffsetDateTime) -> Result<String, Error> {
         let claims = Claims {
             iss: &self.issuer,
             aud: &self.audience,
@@ -223,6 +203,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::config::Secret;
     use crate::domain::room::{Platform, RecordingTrigger, RoomMode};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -234,13 +215,15 @@ mod tests {
         recording_trigger: RecordingTrigger::AutomaticSecondParticipant,
     };
 
-    fn scope() -> Scope {
-        Scope {
+    fn issuer(signing_key: SigningKey) -> TokenIssuer {
+        TokenIssuer::new(&JitsiMeetings {
             domain: "meet.example.com".into(),
+            signing_key,
             issuer: "reflector".into(),
             audience: "jitsi".into(),
             lifetime: Duration::from_hours(8),
-        }
+        })
+        .unwrap()
     }
 
     fn target(settings: MeetingSettings) -> Target<'static> {
@@ -260,7 +243,7 @@ mod tests {
     }
 
     fn claims_of(person: &Person, settings: MeetingSettings) -> Value {
-        let issuer = TokenIssuer::new(scope(), &Signer::Secret(SECRET)).unwrap();
+        let issuer = issuer(SigningKey::Shared(Secret::new(SECRET)));
         let token = issuer.mint(target(settings), person, datetime!(2026-01-01 00:00:00.9 UTC)).unwrap();
         read(&token, &DecodingKey::from_secret(SECRET.as_bytes()), Algorithm::HS256).1
     }
@@ -305,9 +288,8 @@ mod tests {
 
     #[test]
     fn a_private_key_signs_under_its_id() {
-        let pem = include_bytes!("../../tests/keys/rsa_private.pem");
-        let signer = Signer::PrivateKey { pem, key_id: "reflector-1" };
-        let issuer = TokenIssuer::new(scope(), &signer).unwrap();
+        let pem = Secret::new(include_str!("../../tests/keys/rsa_private.pem"));
+        let issuer = issuer(SigningKey::Rsa { pem, key_id: "reflector-1".into() });
         let token = issuer.mint(target(SETTINGS), &alice(true), datetime!(2026-01-01 00:00 UTC)).unwrap();
         let public = DecodingKey::from_rsa_pem(include_bytes!("../../tests/keys/rsa_public.pem")).unwrap();
         let (header, claims) = read(&token, &public, Algorithm::RS256);

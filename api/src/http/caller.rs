@@ -1,0 +1,54 @@
+//! Who calls: extractors that put a handler's demands into its signature.
+
+use axum::extract::FromRequestParts;
+use contract::problem::ProblemCode;
+use http::request::Parts;
+use time::OffsetDateTime;
+
+use super::State;
+use super::problem::ApiError;
+use super::request_id;
+use crate::auth::bearer::Refusal;
+use crate::auth::identity::Identity;
+
+/// The caller, or `None` for somebody who does not say. A token that is not valid is refused with 401 all the same.
+#[derive(Debug)]
+pub struct MaybeUser(pub Option<Identity>);
+
+/// The caller. Who does not say is refused with 401, before the body is looked at.
+#[derive(Debug)]
+pub struct User(pub Identity);
+
+impl MaybeUser {
+    /// The caller's id.
+    pub fn id(&self) -> Option<&str> {
+        self.0.as_ref().map(|identity| identity.user_id.as_str())
+    }
+}
+
+impl FromRequestParts<State> for MaybeUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
+        let now = OffsetDateTime::now_utc();
+        state.authenticator.identify(&parts.headers, now).await.map(Self).map_err(|refusal| match refusal {
+            Refusal::Invalid(reason) => {
+                tracing::debug!(request.id = request_id::current(), "answering 401: {reason}");
+                ApiError::titled(ProblemCode::AuthenticationInvalid)
+            }
+            Refusal::Unchecked => ApiError::new(
+                ProblemCode::Unavailable,
+                "The keys that bearer tokens are checked with cannot be fetched at the moment; try again shortly.",
+            ),
+        })
+    }
+}
+
+impl FromRequestParts<State> for User {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
+        let MaybeUser(caller) = MaybeUser::from_request_parts(parts, state).await?;
+        caller.map(Self).ok_or_else(|| ApiError::titled(ProblemCode::NotAuthenticated))
+    }
+}
