@@ -3,6 +3,7 @@
 mod backlog;
 mod latency;
 mod memory;
+mod sink_limit;
 mod stage;
 
 pub(super) use stage::home;
@@ -13,6 +14,7 @@ use super::figure::Figure;
 use super::scale::Scale;
 
 pub(super) fn measure(scale: &Scale, figures: &mut Vec<Figure>, out: &mut impl Write) -> anyhow::Result<()> {
+    sink_limit::measure(out)?;
     backlog::singly(scale, figures, out)?;
     backlog::in_batches(scale, figures, out)?;
     latency::steady(scale, figures, out)?;
