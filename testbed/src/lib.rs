@@ -1,7 +1,7 @@
 //! A Jitsi host in a box, and the two ends to measure the product between.
 //!
 //! Receiving and measuring:
-//! - [`bench`]: the figures of `docs/performance.md`; [`floor`] is the bare loop that the agent is measured against.
+//! - [`mod@bench`]: the figures of `docs/performance.md`; [`floor`] is the bare loop that the agent is measured against.
 //! - [`load`]: what drives the product from both ends, and what it costs.
 //! - [`sink`]: a receiver for the agent's deliveries that remembers every id and misbehaves on demand.
 //! - [`wait`]: the one way in which anything here waits.
@@ -10,16 +10,23 @@
 //! - [`prosody`]: a real Prosody with Jitsi's hosts and the event module; [`spool`] reads what the module writes.
 //! - [`xmpp`]: participants, recorders and focus.
 //! - [`jibri`]: recordings by a real ffmpeg, laid out and finished as Jibri does it.
+//! - [`meeting`]: a scripted meeting in that Prosody with that recorder.
+//! - [`api`], [`agent`] and [`stack`]: the real programs, and everything at once; [`secrets`] is what they share.
 //! - [`process`] and [`ports`]: programs that end with the testbed, and where they listen.
 
 pub mod bench;
 pub mod floor;
 pub mod load;
+pub mod agent;
+pub mod api;
 pub mod jibri;
+pub mod meeting;
 pub mod ports;
 pub mod process;
 pub mod prosody;
+pub mod secrets;
 pub mod sink;
 pub mod spool;
+pub mod stack;
 pub mod wait;
 pub mod xmpp;
