@@ -14,12 +14,12 @@
 //! - [`api`], [`agent`] and [`stack`]: the real programs, and everything at once; [`secrets`] is what they share.
 //! - [`process`] and [`ports`]: programs that end with the testbed, and where they listen.
 
-pub mod bench;
-pub mod floor;
-pub mod load;
 pub mod agent;
 pub mod api;
+pub mod bench;
+pub mod floor;
 pub mod jibri;
+pub mod load;
 pub mod meeting;
 pub mod ports;
 pub mod process;

@@ -30,28 +30,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`; its output is appended to `log`.
+    /// Starts `command`, which gets SIGTERM when the testbed dies; its output is appended to `log`.
     pub fn spawn(name: &str, command: &Command, log: &Path) -> Result<Self> {
         let output =
             File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
-        let mut guarded = Command::new("setpriv");
-        guarded.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program()).args(command.get_args());
-        for (key, value) in command.get_envs() {
-            match value {
-                Some(value) => guarded.env(key, value),
-                None => guarded.env_remove(key),
-            };
-        }
-        if let Some(directory) = command.get_current_dir() {
-            guarded.current_dir(directory);
-        }
+        let mut guarded = guarded(command);
         guarded.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = spawn_on_lasting_thread(guarded).with_context(|| {
-            format!(
-                "{name} ({}) does not start; `make setup` installs what is needed",
-                command.get_program().display()
-            )
-        })?;
+        let child = spawn_on_lasting_thread(guarded).with_context(|| format!("{name} does not start"))?;
         let pid = i32::try_from(child.id())?;
         Ok(Self { name: name.to_owned(), child, pid, log: log.to_owned() })
     }
@@ -87,6 +72,8 @@ impl Process {
             return Ok(status);
         }
         self.signal(Signal::SIGTERM)?;
+        // A test may have stopped it, and a stopped program does not see SIGTERM.
+        self.signal(Signal::SIGCONT)?;
         self.wait(GRACE)
     }
 
@@ -125,10 +112,34 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.stop().is_err() {
-            // It may be gone, or stopped by a test (SIGSTOP): SIGKILL ends it either way.
+            // If even this fails, the program is gone already.
             let _ = self.kill();
         }
     }
+}
+
+/// The same command, run by a program that asks the kernel for SIGTERM when its parent dies.
+fn guarded(command: &Command) -> Command {
+    let mut guarded = Command::new("setpriv");
+    guarded.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => guarded.env(key, value),
+            None => guarded.env_remove(key),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        guarded.current_dir(directory);
+    }
+    guarded
+}
+
+/// The program of this workspace that was built together with the running one.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let found =
+        here.ancestors().skip(1).take(2).map(|directory| directory.join(name)).find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built; build it with: cargo build --workspace --bins"))
 }
 
 /// A command to start, and where to send the child.
@@ -158,13 +169,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dropped_process_is_gone() {
+    fn a_dropped_process_is_gone_even_if_it_was_stopped() {
         let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new("sleep");
-        command.arg("60");
-        let process = Process::spawn("sleep", &command, &directory.path().join("log")).unwrap();
+        let mut sleep = Command::new("sleep");
+        sleep.arg("60");
+        let process = Process::spawn("sleep", &sleep, &directory.path().join("log")).unwrap();
         let pid = Pid::from_raw(process.pid());
-        assert!(kill(pid, None).is_ok());
+        process.signal(Signal::SIGSTOP).unwrap();
         drop(process);
         assert!(kill(pid, None).is_err());
     }
@@ -172,9 +183,9 @@ mod tests {
     #[test]
     fn a_program_that_ends_too_early_is_reported_with_its_last_words() {
         let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo no such luck; exit 3"]);
-        let mut process = Process::spawn("sh", &command, &directory.path().join("log")).unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo no such luck; exit 3"]);
+        let mut process = Process::spawn("sh", &shell, &directory.path().join("log")).unwrap();
         let error = process.wait_until(Duration::from_secs(10), || false).unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("no such luck"), "{error}");
     }

@@ -1,0 +1,113 @@
+//! The real `reflector-agent`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::process::{self, Process};
+
+const START: Duration = Duration::from_secs(20);
+
+/// A running agent. It is stopped when dropped.
+#[derive(Debug)]
+pub struct Agent {
+    process: Process,
+    config: PathBuf,
+    outbox: PathBuf,
+}
+
+/// What an agent is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// Where deliveries go.
+    pub url: &'a str,
+    /// What signs them.
+    pub secret: &'a str,
+    /// The module's spool directory.
+    pub spool: &'a Path,
+    /// Jibri's recordings directory.
+    pub recordings: &'a Path,
+    /// After how many quiet seconds a file without metadata counts as abandoned.
+    pub orphan_after_seconds: u32,
+}
+
+impl Agent {
+    /// Starts an agent with its configuration and outbox in `directory`.
+    pub fn start(directory: &Path, settings: Settings<'_>) -> Result<Self> {
+        let outbox = directory.join("outbox");
+        fs::create_dir_all(&outbox)?;
+        let secret = directory.join("secret");
+        fs::write(&secret, settings.secret)?;
+        let config = directory.join("agent.toml");
+        fs::write(&config, text(settings, &secret, &outbox))?;
+        let process = launch(&config, &outbox)?;
+        Ok(Self { process, config, outbox })
+    }
+
+    /// The process, for signals.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Starts the agent again after it has ended.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process = launch(&self.config, &self.outbox)?;
+        Ok(())
+    }
+
+    /// Starts the agent again if it has ended, as a service manager does.
+    pub fn revive(&mut self) -> Result<()> {
+        if self.process.ended()?.is_some() { self.restart() } else { Ok(()) }
+    }
+
+    /// The answer of one of the agent's own commands.
+    pub fn ask(&self, arguments: &[&str]) -> Result<String> {
+        let program = process::program("reflector-agent")?;
+        let output = Command::new(program).args(arguments).arg("--config").arg(&self.config).output()?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+fn launch(config: &Path, outbox: &Path) -> Result<Process> {
+    let mut command = Command::new(process::program("reflector-agent")?);
+    command.arg("run").arg("--config").arg(config);
+    let mut process = Process::spawn("reflector-agent", &command, &config.with_extension("log"))?;
+    process.wait_until(START, || fs::read_dir(outbox).is_ok_and(|mut files| files.next().is_some()))?;
+    Ok(process)
+}
+
+/// The text of `agent.toml`. Failures are retried soon, so that tests of failures are short.
+fn text(settings: Settings<'_>, secret: &Path, outbox: &Path) -> String {
+    format!(
+        r#"[api]
+url = "{url}"
+secret-file = "{secret}"
+
+[spool]
+directory = "{spool}"
+rescan-seconds = 1
+
+[recordings]
+roots = ["{recordings}"]
+rescan-seconds = 1
+orphan-after-seconds = {orphan}
+
+[outbox]
+directory = "{outbox}"
+
+[delivery]
+backoff-min-seconds = 1
+backoff-max-seconds = 2
+"#,
+        url = settings.url,
+        secret = secret.display(),
+        spool = settings.spool.display(),
+        recordings = settings.recordings.display(),
+        orphan = settings.orphan_after_seconds,
+        outbox = outbox.display(),
+    )
+}

@@ -1,0 +1,214 @@
+//! The real `reflector-api` with its private Postgres, and a client of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::process::{self, Process};
+use crate::prosody::DOMAIN;
+use crate::secrets::Secrets;
+
+/// The first start makes a database cluster.
+const START: Duration = Duration::from_mins(1);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A running API. It is stopped, together with its Postgres, when dropped.
+#[derive(Debug)]
+pub struct Api {
+    process: Process,
+    directory: PathBuf,
+    port: u16,
+    secrets: Secrets,
+}
+
+impl Api {
+    /// Starts the API on a loopback port with all its state in `directory`, and waits until it is healthy.
+    pub fn start(directory: &Path, port: u16, secrets: &Secrets) -> Result<Self> {
+        fs::create_dir_all(directory)?;
+        let process = launch(directory, port, secrets)?;
+        Ok(Self { process, directory: directory.to_owned(), port, secrets: secrets.clone() })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The process, for signals.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Starts the API again after it has ended.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process = launch(&self.directory, self.port, &self.secrets)?;
+        Ok(())
+    }
+
+    /// Starts the API again if it has ended, as a service manager does.
+    pub fn revive(&mut self) -> Result<()> {
+        if self.process.ended()?.is_some() { self.restart() } else { Ok(()) }
+    }
+
+    /// Kills the private Postgres (SIGKILL to its postmaster).
+    pub fn kill_postgres(&self) -> Result<()> {
+        let pid = self.postmaster()?;
+        kill(Pid::from_raw(pid), Signal::SIGKILL).with_context(|| format!("SIGKILL to Postgres ({pid})"))
+    }
+
+    /// A bearer token for `user`, made by the program's own command.
+    pub fn token(&self, user: &str) -> Result<String> {
+        let mut command = Command::new(process::program("reflector-api")?);
+        environment(&mut command, &self.directory, &self.secrets);
+        let output = command.args(["token", "--user", user]).output()?;
+        ensure!(output.status.success(), "reflector-api token: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// A client that calls as `user`.
+    pub fn client(&self, user: &str) -> Result<Client> {
+        let agent =
+            ureq::Agent::config_builder().timeout_global(Some(ANSWER)).http_status_as_error(false).build();
+        Ok(Client { agent: agent.into(), url: self.url(), token: self.token(user)? })
+    }
+
+    /// Runs SQL in the private Postgres and returns its rows, one a line, columns parted by `|`.
+    pub fn sql(&self, statement: &str) -> Result<String> {
+        let output = self.psql().args(["-c", statement]).output()?;
+        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// `psql` on the private Postgres: rows only, and it stops at the first error.
+    fn psql(&self) -> Command {
+        let mut command = Command::new("psql");
+        command
+            .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "reflector", "-d", "reflector", "-h"])
+            .arg(self.directory.join("postgres"));
+        command
+    }
+
+    /// The first line of the only `postmaster.pid` below the state directory.
+    fn postmaster(&self) -> Result<i32> {
+        let path = find(&self.directory, "postmaster.pid")?.context("the private Postgres does not run")?;
+        let text = fs::read_to_string(&path)?;
+        text.lines()
+            .next()
+            .context("an empty postmaster.pid")?
+            .trim()
+            .parse()
+            .with_context(|| path.display().to_string())
+    }
+}
+
+fn launch(directory: &Path, port: u16, secrets: &Secrets) -> Result<Process> {
+    let mut command = Command::new(process::program("reflector-api")?);
+    environment(&mut command, directory, secrets);
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    let mut process = Process::spawn("reflector-api", &command, &directory.with_extension("log"))?;
+    let health = format!("http://127.0.0.1:{port}/v1/jitsi/health");
+    process.wait_until(START, || ureq::get(&health).call().is_ok())?;
+    Ok(process)
+}
+
+/// The guide's variables, and nothing of this process's own surroundings but the search path.
+fn environment(command: &mut Command, directory: &Path, secrets: &Secrets) {
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key != "PATH") {
+        command.env_remove(key);
+    }
+    command
+        .env("REFLECTOR_API_STATE_DIR", directory)
+        .env("JITSI_DOMAIN", DOMAIN)
+        .env("JITSI_JWT_SECRET", &secrets.rooms)
+        .env("JITSI_WEBHOOK_SECRET", &secrets.webhook)
+        .env("AUTH_BACKEND", "jwt")
+        .env("AUTH_JWT_SECRET", &secrets.callers);
+}
+
+/// A file of this name somewhere below `directory`.
+fn find(directory: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|it| it == name) {
+            return Ok(Some(path));
+        }
+        if path.is_dir()
+            && let Some(found) = find(&path, name)?
+        {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// A caller of the API with a bearer token.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    url: String,
+    token: String,
+}
+
+/// What the API answers when a meeting is created.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Meeting {
+    /// The meeting's id.
+    pub id: String,
+    /// The name of its room at Jitsi.
+    pub room_name: String,
+    /// Where participants go.
+    pub room_url: String,
+    /// Where the owner goes; empty for others.
+    pub host_room_url: String,
+}
+
+impl Client {
+    /// The bearer token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Makes sure that a room of this name exists.
+    pub fn ensure_room(&self, name: &str) -> Result<()> {
+        let room = json!({ "name": name, "platform": "jitsi", "recording_type": "local", "recording_trigger": "none" });
+        let request = self.agent.post(format!("{}/v1/rooms", self.url));
+        let mut answer = request.header("Authorization", self.bearer()).send_json(room)?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().read_to_string()?;
+        if status != 200 && !body.contains("not unique") {
+            bail!("POST /v1/rooms answered {status}: {body}");
+        }
+        Ok(())
+    }
+
+    /// Begins a meeting in a room, or returns the one that is under way.
+    pub fn create_meeting(&self, room: &str) -> Result<Meeting> {
+        let path = format!("{}/v1/rooms/{room}/meeting", self.url);
+        let answer = self.agent.post(&path).header("Authorization", self.bearer()).send_empty()?;
+        Ok(serde_json::from_value(read(answer, &path)?)?)
+    }
+
+    /// `GET /v1/meetings/{id}`.
+    pub fn meeting(&self, id: &str) -> Result<Value> {
+        let path = format!("{}/v1/meetings/{id}", self.url);
+        read(self.agent.get(&path).header("Authorization", self.bearer()).call()?, &path)
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+}
+
+fn read(mut answer: ureq::http::Response<ureq::Body>, path: &str) -> Result<Value> {
+    let status = answer.status();
+    let body = answer.body_mut().read_to_string()?;
+    ensure!(status.is_success(), "{path} answered {status}: {body}");
+    Ok(serde_json::from_str(&body)?)
+}

@@ -1,0 +1,76 @@
+//! Everything at once: a Jitsi host in a box, the agent on it, and the API with its Postgres.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::agent::{Agent, Settings};
+use crate::api::{self, Api};
+use crate::jibri::Jibri;
+use crate::ports;
+use crate::prosody::Prosody;
+use crate::secrets::Secrets;
+
+/// The user whom the testbed calls the API as.
+pub const USER: &str = "demo";
+
+/// A running stack. Dropping it ends all of it, the sources first.
+#[derive(Debug)]
+pub struct Stack {
+    /// The conference server.
+    pub prosody: Prosody,
+    /// The recorder.
+    pub jibri: Jibri,
+    /// What carries events to the API.
+    pub agent: Agent,
+    /// What they are carried to.
+    pub api: Api,
+    /// The API's client.
+    pub client: api::Client,
+    /// What the parts share.
+    pub secrets: Secrets,
+    directory: PathBuf,
+}
+
+impl Stack {
+    /// Starts everything in `directory`; the API listens on `port`, and the agent reaches it at `url` or there.
+    pub fn start(directory: &Path, port: u16, url: Option<&str>) -> Result<Self> {
+        // Postgres refuses to run as root, so its own user must be able to come here.
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+        let directory = directory.canonicalize()?;
+        let secrets = Secrets::random()?;
+        let (spool, recordings) = (directory.join("spool"), directory.join("recordings"));
+        fs::create_dir_all(&spool)?;
+        let api = Api::start(&directory.join("api"), port, &secrets)?;
+        let prosody = Prosody::start(&directory.join("prosody"), &spool)?;
+        let own = api.url();
+        let settings = Settings {
+            url: url.unwrap_or(&own),
+            secret: &secrets.webhook,
+            spool: &spool,
+            recordings: &recordings,
+            orphan_after_seconds: 5,
+        };
+        let agent = Agent::start(&directory.join("agent"), settings)?;
+        let jibri = Jibri::new(&recordings, &directory.join("ffmpeg.log"));
+        let client = api.client(USER)?;
+        Ok(Self { prosody, jibri, agent, api, client, secrets, directory })
+    }
+
+    /// Starts everything in `directory` on a free port.
+    pub fn start_anywhere(directory: &Path) -> Result<Self> {
+        Self::start(directory, ports::free()?, None)
+    }
+
+    /// The directory that the event module writes.
+    pub fn spool(&self) -> PathBuf {
+        self.directory.join("spool")
+    }
+
+    /// Jibri's recordings directory.
+    pub fn recordings(&self) -> PathBuf {
+        self.directory.join("recordings")
+    }
+}
