@@ -41,12 +41,27 @@ fn rate_of(printed: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use time::OffsetDateTime;
+
     use super::*;
+    use crate::load::Lines;
 
     #[test]
     fn the_rate_is_found_in_what_pgbench_prints() {
         let printed = "latency average = 1.7 ms\ntps = 18257.250000 (without initial connection time)\n";
         assert_eq!(rate_of(printed), Some(18_257.25));
         assert_eq!(rate_of("pgbench: error"), None);
+    }
+
+    #[test]
+    fn the_reference_inserts_whole_events_into_a_postgres_of_its_own() {
+        let postgres = Postgres::start().unwrap();
+        prepare(&postgres).unwrap();
+        let body = Lines::in_rooms(0, 1).next_at(OffsetDateTime::UNIX_EPOCH).text;
+        let rate = transactions_per_second(&postgres, 2, &body, Duration::from_secs(1)).unwrap();
+        assert!(rate > 1.0, "{rate}");
+        let whole = format!("SELECT count(*) > 1 FROM bench_event WHERE body = '{body}' AND room <> ''");
+        assert_eq!(postgres.query(&whole).unwrap(), "t");
+        assert_eq!(postgres.query("SHOW fsync").unwrap(), "on");
     }
 }
