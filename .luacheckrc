@@ -1,4 +1,4 @@
 -- Lua here runs inside Prosody, which gives every module these globals.
 std = "lua54"
 max_line_length = 140
-files["agent/prosody/"] = { globals = { "module" }, read_globals = { "prosody" } }
+files["**/prosody/"] = { globals = { "module" }, read_globals = { "prosody" } }

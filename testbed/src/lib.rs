@@ -12,6 +12,7 @@
 //! - [`jibri`]: recordings by a real ffmpeg, laid out and finished as Jibri does it.
 //! - [`meeting`]: a scripted meeting in that Prosody with that recorder.
 //! - [`api`], [`agent`] and [`stack`]: the real programs, and everything at once; [`secrets`] is what they share.
+//! - [`proxy`]: a network between them that fails on demand.
 //! - [`process`] and [`ports`]: programs that end with the testbed, and where they listen.
 
 pub mod agent;
@@ -24,6 +25,7 @@ pub mod meeting;
 pub mod ports;
 pub mod process;
 pub mod prosody;
+pub mod proxy;
 pub mod secrets;
 pub mod sink;
 pub mod spool;

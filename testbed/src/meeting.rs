@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::jibri::{self, Jibri, Recording};
-use crate::prosody::{AUTH_DOMAIN, CONFERENCE, DOMAIN, PASSWORD, Prosody, RECORDER_DOMAIN};
+use crate::prosody::{AUTH_DOMAIN, CONFERENCE, DOMAIN, GUEST_DOMAIN, PASSWORD, Prosody, RECORDER_DOMAIN};
 use crate::xmpp::{Client, Login, RecordingStatus, display_name};
 
 const ALICE: &str = "a11ce000";
@@ -27,37 +27,47 @@ pub struct Meeting<'a> {
     recording: Recording,
 }
 
+/// Who comes to a meeting, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Invitation<'a> {
+    /// The room's name at Jitsi.
+    pub room: &'a str,
+    /// The address that lets Alice in, with her token.
+    pub alice: &'a str,
+    /// The address that lets Bob in, with his token.
+    pub bob: &'a str,
+    /// The recording's session.
+    pub session_id: &'a str,
+}
+
 impl<'a> Meeting<'a> {
     /// Focus opens the room; Alice, Bob and the recorder come in; Alice changes her name; the recording starts.
     ///
-    /// `name` is the room's name at Jitsi, `session_id` the recording's. `says` is told each step before it is taken.
+    /// `says` is told each step before it is taken.
     pub fn begin(
         prosody: &'a Prosody,
         jibri: &Jibri,
-        name: &str,
-        session_id: &str,
+        invitation: Invitation<'_>,
         says: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Self> {
-        let port = prosody.port();
-        let account =
-            |domain, user| Client::connect(port, Login::Account { domain, user, password: PASSWORD });
+        let Invitation { room: name, session_id, .. } = invitation;
         let room = format!("{name}@{CONFERENCE}");
         says("focus opens the room")?;
-        let focus = account(AUTH_DOMAIN, "focus")?;
+        let focus = account(prosody, AUTH_DOMAIN, "focus", PASSWORD)?;
         focus.join(&room, "focus", "")?;
-        says("Alice and Bob join")?;
-        let alice = visitor(prosody)?;
+        says("Alice and Bob join with the tokens that the API gave them")?;
+        let alice = account(prosody, DOMAIN, "alice", token(invitation.alice)?)?;
         alice.join(&room, ALICE, &display_name("Alice"))?;
-        let bob = visitor(prosody)?;
+        let bob = account(prosody, DOMAIN, "bob", token(invitation.bob)?)?;
         bob.join(&room, BOB, &display_name("Bob"))?;
         says("Alice becomes Alice Liddell")?;
         alice.update(&room, ALICE, &display_name("Alice Liddell"))?;
-        says("Alice starts a recording")?;
-        let recorder = account(RECORDER_DOMAIN, "recorder")?;
+        says("Alice starts a recording; the recorder joins, and its ffmpeg writes")?;
+        let recorder = account(prosody, RECORDER_DOMAIN, "recorder", PASSWORD)?;
         recorder.join(&room, RECORDER, &format!("<session_id>{session_id}</session_id><mode>file</mode>"))?;
         let recording = jibri.record(session_id, name)?;
-        let meeting =
-            Self { prosody, room, session_id: session_id.to_owned(), focus, alice, bob, recorder, recording };
+        let session_id = session_id.to_owned();
+        let meeting = Self { prosody, room, session_id, focus, alice, bob, recorder, recording };
         meeting.announce("on", ALICE)?;
         Ok(meeting)
     }
@@ -71,8 +81,8 @@ impl<'a> Meeting<'a> {
     ///
     /// Returns the finished media file.
     pub fn end(self, says: &mut dyn FnMut(&str) -> Result<()>) -> Result<Option<PathBuf>> {
-        says("Carol joins and loses her connection")?;
-        let carol = visitor(self.prosody)?;
+        says("Carol, a guest, joins and loses her connection")?;
+        let carol = Client::connect(self.prosody.port(), Login::Anonymous { domain: GUEST_DOMAIN })?;
         carol.join(&self.room, CAROL, &display_name("Carol"))?;
         carol.cut()?;
         says("Bob is removed from the room")?;
@@ -96,8 +106,13 @@ impl<'a> Meeting<'a> {
     }
 }
 
-fn visitor(prosody: &Prosody) -> Result<Client> {
-    Client::connect(prosody.port(), Login::Anonymous { domain: DOMAIN })
+fn account(prosody: &Prosody, domain: &str, user: &str, password: &str) -> Result<Client> {
+    Client::connect(prosody.port(), Login::Account { domain, user, password })
+}
+
+/// The token in a meeting's address.
+fn token(url: &str) -> Result<&str> {
+    url.split_once("?jwt=").map(|(_, token)| token).with_context(|| format!("{url} holds no token"))
 }
 
 /// Focus tells the room the state of the recording.

@@ -44,7 +44,7 @@ impl Stack {
         let (spool, recordings) = (directory.join("spool"), directory.join("recordings"));
         fs::create_dir_all(&spool)?;
         let api = Api::start(&directory.join("api"), port, &secrets)?;
-        let prosody = Prosody::start(&directory.join("prosody"), &spool)?;
+        let prosody = Prosody::start(&directory.join("prosody"), &spool, &secrets.rooms)?;
         let own = api.url();
         let settings = Settings {
             url: url.unwrap_or(&own),

@@ -1,9 +1,11 @@
 //! The configuration of a Prosody that serves Jitsi's hosts: users, service accounts, recorders and rooms.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The domain of the deployment.
+/// The domain of the deployment; its users come with a token.
 pub const DOMAIN: &str = "meet.test";
+/// Visitors without a token.
+pub const GUEST_DOMAIN: &str = "guest.meet.test";
 /// Service accounts such as focus.
 pub const AUTH_DOMAIN: &str = "auth.meet.test";
 /// Recorders and transcribers.
@@ -15,8 +17,15 @@ pub const BREAKOUT: &str = "breakout.meet.test";
 /// The password of every account in the box, which only listens on loopback.
 pub const PASSWORD: &str = "box";
 
-/// The text of `prosody.cfg.lua` for a Prosody that keeps everything in `directory` and serves clients on `port`.
-pub(super) fn text(directory: &Path, plugins: &[&Path], spool: &Path, port: u16) -> String {
+/// The text of `prosody.cfg.lua` for a Prosody that keeps everything in `directory` and serves clients on `port`;
+/// `token_secret` signs the tokens that open rooms.
+pub(super) fn text(
+    directory: &Path,
+    plugins: &[PathBuf],
+    spool: &Path,
+    token_secret: &str,
+    port: u16,
+) -> String {
     let directory = directory.display();
     let spool = spool.display();
     let plugins: Vec<String> = plugins.iter().map(|path| format!("\"{}\"", path.display())).collect();
@@ -37,6 +46,11 @@ authentication = "internal_plain"
 log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
 
 VirtualHost "{DOMAIN}"
+    authentication = "room_token"
+    app_id = "reflector"
+    app_secret = "{token_secret}"
+
+VirtualHost "{GUEST_DOMAIN}"
     authentication = "anonymous"
 
 VirtualHost "{AUTH_DOMAIN}"

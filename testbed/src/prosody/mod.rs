@@ -2,7 +2,7 @@
 
 mod config;
 
-pub use config::{AUTH_DOMAIN, BREAKOUT, CONFERENCE, DOMAIN, PASSWORD, RECORDER_DOMAIN};
+pub use config::{AUTH_DOMAIN, BREAKOUT, CONFERENCE, DOMAIN, GUEST_DOMAIN, PASSWORD, RECORDER_DOMAIN};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,12 +29,16 @@ pub struct Prosody {
 
 impl Prosody {
     /// Starts Prosody with its files in `directory` and the event module writing to `spool`, which is not created.
-    pub fn start(directory: &Path, spool: &Path) -> Result<Self> {
+    ///
+    /// `token_secret` signs the tokens that open rooms.
+    pub fn start(directory: &Path, spool: &Path, token_secret: &str) -> Result<Self> {
         fs::create_dir_all(directory)?;
         let directory = directory.canonicalize()?;
         let port = ports::free()?;
-        let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/prosody").canonicalize()?;
-        fs::write(directory.join("prosody.cfg.lua"), config::text(&directory, &[&plugins], spool, port))?;
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let plugins = [here.join("../agent/prosody").canonicalize()?, here.join("prosody")];
+        let text = config::text(&directory, &plugins, spool, token_secret, port);
+        fs::write(directory.join("prosody.cfg.lua"), text)?;
         create_account(&directory, AUTH_DOMAIN, "focus")?;
         create_account(&directory, RECORDER_DOMAIN, "recorder")?;
         let process = launch(&directory, port)?;

@@ -5,3 +5,4 @@ mod lifecycle;
 mod meetings;
 mod outages;
 mod scene;
+mod tokens;

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use testbed::prosody::{AUTH_DOMAIN, CONFERENCE, DOMAIN, PASSWORD, Prosody};
+use testbed::prosody::{AUTH_DOMAIN, CONFERENCE, GUEST_DOMAIN, PASSWORD, Prosody};
 use testbed::spool::{self, SpoolEvent};
 use testbed::wait::eventually;
 use testbed::xmpp::{Client, Login, RecordingStatus};
 
 pub(crate) const SOON: Duration = Duration::from_secs(15);
+/// What signs the tokens that open rooms.
+pub(crate) const TOKEN_SECRET: &str = "what signs tokens in these tests";
 pub(crate) const SESSION: &str = "8d7f6c1e-9f0b-4d7a-b8f0-6a7d1c3b5e21";
 
 /// The members of `data` that a line of a story shows.
@@ -43,12 +45,12 @@ impl Scene {
     }
 
     pub(crate) fn in_directory(directory: TempDir, spool: PathBuf) -> Self {
-        let prosody = Prosody::start(&directory.path().join("prosody"), &spool).unwrap();
+        let prosody = Prosody::start(&directory.path().join("prosody"), &spool, TOKEN_SECRET).unwrap();
         Self { prosody, spool, _directory: directory }
     }
 
     pub(crate) fn visitor(&self) -> Client {
-        Client::connect(self.prosody.port(), Login::Anonymous { domain: DOMAIN }).unwrap()
+        Client::connect(self.prosody.port(), Login::Anonymous { domain: GUEST_DOMAIN }).unwrap()
     }
 
     pub(crate) fn account(&self, domain: &str, user: &str) -> Client {
