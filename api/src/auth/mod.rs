@@ -3,9 +3,11 @@
 //! - [`webhook`]: whether a delivery was signed with a secret of ours.
 //! - [`bearer`]: whose token a request carries; [`keys`] checks its signature, [`jwks`] fetches keys, [`identity`] decides
 //!   about its claims.
+//! - [`local`]: tokens for local use.
 
 pub mod bearer;
 pub mod identity;
 pub mod jwks;
 pub mod keys;
+pub mod local;
 pub mod webhook;

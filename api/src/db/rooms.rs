@@ -1,1 +1,179 @@
 //! Rooms.
+
+use sqlx::{FromRow, PgExecutor, PgPool};
+use time::OffsetDateTime;
+
+use super::setting::read as setting;
+use crate::domain::room::{MeetingSettings, Room, Setting};
+
+/// Why a room was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Another room has the name.
+    #[error("another room has the name")]
+    NameTaken,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// The name of the constraint that keeps room names unique.
+const UNIQUE_NAME: &str = "room_name_key";
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    name: String,
+    user_id: String,
+    created_at: OffsetDateTime,
+    platform: String,
+    room_mode: String,
+    recording_type: String,
+    recording_trigger: String,
+    is_locked: bool,
+    is_shared: bool,
+    zulip_auto_post: bool,
+    zulip_stream: String,
+    zulip_topic: String,
+    webhook_url: Option<String>,
+    webhook_secret: Option<String>,
+}
+
+impl TryFrom<Row> for Room {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            settings: MeetingSettings {
+                platform: setting(&row.platform)?,
+                is_locked: row.is_locked,
+                room_mode: setting(&row.room_mode)?,
+                recording_type: setting(&row.recording_type)?,
+                recording_trigger: setting(&row.recording_trigger)?,
+            },
+            id: row.id,
+            name: row.name,
+            user_id: row.user_id,
+            created_at: row.created_at,
+            is_shared: row.is_shared,
+            zulip_auto_post: row.zulip_auto_post,
+            zulip_stream: row.zulip_stream,
+            zulip_topic: row.zulip_topic,
+            webhook_url: row.webhook_url,
+            webhook_secret: row.webhook_secret,
+        })
+    }
+}
+
+/// Stores a new room.
+pub async fn create(db: &PgPool, room: &Room) -> Result<(), CreateError> {
+    let settings = &room.settings;
+    let inserted = sqlx::query(
+        "-- rooms.create
+        INSERT INTO reflector.room (
+          id, name, user_id, created_at, platform, room_mode, recording_type, recording_trigger, is_locked, is_shared,
+          zulip_auto_post, zulip_stream, zulip_topic, webhook_url, webhook_secret
+        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .bind(&room.id)
+    .bind(&room.name)
+    .bind(&room.user_id)
+    .bind(room.created_at)
+    .bind(settings.platform.as_str())
+    .bind(settings.room_mode.as_str())
+    .bind(settings.recording_type.as_str())
+    .bind(settings.recording_trigger.as_str())
+    .bind(settings.is_locked)
+    .bind(room.is_shared)
+    .bind(room.zulip_auto_post)
+    .bind(&room.zulip_stream)
+    .bind(&room.zulip_topic)
+    .bind(&room.webhook_url)
+    .bind(&room.webhook_secret)
+    .execute(db)
+    .await;
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some(UNIQUE_NAME) => {
+            Err(CreateError::NameTaken)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The room with this id.
+pub async fn find(db: &PgPool, id: &str) -> Result<Option<Room>, sqlx::Error> {
+    sqlx::query_as::<_, Row>(
+        "-- rooms.find
+        SELECT * FROM reflector.room WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await?
+    .map(Room::try_from)
+    .transpose()
+}
+
+/// The room with this name, as visitors type it: names are lower case, addresses are not always.
+pub async fn find_by_name(db: &PgPool, name: &str) -> Result<Option<Room>, sqlx::Error> {
+    sqlx::query_as::<_, Row>(
+        "-- rooms.find_by_name
+        SELECT * FROM reflector.room WHERE name = lower($1)",
+    )
+    .bind(name)
+    .fetch_optional(db)
+    .await?
+    .map(Room::try_from)
+    .transpose()
+}
+
+/// The room with this id, as it stays until the transaction ends: nobody else begins a meeting in it meanwhile.
+pub(super) async fn lock(db: impl PgExecutor<'_>, id: &str) -> Result<Option<Room>, sqlx::Error> {
+    sqlx::query_as::<_, Row>(
+        "-- rooms.lock
+        SELECT * FROM reflector.room WHERE id = $1 FOR NO KEY UPDATE",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await?
+    .map(Room::try_from)
+    .transpose()
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The page's items.
+    pub items: Vec<T>,
+    /// How many items all pages have together.
+    pub total: i64,
+}
+
+/// The rooms that `viewer` sees in their list, newest first: their own and shared ones. Somebody unknown sees shared ones.
+pub async fn list(
+    db: &PgPool,
+    viewer: Option<&str>,
+    limit: i64,
+    offset: i64,
+) -> Result<Page<Room>, sqlx::Error> {
+    let total = sqlx::query_scalar(
+        "-- rooms.list (total)
+        SELECT count(*) FROM reflector.room WHERE is_shared OR user_id = $1",
+    )
+    .bind(viewer)
+    .fetch_one(db)
+    .await?;
+    let rows = sqlx::query_as::<_, Row>(
+        "-- rooms.list
+        SELECT * FROM reflector.room WHERE is_shared OR user_id = $1
+        ORDER BY created_at DESC, id
+        LIMIT $2 OFFSET $3",
+    )
+    .bind(viewer)
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(db)
+    .await?;
+    let items = rows.into_iter().map(Room::try_from).collect::<Result<_, _>>()?;
+    Ok(Page { items, total })
+}

@@ -1,16 +1,14 @@
 //! JSON objects in request bodies of people's programs.
 
-use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use contract::problem::ProblemCode;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
-use super::State;
 use super::problem::ApiError;
 use super::validation::Invalid;
+use super::{State, body};
 
 /// The largest body that these routes take, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -35,8 +33,8 @@ impl FromRequest<State> for JsonObject {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &State) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
+        let (parts, content) = request.into_parts();
+        let bytes = body::read(&parts.headers, content, MAX_BYTES).await?;
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(None));
         }
@@ -47,20 +45,6 @@ impl FromRequest<State> for JsonObject {
             ));
         }
         parse(&bytes).map(|object| Self(Some(object))).map_err(|invalid| ApiError::from(*invalid))
-    }
-}
-
-async fn read(body: Body) -> Result<bytes::Bytes, ApiError> {
-    match Limited::new(body, MAX_BYTES).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
-            ProblemCode::BodyTooLarge,
-            format!("This route takes bodies of at most {MAX_BYTES} bytes."),
-        )),
-        Err(error) => Err(ApiError::new(
-            ProblemCode::JsonInvalid,
-            format!("The body ended before it was complete: {error}"),
-        )),
     }
 }
 

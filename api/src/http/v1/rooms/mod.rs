@@ -1,10 +1,99 @@
 //! Routes under `/v1/rooms`.
 
 use axum::Router;
+use axum::routing::{get, post};
+use serde::Serialize;
 
+use crate::domain::room::{Platform, RecordingTrigger, RecordingType, Room, RoomMode};
 use crate::http::State;
+use crate::http::date_time::DateTime;
+
+pub mod create;
+pub mod create_meeting;
+pub mod get;
+pub mod get_by_name;
+pub mod list;
 
 /// The routes under `/v1/rooms`, with their full paths.
 pub fn router() -> Router<State> {
     Router::new()
+        .route("/v1/rooms", get(list::list).post(create::create))
+        .route("/v1/rooms/{room}", get(get::get))
+        .route("/v1/rooms/name/{room}", get(get_by_name::get_by_name))
+        .route("/v1/rooms/{room}/meeting", post(create_meeting::create_meeting))
+}
+
+/// A room in answers: the schema `Room`.
+///
+/// Members of calendars (`ics_…`) and `skip_consent` are always at their defaults: this service does neither.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the schema's own form")]
+pub struct RoomBody {
+    id: String,
+    name: String,
+    user_id: String,
+    created_at: DateTime,
+    zulip_auto_post: bool,
+    zulip_stream: String,
+    zulip_topic: String,
+    is_locked: bool,
+    room_mode: RoomMode,
+    recording_type: RecordingType,
+    recording_trigger: RecordingTrigger,
+    is_shared: bool,
+    platform: Platform,
+    ics_url: Option<String>,
+    ics_fetch_interval: u32,
+    ics_enabled: bool,
+    ics_last_sync: Option<DateTime>,
+    ics_last_etag: Option<String>,
+    skip_consent: bool,
+}
+
+/// How often a calendar would be fetched, in seconds.
+const ICS_FETCH_INTERVAL: u32 = 300;
+
+impl From<Room> for RoomBody {
+    fn from(room: Room) -> Self {
+        Self {
+            id: room.id,
+            name: room.name,
+            user_id: room.user_id,
+            created_at: DateTime(room.created_at),
+            zulip_auto_post: room.zulip_auto_post,
+            zulip_stream: room.zulip_stream,
+            zulip_topic: room.zulip_topic,
+            is_locked: room.settings.is_locked,
+            room_mode: room.settings.room_mode,
+            recording_type: room.settings.recording_type,
+            recording_trigger: room.settings.recording_trigger,
+            is_shared: room.is_shared,
+            platform: room.settings.platform,
+            ics_url: None,
+            ics_fetch_interval: ICS_FETCH_INTERVAL,
+            ics_enabled: false,
+            ics_last_sync: None,
+            ics_last_etag: None,
+            skip_consent: false,
+        }
+    }
+}
+
+/// A room with its webhook: the schema `RoomDetails`.
+#[derive(Debug, Serialize)]
+pub struct RoomDetailsBody {
+    #[serde(flatten)]
+    room: RoomBody,
+    webhook_url: Option<String>,
+    webhook_secret: Option<String>,
+}
+
+impl RoomDetailsBody {
+    /// `room` as `viewer` may see it: its webhook is for the owner's eyes only.
+    pub fn seen_by(viewer: Option<&str>, mut room: Room) -> Self {
+        let owns = viewer.is_some_and(|viewer| room.is_owned_by(viewer));
+        let webhook_url = room.webhook_url.take().filter(|_| owns);
+        let webhook_secret = room.webhook_secret.take().filter(|_| owns);
+        Self { room: RoomBody::from(room), webhook_url, webhook_secret }
+    }
 }

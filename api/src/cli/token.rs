@@ -1,0 +1,95 @@
+//! `reflector-api token`: a bearer token for local use.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use time::{Duration, OffsetDateTime};
+
+use crate::auth::local::{self, Grant, GrantError};
+use crate::config::Auth;
+
+/// Makes a bearer token for local use, signed with AUTH_JWT_SECRET. Prints the token and nothing else.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// Who the token speaks for: the owner of the rooms that it makes
+    #[arg(long, default_value = "local", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub subject: String,
+    /// The e-mail address that the token carries
+    #[arg(long)]
+    pub email: Option<String>,
+    /// How many hours the token is valid for, at most a year
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=8784))]
+    pub hours: u32,
+}
+
+/// Why no token was printed.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The configuration allows none.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The output is closed.
+    #[error("cannot write the token")]
+    Output(#[from] io::Error),
+}
+
+/// Writes a token as `args` ask for it, made at `now`, and a line break.
+pub fn run(
+    args: &TokenArgs,
+    auth: &Auth,
+    now: OffsetDateTime,
+    output: &mut impl Write,
+) -> Result<(), TokenError> {
+    let grant = Grant {
+        subject: &args.subject,
+        email: args.email.as_deref(),
+        expires_at: now + Duration::hours(i64::from(args.hours)),
+    };
+    let token = local::sign(auth, grant, now)?;
+    writeln!(output, "{token}")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration as StdDuration;
+
+    use clap::Parser;
+    use jsonwebtoken::Algorithm;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::config::{BearerAuth, KeySource, Secret};
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: TokenArgs,
+    }
+
+    #[test]
+    fn the_output_is_one_line_with_a_token() {
+        let args = Cli::try_parse_from(["token", "--subject", "u-1"]).unwrap().args;
+        let auth = Auth::Jwt(BearerAuth {
+            algorithm: Algorithm::HS256,
+            key: KeySource::Shared(Secret::new("0123456789abcdef0123456789abcdef")),
+            audience: None,
+            issuer: None,
+            leeway: StdDuration::ZERO,
+        });
+        let mut output = Vec::new();
+        run(&args, &auth, datetime!(2026-01-01 00:00 UTC), &mut output).unwrap();
+        let text = String::from_utf8(output).unwrap();
+        let token = text.strip_suffix('\n').unwrap();
+        assert_eq!(token.split('.').count(), 3, "{text:?}");
+        assert!(!token.contains(char::is_whitespace));
+    }
+
+    #[test]
+    fn an_empty_subject_and_an_endless_token_are_refused() {
+        for arguments in [["token", "--subject", ""], ["token", "--hours", "0"], ["token", "--hours", "9000"]]
+        {
+            assert!(Cli::try_parse_from(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A meeting in answers.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use super::links::Links;
+use crate::domain::meeting::Meeting;
+use crate::domain::room::{Platform, RecordingTrigger, RecordingType, RoomMode};
+use crate::http::date_time::DateTime;
+
+/// The schema `Meeting`. Members of calendars and of other platforms are always empty: this service has neither.
+#[derive(Debug, Serialize)]
+pub struct MeetingBody {
+    id: String,
+    room_name: String,
+    room_url: String,
+    host_room_url: String,
+    start_date: DateTime,
+    end_date: DateTime,
+    user_id: Option<String>,
+    room_id: Option<String>,
+    is_locked: bool,
+    room_mode: RoomMode,
+    recording_type: RecordingType,
+    recording_trigger: RecordingTrigger,
+    num_clients: usize,
+    is_active: bool,
+    platform: Platform,
+    calendar_event_id: Option<String>,
+    calendar_metadata: Option<Map<String, Value>>,
+    daily_composed_video_s3_key: Option<String>,
+    daily_composed_video_duration: Option<u32>,
+}
+
+impl MeetingBody {
+    /// `meeting` as it is at `now`, with `people` in it.
+    pub fn new(meeting: Meeting, links: Links, people: usize, now: OffsetDateTime) -> Self {
+        let is_active = meeting.is_open(now);
+        let settings = meeting.settings;
+        Self {
+            id: meeting.id,
+            room_name: meeting.room_name,
+            room_url: links.room_url,
+            host_room_url: links.host_room_url,
+            start_date: DateTime(meeting.start_date),
+            end_date: DateTime(meeting.end_date),
+            user_id: None,
+            room_id: meeting.room_id,
+            is_locked: settings.is_locked,
+            room_mode: settings.room_mode,
+            recording_type: settings.recording_type,
+            recording_trigger: settings.recording_trigger,
+            num_clients: people,
+            is_active,
+            platform: settings.platform,
+            calendar_event_id: None,
+            calendar_metadata: None,
+            daily_composed_video_s3_key: None,
+            daily_composed_video_duration: None,
+        }
+    }
+}

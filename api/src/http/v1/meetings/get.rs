@@ -1,0 +1,218 @@
+//! `GET /v1/meetings/{meeting_id}`: a meeting with its participants, recordings and events.
+
+use axum::Json;
+use axum::extract;
+use axum::extract::Query;
+use contract::problem::ProblemCode;
+use http::Uri;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+use super::body::MeetingBody;
+use super::links::{Links, platform_of};
+use crate::auth::identity::Identity;
+use crate::db::event_page::StoredEvent;
+use crate::db::record::{self, Record};
+use crate::domain::meeting::{Recording, Tenure, people_present, recordings};
+use crate::domain::moment::Boot;
+use crate::domain::presence::{Occupant, OccupantKey};
+use crate::domain::recording::File;
+use crate::http::State;
+use crate::http::caller::User;
+use crate::http::date_time::DateTime;
+use crate::http::path_text::PathText;
+use crate::http::problem::ApiError;
+use crate::http::validation::query_number;
+
+/// A meeting with all that is known of it.
+#[derive(Debug, Serialize)]
+pub struct MeetingRecordBody {
+    #[serde(flatten)]
+    meeting: MeetingBody,
+    participants: Vec<ParticipantBody>,
+    recordings: Vec<RecordingBody>,
+    events: Vec<EventBody>,
+    /// What to send as `events_after` for the next page of events; null on the last one.
+    events_next: Option<i64>,
+}
+
+/// Somebody who was in the meeting.
+#[derive(Debug, Serialize)]
+struct ParticipantBody {
+    occupant_id: String,
+    /// The breakout room; null in the main room.
+    breakout_room_id: Option<String>,
+    user_id: Option<String>,
+    display_name: Option<String>,
+    email: Option<String>,
+    role: Option<String>,
+    affiliation: Option<String>,
+    kind: Option<String>,
+    /// The first join.
+    joined_at: Option<DateTime>,
+    /// The end of the last stay; null while it lasts.
+    left_at: Option<DateTime>,
+    left_reason: Option<String>,
+    present: bool,
+}
+
+/// A recording session, or files that belong to none.
+#[derive(Debug, Serialize)]
+struct RecordingBody {
+    session_id: Option<String>,
+    mode: Option<String>,
+    initiator: Option<String>,
+    started_at: Option<DateTime>,
+    ended_at: Option<DateTime>,
+    failure_reason: Option<String>,
+    running: bool,
+    files: Vec<FileBody>,
+}
+
+/// A finished recording file.
+#[derive(Debug, Serialize)]
+struct FileBody {
+    id: String,
+    file: String,
+    status: String,
+    completed_at: DateTime,
+    host: Option<String>,
+    size_bytes: Option<i64>,
+    duration_ms: Option<i64>,
+    sha256: Option<String>,
+    bucket: Option<String>,
+    object_key: Option<String>,
+}
+
+/// An event, in the guide's structure.
+#[derive(Debug, Serialize)]
+struct EventBody {
+    id: String,
+    #[serde(rename = "type")]
+    name: String,
+    /// When it was stored.
+    timestamp: DateTime,
+    /// Its data, with the source's time as `timestamp`.
+    data: Box<RawValue>,
+}
+
+impl ParticipantBody {
+    fn new(key: OccupantKey, occupant: Occupant, boots: &[Boot]) -> Self {
+        let stay = occupant.stay(boots);
+        let description = occupant.description;
+        Self {
+            occupant_id: key.occupant_id,
+            breakout_room_id: Some(key.breakout_room_id).filter(|id| !id.is_empty()),
+            user_id: description.user_id,
+            display_name: description.display_name,
+            email: description.email,
+            role: description.role,
+            affiliation: description.affiliation,
+            kind: description.kind,
+            joined_at: stay.joined_at.map(DateTime),
+            left_at: stay.left_at.map(DateTime),
+            left_reason: stay.left_reason,
+            present: stay.present,
+        }
+    }
+}
+
+impl RecordingBody {
+    fn new(recording: Recording, boots: &[Boot]) -> Self {
+        let run = recording.session.run(boots);
+        Self {
+            session_id: recording.session_id,
+            mode: recording.session.mode,
+            initiator: recording.session.initiator,
+            started_at: run.started_at.map(DateTime),
+            ended_at: run.ended_at.map(DateTime),
+            failure_reason: run.failure_reason,
+            running: run.running,
+            files: recording.files.into_iter().map(FileBody::from).collect(),
+        }
+    }
+}
+
+impl From<File> for FileBody {
+    fn from(file: File) -> Self {
+        Self {
+            id: file.id,
+            file: file.file,
+            status: file.status,
+            completed_at: DateTime(file.completed_at),
+            host: file.host,
+            size_bytes: file.size_bytes,
+            duration_ms: file.duration_ms,
+            sha256: file.sha256,
+            bucket: file.bucket,
+            object_key: file.object_key,
+        }
+    }
+}
+
+impl From<StoredEvent> for EventBody {
+    fn from(event: StoredEvent) -> Self {
+        Self { id: event.id, name: event.name, timestamp: DateTime(event.received_at), data: event.data }
+    }
+}
+
+impl MeetingRecordBody {
+    fn new(record: Record, links: Links, now: OffsetDateTime) -> Self {
+        let people = people_present(&record.occupants, &record.boots);
+        let boots = record.boots;
+        let mut participants: Vec<_> = record
+            .occupants
+            .into_iter()
+            .map(|(key, occupant)| ParticipantBody::new(key, occupant, &boots))
+            .collect();
+        participants.sort_by_key(|participant| participant.joined_at.map(|joined| joined.0));
+        let recordings = recordings(record.sessions, record.files);
+        Self {
+            meeting: MeetingBody::new(record.meeting, links, people, now),
+            participants,
+            recordings: recordings
+                .into_iter()
+                .map(|recording| RecordingBody::new(recording, &boots))
+                .collect(),
+            events: record.events.events.into_iter().map(EventBody::from).collect(),
+            events_next: record.events.next,
+        }
+    }
+}
+
+/// The position after which the page of events begins: `events_after`, from the start without it.
+fn events_after(uri: &Uri) -> Result<i64, ApiError> {
+    let parameters =
+        Query::<Vec<(String, String)>>::try_from_uri(uri).map(|query| query.0).unwrap_or_default();
+    let text =
+        parameters.iter().rev().find(|(name, _)| name == "events_after").map(|(_, value)| value.as_str());
+    query_number(text, "events_after", 0, 0..=i64::MAX).map_err(|invalid| ApiError::from(*invalid))
+}
+
+/// The addresses for the caller; empty where the platform has been taken off this server since.
+fn links(state: &State, record: &Record, caller: &Identity, now: OffsetDateTime) -> Result<Links, ApiError> {
+    let Ok(platform) = platform_of(state, record.meeting.settings.platform) else {
+        return Ok(Links::default());
+    };
+    let is_owner = record.tenure.as_ref().is_some_and(|tenure| tenure.owner == caller.user_id);
+    Links::mint(platform, &record.meeting, Some(caller), is_owner, now)
+}
+
+/// Answers with the record of a meeting in a room that is the caller's own or shared.
+pub async fn get(
+    extract::State(state): extract::State<State>,
+    User(caller): User,
+    PathText(id): PathText,
+    uri: Uri,
+) -> Result<Json<MeetingRecordBody>, ApiError> {
+    let after = events_after(&uri)?;
+    let now = OffsetDateTime::now_utc();
+    let record = record::read(&state.db, &id, after).await?;
+    let record = record.ok_or_else(|| ApiError::titled(ProblemCode::MeetingNotFound))?;
+    if !record.tenure.as_ref().is_some_and(|tenure: &Tenure| tenure.admits(&caller.user_id)) {
+        return Err(ApiError::new(ProblemCode::Forbidden, "Meeting access denied"));
+    }
+    let links = links(&state, &record, &caller, now)?;
+    Ok(Json(MeetingRecordBody::new(record, links, now)))
+}

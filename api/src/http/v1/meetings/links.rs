@@ -1,0 +1,75 @@
+//! The addresses that lead a caller into a meeting. They carry tokens, so they are made for each answer and kept nowhere.
+
+use contract::problem::ProblemCode;
+use time::OffsetDateTime;
+
+use crate::auth::identity::Identity;
+use crate::domain::meeting::Meeting;
+use crate::domain::room::Platform;
+use crate::http::State;
+use crate::http::problem::ApiError;
+use crate::jitsi::address::join_url;
+use crate::jitsi::token::{Person, Target, TokenIssuer};
+
+/// A meeting's addresses for one caller.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Leads in as a participant.
+    pub room_url: String,
+    /// Leads in as a moderator; empty for everybody but the room's owner. Frontends use `host_room_url || room_url`.
+    pub host_room_url: String,
+}
+
+/// The side of this server that leads into meetings on `platform`; an error that names what is missing without it.
+pub fn platform_of(state: &State, platform: Platform) -> Result<&TokenIssuer, ApiError> {
+    match (platform, &state.jitsi, &state.config.jitsi.meetings) {
+        (Platform::Jitsi, Some(issuer), _) => Ok(issuer),
+        (Platform::Jitsi, None, meetings) => {
+            let missing = meetings.as_ref().err().map(|names| names.join(" and ")).unwrap_or_default();
+            let detail = format!("Jitsi is not configured on this server; its operator must set {missing}.");
+            Err(ApiError::new(ProblemCode::PlatformNotConfigured, detail))
+        }
+        (Platform::Whereby, ..) => Err(ApiError::new(
+            ProblemCode::PlatformNotConfigured,
+            "Whereby is not available on this server; use a room with the platform jitsi.",
+        )),
+    }
+}
+
+impl Links {
+    /// The addresses of `meeting` for `caller` from `now` on.
+    pub fn mint(
+        issuer: &TokenIssuer,
+        meeting: &Meeting,
+        caller: Option<&Identity>,
+        is_owner: bool,
+        now: OffsetDateTime,
+    ) -> Result<Self, ApiError> {
+        let link = |moderator| {
+            let target = Target {
+                meeting_id: &meeting.id,
+                room_name: &meeting.room_name,
+                room_id: meeting.room_id.as_deref().unwrap_or_default(),
+                settings: meeting.settings,
+            };
+            let token = issuer.mint(target, &person(caller, moderator), now);
+            let token =
+                token.map_err(|error| ApiError::internal(&format!("cannot sign a token: {error}")))?;
+            Ok::<_, ApiError>(join_url(issuer.domain(), &meeting.room_name, &token))
+        };
+        let host_room_url = if is_owner { link(true)? } else { String::new() };
+        Ok(Self { room_url: link(false)?, host_room_url })
+    }
+}
+
+/// Who the caller is inside a meeting. Somebody unknown has no id and no name, and is asked for one.
+fn person(caller: Option<&Identity>, moderator: bool) -> Person {
+    let text =
+        |member: fn(&Identity) -> Option<&String>| caller.and_then(member).cloned().unwrap_or_default();
+    Person {
+        id: text(|identity| Some(&identity.user_id)),
+        name: text(|identity| identity.name.as_ref()),
+        email: text(|identity| identity.email.as_ref()),
+        moderator,
+    }
+}
