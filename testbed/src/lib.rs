@@ -13,12 +13,15 @@
 //! - [`meeting`]: a scripted meeting in that Prosody with that recorder.
 //! - [`api`], [`agent`] and [`stack`]: the real programs, and everything at once; [`secrets`] is what they share.
 //! - [`proxy`]: a network between them that fails on demand.
+//! - [`demo`]: all of it, told as it happens; [`guide`] is what the Jitsi guide's commands take for granted.
 //! - [`process`] and [`ports`]: programs that end with the testbed, and where they listen.
 
 pub mod agent;
 pub mod api;
 pub mod bench;
+pub mod demo;
 pub mod floor;
+pub mod guide;
 pub mod jibri;
 pub mod load;
 pub mod meeting;

@@ -17,6 +17,8 @@ struct Cli {
 enum Command {
     /// Measure agent and API against bare loops in the same run, and compare with the aims.
     Bench(testbed::bench::Args),
+    /// Hold a meeting on a real Prosody with a real recording, and show it arrive.
+    Demo(testbed::demo::Args),
     /// Tail a file and post its lines in order: the floor that the agent is measured against.
     Floor(testbed::floor::cli::Args),
     /// Receive an agent's deliveries, remember every id, misbehave on demand.
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let mut out = io::stdout();
     let done = match Cli::parse().command {
         Command::Bench(args) => testbed::bench::run(&args, &mut out),
+        Command::Demo(args) => testbed::demo::run(&args, &mut out),
         Command::Floor(args) => testbed::floor::cli::run(&args),
         Command::Sink(args) => testbed::sink::cli::run(&args, &mut out),
     };
