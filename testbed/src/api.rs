@@ -67,7 +67,7 @@ impl Api {
     pub fn token(&self, user: &str) -> Result<String> {
         let mut command = Command::new(process::program("reflector-api")?);
         environment(&mut command, &self.directory, &self.secrets);
-        let output = command.args(["token", "--user", user]).output()?;
+        let output = command.args(["token", "--subject", user]).output()?;
         ensure!(output.status.success(), "reflector-api token: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }

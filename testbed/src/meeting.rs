@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::jibri::{self, Jibri, Recording};
-use crate::prosody::{AUTH_DOMAIN, CONFERENCE, DOMAIN, GUEST_DOMAIN, PASSWORD, Prosody, RECORDER_DOMAIN};
+use crate::prosody::{CONFERENCE, DOMAIN, GUEST_DOMAIN, PASSWORD, Prosody, RECORDER_DOMAIN};
 use crate::xmpp::{Client, Login, RecordingStatus, display_name};
 
 const ALICE: &str = "a11ce000";
@@ -53,7 +53,7 @@ impl<'a> Meeting<'a> {
         let Invitation { room: name, session_id, .. } = invitation;
         let room = format!("{name}@{CONFERENCE}");
         says("focus opens the room")?;
-        let focus = account(prosody, AUTH_DOMAIN, "focus", PASSWORD)?;
+        let focus = prosody.focus()?;
         focus.join(&room, "focus", "")?;
         says("Alice and Bob join with the tokens that the API gave them")?;
         let alice = account(prosody, DOMAIN, "alice", token(invitation.alice)?)?;

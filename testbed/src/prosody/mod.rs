@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 
 use crate::ports;
 use crate::process::Process;
+use crate::xmpp::{Client, Login};
 
 const START: Duration = Duration::from_secs(20);
 /// How many components load the event module.
@@ -48,6 +49,11 @@ impl Prosody {
     /// The port for clients.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// A connection as focus.
+    pub fn focus(&self) -> Result<Client> {
+        Client::connect(self.port, Login::Account { domain: AUTH_DOMAIN, user: "focus", password: PASSWORD })
     }
 
     /// What Prosody has logged so far.

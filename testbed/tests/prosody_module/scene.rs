@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use testbed::prosody::{AUTH_DOMAIN, CONFERENCE, GUEST_DOMAIN, PASSWORD, Prosody};
+use testbed::prosody::{CONFERENCE, GUEST_DOMAIN, PASSWORD, Prosody};
 use testbed::spool::{self, SpoolEvent};
 use testbed::wait::eventually;
 use testbed::xmpp::{Client, Login, RecordingStatus};
@@ -58,7 +58,7 @@ impl Scene {
     }
 
     pub(crate) fn focus(&self) -> Client {
-        self.account(AUTH_DOMAIN, "focus")
+        self.prosody.focus().unwrap()
     }
 
     /// The events of the main conference component, in the order of writing.
