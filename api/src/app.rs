@@ -1,1 +1,148 @@
 //! Puts the parts together and runs them: the only place that knows every part.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep};
+
+use crate::auth::bearer::Authenticator;
+use crate::config::{Config, Database};
+use crate::db;
+use crate::db::embedded::Embedded;
+use crate::http::{State, router, serve};
+use crate::ingest::Ingest;
+use crate::jitsi::token::TokenIssuer;
+
+/// How long a database that does not answer yet is waited for at the start.
+const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
+/// How often it is tried.
+const DATABASE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Serves HTTP until `SIGTERM` or `SIGINT`, then finishes what is under way.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let store = tokio::select! {
+        store = Store::open(&config) => store?,
+        () = stop.requested() => return Ok(()),
+    };
+    let served = serve_from(&store, config, listener, stop).await;
+    store.close().await;
+    served
+}
+
+/// Brings the schema up to date and ends.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    Store::open(config).await?.close().await;
+    Ok(())
+}
+
+/// The parts that requests need, put together.
+pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow::Result<State> {
+    let authenticator =
+        Authenticator::new(&config.auth).context("the key for bearer tokens cannot be used")?;
+    let jitsi = match &config.jitsi.meetings {
+        Ok(settings) => {
+            Some(Arc::new(TokenIssuer::new(settings).context("the key for Jitsi tokens cannot be used")?))
+        }
+        Err(_) => None,
+    };
+    Ok(State {
+        db: pool,
+        ingest: Ingest::start(options),
+        config: Arc::new(config),
+        authenticator: Arc::new(authenticator),
+        jitsi,
+    })
+}
+
+async fn serve_from(
+    store: &Store,
+    config: Config,
+    listener: TcpListener,
+    mut stop: Stop,
+) -> anyhow::Result<()> {
+    let router = router::router(state(config, store.pool.clone(), &store.options)?);
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    serve::serve(listener, router, stop.requested()).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The database, with the schema up to date.
+struct Store {
+    options: PgConnectOptions,
+    pool: PgPool,
+    embedded: Option<Embedded>,
+}
+
+impl Store {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (options, embedded) = match &config.database {
+            Database::Server(url) => (db::options(url.expose())?, None),
+            Database::Embedded => {
+                let embedded = Embedded::start(config.state_dir.clone()).await?;
+                tracing::info!(
+                    "running a private PostgreSQL; look into it with: {}",
+                    embedded.psql_command()
+                );
+                (embedded.options(), Some(embedded))
+            }
+        };
+        let store = Self { pool: db::pool(options.clone()), options, embedded };
+        match store.migrate().await {
+            Ok(()) => Ok(store),
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits for a database that is still starting. Whatever else is wrong will not pass by waiting.
+    async fn migrate(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + DATABASE_PATIENCE;
+        loop {
+            match db::migrate(&self.pool).await {
+                Err(error) if db::is_outage_of_migration(&error) && Instant::now() < deadline => {
+                    tracing::info!("waiting for the database: {error}");
+                    sleep(DATABASE_PAUSE).await;
+                }
+                result => return result.context("cannot bring the database's schema up to date"),
+            }
+        }
+    }
+
+    async fn close(self) {
+        self.pool.close().await;
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// The wish of whoever runs this that it ends.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -10,8 +10,13 @@ use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+pub mod embedded;
+pub mod event_page;
+pub mod events;
 pub mod meetings;
+pub mod record;
 pub mod rooms;
+mod setting;
 
 /// The schema's history, compiled in.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -60,4 +65,25 @@ pub fn is_outage(error: &sqlx::Error) -> bool {
 /// 40 deadlock or serialisation (the statement may simply be repeated).
 fn is_outage_state(code: &str) -> bool {
     ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == "25006"
+}
+
+/// Whether `error` is an objection to a value: class 22 (data), 23 (constraints) and 54 (limits).
+pub fn is_about_data(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+}
+
+/// Asks the database for a sign of life.
+pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("-- db.ping\nSELECT 1").execute(pool).await.map(drop)
+}
+
+/// Whether a migration failed only because the database cannot be reached or is not ready.
+pub fn is_outage_of_migration(error: &MigrateError) -> bool {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => is_outage(error),
+        _ => false,
+    }
 }

@@ -1,5 +1,6 @@
 //! What events, rooms and meetings mean: functions of values, without SQL, HTTP or a clock.
 
+pub mod acceptance;
 pub mod meeting;
 pub mod moment;
 pub mod presence;

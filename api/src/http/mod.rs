@@ -6,14 +6,24 @@ use sqlx::PgPool;
 
 use crate::auth::bearer::Authenticator;
 use crate::config::Config;
+use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
 
+pub mod body;
 pub mod caller;
+pub mod cors;
 pub mod date_time;
+mod fallback;
+pub mod health;
+pub mod invalid_event;
 pub mod json_body;
+pub mod path_text;
 pub mod problem;
 pub mod request_id;
 pub mod router;
+pub mod serve;
+pub mod signed;
+pub mod store_event;
 pub mod v1;
 pub mod validation;
 
@@ -22,6 +32,8 @@ pub mod validation;
 pub struct State {
     /// The database.
     pub db: PgPool,
+    /// The way in for events.
+    pub ingest: Ingest,
     /// The configuration.
     pub config: Arc<Config>,
     /// Tells who calls: [`Authenticator::new`] of `config.auth`.

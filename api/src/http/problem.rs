@@ -1,5 +1,7 @@
 //! Error answers: RFC 9457 bodies with a code of the contract.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use contract::problem::{Problem, ProblemCode};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -37,6 +39,14 @@ impl ApiError {
             ProblemCode::Unavailable,
             "The database does not answer. Nothing was stored; send the request again.",
         );
+        error.retry_after = Some(RETRY_SECONDS);
+        error
+    }
+
+    /// The sender did not get its body through in time. 503, because a sender must not take this for an objection to the body.
+    pub fn too_slow(patience: Duration) -> Self {
+        let detail = format!("The body did not arrive within {} s; send it again.", patience.as_secs());
+        let mut error = Self::new(ProblemCode::Unavailable, detail);
         error.retry_after = Some(RETRY_SECONDS);
         error
     }

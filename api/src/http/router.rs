@@ -1,18 +1,41 @@
 //! All routes, and what surrounds each of them.
 
+use std::any::Any;
+
 use axum::Router;
-use axum::middleware::from_fn;
-use contract::problem::ProblemCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::ApiError;
-use super::{State, request_id, v1};
+use super::{State, cors, fallback, health, request_id, v1};
 
 /// The whole service as one router.
+///
+/// From the outside in: every answer gets a request id, answers for other origins their headers, and a panic becomes an answer.
 pub fn router(state: State) -> Router {
-    Router::new()
+    let routes = Router::new()
+        .route("/health", get(health::get))
         .merge(v1::router())
-        .fallback(async || ApiError::titled(ProblemCode::NotFound))
-        .method_not_allowed_fallback(async || ApiError::titled(ProblemCode::MethodNotAllowed))
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed);
+    let routes = match state.config.root_path.as_str() {
+        "" => routes,
+        prefix => Router::new().nest(prefix, routes.clone()).merge(routes),
+    };
+    routes
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(from_fn_with_state(state.config.clone(), cors::share))
         .layer(from_fn(request_id::assign))
         .with_state(state)
+}
+
+fn after_panic(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    ApiError::internal(&format_args!("a handler panicked: {message}")).into_response()
 }

@@ -4,10 +4,16 @@ use axum::Router;
 
 use super::State;
 
+pub mod jibri;
+pub mod jitsi;
 pub mod meetings;
 pub mod rooms;
 
 /// Every route under `/v1`.
 pub fn router() -> Router<State> {
-    Router::new().merge(rooms::router()).merge(meetings::router())
+    Router::new()
+        .merge(jitsi::router())
+        .merge(jibri::router())
+        .merge(rooms::router())
+        .merge(meetings::router())
 }

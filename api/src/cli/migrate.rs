@@ -1,0 +1,19 @@
+//! `reflector-api migrate`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::{configuration, logging};
+use crate::app;
+
+/// Brings the schema up to date.
+pub(super) fn run(err: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let config = match configuration::read_or_explain(&configuration::environment(), err)? {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    logging::start(config.log_format)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(app::migrate(&config))?;
+    Ok(ExitCode::SUCCESS)
+}

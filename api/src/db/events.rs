@@ -1,0 +1,147 @@
+//! Storing events: one statement for a whole group.
+
+use sqlx::{PgConnection, Row};
+use time::OffsetDateTime;
+
+use crate::domain::moment::Statement;
+use crate::domain::presence::{Occupant, OccupantKey};
+use crate::domain::recording::{File, Session};
+
+/// The place of a room in [`Group::rooms`], counted from 1 as Postgres counts.
+pub type RoomPlace = i32;
+
+/// What one statement stores. Rows that speak of the same occupant or session are merged already.
+#[derive(Debug, Default)]
+pub struct Group<'a> {
+    /// The rooms that the other rows refer to, each once.
+    pub rooms: Vec<&'a str>,
+    /// Events, in the order in which they are to stand.
+    pub events: Vec<NewEvent<'a>>,
+    /// What the events say about occupants.
+    pub occupants: Vec<(RoomPlace, OccupantKey, Occupant)>,
+    /// What the events say about recording sessions.
+    pub sessions: Vec<(RoomPlace, String, Session)>,
+    /// Finished files; stored if their notice is new.
+    pub files: Vec<File>,
+    /// Boots of sources.
+    pub boots: Vec<NewBoot<'a>>,
+}
+
+/// A row for `meeting_event`.
+#[derive(Debug)]
+pub struct NewEvent<'a> {
+    /// The event's id.
+    pub id: &'a str,
+    /// Its room.
+    pub room: RoomPlace,
+    /// Its name.
+    pub name: &'a str,
+    /// When it happened.
+    pub occurred_at: OffsetDateTime,
+    /// Its data, as JSON.
+    pub data: &'a str,
+}
+
+/// A row for `source_boot`.
+#[derive(Debug)]
+pub struct NewBoot<'a> {
+    /// The boot's id.
+    pub boot_id: &'a str,
+    /// The id of the event that told of it.
+    pub event_id: &'a str,
+    /// Its source.
+    pub source: &'a str,
+    /// When it started.
+    pub started_at: OffsetDateTime,
+    /// The event's data, as JSON.
+    pub data: &'a str,
+}
+
+/// What the statement stored.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// For each of [`Group::rooms`] whether it has a meeting.
+    pub has_meeting: Vec<bool>,
+    /// The ids of events that were not there before.
+    pub event_ids: Vec<String>,
+    /// The event ids of boots that were not there before.
+    pub boot_event_ids: Vec<String>,
+}
+
+/// Stores a group in one round trip and one transaction.
+///
+/// Events of rooms without a meeting are left out, and so are events whose id is stored already. The newest meeting of a room
+/// takes its events. The upserts keep the greater of what is there and what comes, like [`Occupant::merge`].
+pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<Stored, sqlx::Error> {
+    let mut query = sqlx::query(include_str!("events.sql")).bind(&group.rooms);
+    macro_rules! bind {
+        ($rows:expr, $($column:expr),+ $(,)?) => {
+            $(query = query.bind($rows.iter().map($column).collect::<Vec<_>>());)+
+        };
+    }
+    bind!(group.events, |e| e.id, |e| e.room, |e| e.name, |e| e.occurred_at, |e| e.data);
+    bind!(
+        group.occupants,
+        |(room, ..)| *room,
+        |(_, key, _)| &*key.occupant_id,
+        |(_, key, _)| &*key.breakout_room_id,
+        |(.., o)| o.first_join_at,
+        |(.., o)| at(o.last_join.as_ref()),
+        |(.., o)| seq(o.last_join.as_ref()),
+        |(.., o)| text(o.last_join.as_ref()),
+        |(.., o)| at(o.last_left.as_ref()),
+        |(.., o)| seq(o.last_left.as_ref()),
+        |(.., o)| text(o.last_left.as_ref()),
+        |(.., o)| o.description.moment.map(|moment| moment.at),
+        |(.., o)| o.description.moment.and_then(|moment| moment.seq),
+        |(.., o)| o.description.user_id.as_deref(),
+        |(.., o)| o.description.display_name.as_deref(),
+        |(.., o)| o.description.email.as_deref(),
+        |(.., o)| o.description.role.as_deref(),
+        |(.., o)| o.description.affiliation.as_deref(),
+        |(.., o)| o.description.kind.as_deref(),
+    );
+    bind!(
+        group.sessions,
+        |(room, ..)| *room,
+        |(_, id, _)| &**id,
+        |(.., s)| s.first_on_at,
+        |(.., s)| at(s.last_on.as_ref()),
+        |(.., s)| seq(s.last_on.as_ref()),
+        |(.., s)| text(s.last_on.as_ref()),
+        |(.., s)| at(s.last_off.as_ref()),
+        |(.., s)| seq(s.last_off.as_ref()),
+        |(.., s)| text(s.last_off.as_ref()),
+        |(.., s)| s.mode.as_deref(),
+        |(.., s)| s.initiator.as_deref(),
+    );
+    bind!(
+        group.files,
+        |f| &*f.id,
+        |f| &*f.file,
+        |f| &*f.status,
+        |f| f.completed_at,
+        |f| f.session_id.as_deref(),
+        |f| f.host.as_deref(),
+        |f| f.size_bytes,
+        |f| f.duration_ms,
+        |f| f.sha256.as_deref(),
+        |f| f.bucket.as_deref(),
+        |f| f.object_key.as_deref(),
+    );
+    bind!(group.boots, |b| b.boot_id, |b| b.event_id, |b| b.source, |b| b.started_at, |b| b.data);
+    let row = query.fetch_one(connection).await?;
+    Ok(Stored { has_meeting: row.try_get(0)?, event_ids: row.try_get(1)?, boot_event_ids: row.try_get(2)? })
+}
+
+fn at(statement: Option<&Statement>) -> Option<OffsetDateTime> {
+    statement.map(|statement| statement.moment.at)
+}
+
+fn seq(statement: Option<&Statement>) -> Option<i64> {
+    statement.and_then(|statement| statement.moment.seq)
+}
+
+fn text(statement: Option<&Statement>) -> Option<&str> {
+    statement.and_then(|statement| statement.text.as_deref())
+}

@@ -1,0 +1,52 @@
+//! Reads a request body, up to a limit and within a time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use contract::problem::ProblemCode;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body_util::BodyExt as _;
+
+use super::problem::ApiError;
+
+/// How long a sender may take for its body.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How much of a body that is too large is still read and thrown away. A sender that is cut off in the middle of sending
+/// often never sees the answer.
+const READ_IN_VAIN: usize = 4 * 1024 * 1024;
+
+/// The whole body, if it has at most `limit` bytes.
+pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(PATIENCE, collect(body, limit, announced(headers))).await {
+        Ok(result) => result,
+        Err(_) => Err(ApiError::too_slow(PATIENCE)),
+    }
+}
+
+fn announced(headers: &HeaderMap) -> usize {
+    headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0)
+}
+
+async fn collect(mut body: Body, limit: usize, announced: usize) -> Result<Bytes, ApiError> {
+    let mut read = BytesMut::with_capacity(if announced > limit { 0 } else { announced });
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        // Nobody is left to read the answer to a body that broke off.
+        let frame = frame.map_err(|_| ApiError::new(ProblemCode::ValidationFailed, "The body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        total += data.len();
+        if total.max(announced) <= limit {
+            read.extend_from_slice(&data);
+        } else if total.max(announced) > READ_IN_VAIN {
+            break;
+        }
+    }
+    if total.max(announced) > limit {
+        let detail = format!("The body may have at most {limit} bytes");
+        return Err(ApiError::new(ProblemCode::BodyTooLarge, detail));
+    }
+    Ok(read.freeze())
+}

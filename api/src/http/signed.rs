@@ -1,0 +1,115 @@
+//! Signed bodies: the size is checked first, then the signature over the raw bytes, and only then anything else.
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use contract::batch::{self, MAX_BYTES};
+use contract::event::MAX_EVENT_BYTES;
+use contract::problem::ProblemCode;
+use contract::signature::SignatureError;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use time::OffsetDateTime;
+
+use super::problem::ApiError;
+use super::{State, body};
+use crate::auth::webhook;
+
+/// A body whose signature verified.
+#[derive(Debug)]
+pub struct Signed {
+    /// What the content type says it is.
+    pub kind: Kind,
+    /// The raw bytes.
+    pub bytes: Bytes,
+}
+
+/// What a signed body is said to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `application/json`, or nothing at all: one object.
+    Json,
+    /// `application/x-ndjson`: one object per line.
+    Ndjson,
+    /// Anything else.
+    Other,
+}
+
+impl FromRequest<State> for Signed {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let kind = Kind::of(&parts.headers);
+        let limit = if kind == Kind::Ndjson { MAX_BYTES } else { MAX_EVENT_BYTES };
+        let bytes = body::read(&parts.headers, body, limit).await?;
+        webhook::verify(&state.config.jitsi, &parts.headers, &bytes, OffsetDateTime::now_utc())
+            .map_err(refusal)?;
+        Ok(Self { kind, bytes })
+    }
+}
+
+impl Signed {
+    /// The bytes of a route that takes one JSON object only.
+    pub fn into_json(self) -> Result<Bytes, ApiError> {
+        if self.kind == Kind::Json { Ok(self.bytes) } else { Err(unsupported(&[batch::JSON])) }
+    }
+}
+
+impl Kind {
+    fn of(headers: &HeaderMap) -> Self {
+        let Some(value) = headers.get(CONTENT_TYPE) else { return Self::Json };
+        let text = value.to_str().unwrap_or_default();
+        match text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "" | batch::JSON => Self::Json,
+            batch::NDJSON => Self::Ndjson,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The refusal of a content type by a route that takes `types`.
+pub fn unsupported(types: &[&str]) -> ApiError {
+    ApiError::new(ProblemCode::MediaTypeUnsupported, format!("Content-Type must be {}", types.join(" or ")))
+}
+
+fn refusal(error: SignatureError) -> ApiError {
+    match error {
+        SignatureError::Missing | SignatureError::Mismatch => ApiError::titled(ProblemCode::SignatureInvalid),
+        SignatureError::Undated => ApiError::new(
+            ProblemCode::TimestampInvalid,
+            "This server requires a signed timestamp: send webhook-id, webhook-timestamp and webhook-signature",
+        ),
+        SignatureError::Stale(seconds) => {
+            let direction = if seconds > 0 { "behind" } else { "ahead of" };
+            let distance = seconds.unsigned_abs();
+            let detail = format!(
+                "The signature's timestamp is {distance} s {direction} this server's clock; sign anew, and compare both \
+                 clocks if this goes on"
+            );
+            ApiError::new(ProblemCode::TimestampInvalid, detail)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_type_is_read_leniently() {
+        for (value, expected) in [
+            (None, Kind::Json),
+            (Some("application/json"), Kind::Json),
+            (Some("Application/JSON; charset=utf-8"), Kind::Json),
+            (Some("application/x-ndjson"), Kind::Ndjson),
+            (Some("text/plain"), Kind::Other),
+            (Some("application/jsonp"), Kind::Other),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(CONTENT_TYPE, value.parse().unwrap());
+            }
+            assert_eq!(Kind::of(&headers), expected, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `POST /v1/jibri/recording-complete`: a recording file is finished.
+
+use axum::{Json, extract};
+use contract::recording;
+use serde::Serialize;
+
+use crate::domain::acceptance::accept;
+use crate::domain::recording::File;
+use crate::http::problem::ApiError;
+use crate::http::signed::Signed;
+use crate::http::{State, invalid_event, store_event};
+
+/// The members that the existing API answers with.
+#[derive(Debug, Serialize)]
+pub(super) struct Reply {
+    status: &'static str,
+    room_name: String,
+    recording_file: String,
+    message: &'static str,
+}
+
+/// Stores the notice as an event and the file as a recording of the meeting, in one transaction.
+pub(super) async fn post(
+    extract::State(state): extract::State<State>,
+    signed: Signed,
+) -> Result<Json<Reply>, ApiError> {
+    let body = signed.into_json()?;
+    let notice = recording::parse(&body).map_err(|error| invalid_event::refusal(&error, &body))?;
+    let notice = accept(notice).map_err(invalid_event::of_data)?;
+    let file = File::of(&notice).ok_or_else(|| {
+        invalid_event::of_data("`recording_file` and `recording_status` must not be empty".to_owned())
+    })?;
+    let room_name = notice.room.to_string();
+    store_event::store(&state, notice, body.len()).await?;
+    Ok(Json(Reply { status: "ok", room_name, recording_file: file.file, message: "Recording stored" }))
+}

@@ -1,0 +1,116 @@
+//! Events → the rows of one statement.
+
+use std::collections::{BTreeMap, HashMap};
+
+use contract::event::{Event, name};
+
+use crate::db::events::{Group, NewBoot, NewEvent, RoomPlace};
+use crate::domain::presence::{Occupant, OccupantKey, Sighting};
+use crate::domain::recording::{File, Session};
+
+/// The rooms of `events`, numbered from 1 in the order of their first mention.
+pub(super) fn room_places(events: &[Event]) -> HashMap<&str, usize> {
+    let mut places = HashMap::new();
+    for event in events {
+        let next = places.len() + 1;
+        places.entry(event.room.as_str()).or_insert(next);
+    }
+    places
+}
+
+/// The rows that store `events`. What they say about one occupant or one session is merged, so that no row is written twice.
+pub(super) fn group(events: &[Event]) -> Group<'_> {
+    let places = room_places(events);
+    let mut group = Group { rooms: in_order(&places), ..Group::default() };
+    let mut occupants: BTreeMap<(RoomPlace, OccupantKey), Occupant> = BTreeMap::new();
+    let mut sessions: BTreeMap<(RoomPlace, String), Session> = BTreeMap::new();
+    for event in events {
+        if event.name == name::SOURCE_STARTED {
+            group.boots.extend(boot(event));
+            continue;
+        }
+        let room = places
+            .get(event.room.as_str())
+            .and_then(|place| RoomPlace::try_from(*place).ok())
+            .expect("every event's room was numbered");
+        group.events.push(row(event, room));
+        if let Some(Sighting { key, occupant }) = Sighting::of(event) {
+            let known = occupants.entry((room, key)).or_default();
+            *known = std::mem::take(known).merge(occupant);
+        }
+        if let Some((session_id, session)) = Session::of(event) {
+            let known = sessions.entry((room, session_id)).or_default();
+            *known = std::mem::take(known).merge(session);
+        }
+        group.files.extend(File::of(event));
+    }
+    group.occupants = occupants.into_iter().map(|((room, key), occupant)| (room, key, occupant)).collect();
+    group.sessions = sessions.into_iter().map(|((room, id), session)| (room, id, session)).collect();
+    group
+}
+
+fn in_order<'a>(places: &HashMap<&'a str, usize>) -> Vec<&'a str> {
+    let mut rooms = vec![""; places.len()];
+    for (room, place) in places {
+        rooms[place - 1] = room;
+    }
+    rooms
+}
+
+fn row(event: &Event, room: RoomPlace) -> NewEvent<'_> {
+    NewEvent {
+        id: event.id.as_str(),
+        room,
+        name: &event.name,
+        occurred_at: event.timestamp,
+        data: event.data_json.get(),
+    }
+}
+
+fn boot(event: &Event) -> Option<NewBoot<'_>> {
+    Some(NewBoot {
+        boot_id: event.text("boot_id")?,
+        event_id: event.id.as_str(),
+        source: event.text("source")?,
+        started_at: event.timestamp,
+        data: event.data_json.get(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: u32, name: &str, room: &str, data: &str) -> Event {
+        let body =
+            format!(r#"{{"id":"e{id}","event":"{name}","room":"{room}","timestamp":{id},"data":{data}}}"#);
+        Event::parse(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_events_say_about_one_occupant_becomes_one_row() {
+        let occupant = r#"{"occupant_id":"o"}"#;
+        let events = [
+            event(1, name::OCCUPANT_JOINED, "r1", occupant),
+            event(2, name::OCCUPANT_LEFT, "r1", occupant),
+            event(3, name::OCCUPANT_JOINED, "r2", occupant),
+            event(4, name::RECORDING_ON, "r2", r#"{"session_id":"s"}"#),
+            event(5, name::RECORDING_OFF, "r2", r#"{"session_id":"s"}"#),
+            event(6, "of-a-later-release", "r2", "{}"),
+        ];
+        let group = group(&events);
+        assert_eq!(group.rooms, ["r1", "r2"]);
+        assert_eq!(group.events.iter().map(|e| (e.id, e.room)).collect::<Vec<_>>().len(), 6);
+        assert_eq!(group.occupants.iter().map(|(room, ..)| *room).collect::<Vec<_>>(), [1, 2]);
+        assert!(group.occupants[0].2.last_join.is_some() && group.occupants[0].2.last_left.is_some());
+        assert_eq!(group.sessions.len(), 1);
+    }
+
+    #[test]
+    fn a_boot_is_no_event_of_a_meeting() {
+        let events = [event(1, name::SOURCE_STARTED, "h", r#"{"boot_id":"b","source":"s"}"#)];
+        let group = group(&events);
+        assert!(group.events.is_empty());
+        assert_eq!((group.boots[0].boot_id, group.boots[0].source), ("b", "s"));
+    }
+}
