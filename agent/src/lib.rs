@@ -1,1 +1,24 @@
-//! Placeholder until the first commit of this crate.
+//! `reflector-agent`: what a Jitsi host wrote down reaches the Reflector API, exactly once in effect, in order per room,
+//! whatever crashes in between.
+//!
+//! A guided tour, in the order in which an event travels:
+//!
+//! 1. [`spool`] reads the lines that the Prosody module appended; [`recordings`] finds the files that Jibri finished.
+//!    Both are threads with a plain loop; [`watch`] wakes them.
+//! 2. [`outbox`] makes an event durable, in the same transaction as the source's cursor.
+//! 3. [`delivery`] signs it, sends it, and turns the answer into what is written down about it.
+//! 4. [`cli`] lets a person ask what happened.
+//!
+//! [`app`] is the one place that knows every part; [`config`] is read there and nowhere else.
+
+pub mod app;
+pub mod chain;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod outbox;
+pub mod recordings;
+pub mod rooms;
+pub mod spool;
+pub mod watch;

@@ -1,0 +1,120 @@
+//! The composition root: the one place that knows every part, and the order in which they start and stop.
+//!
+//! Start: outbox, delivery, sources. Stop: sources, delivery, outbox. A part that ends by itself ends the agent, because
+//! half an agent is worse than one that its supervisor starts again.
+
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::delivery::client::Client;
+use crate::delivery::request::Routes;
+use crate::outbox::Outbox;
+use crate::recordings::Recordings;
+use crate::spool::Spool;
+use crate::watch::Stop;
+
+/// Runs the agent until it is told to stop.
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    let directory = &config.outbox.directory;
+    let (writer, signals) = Outbox::open(directory, config.outbox_limits())
+        .with_context(|| format!("the outbox in {} cannot be opened", directory.display()))?;
+    let (client, routes) = http(config)?;
+    let stop = Stop::new().context("no file descriptor is left")?;
+    let (ended, source_ended) = oneshot::channel();
+    let sources = start_sources(config, &writer.outbox(), &stop, ended)?;
+    let delivery = Delivery::new(config, writer.outbox(), signals, client, routes, config.secret.clone());
+
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), api = config.api.url, outbox = %directory.display(),
+        secret = config.secret.origin, rooms = ?config.api.rooms, "reflector-agent runs"
+    );
+    let delivered = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be built")?
+        .block_on(deliver(delivery, source_ended, stop.clone()));
+    stop.give();
+    for source in sources {
+        // A panic was reported when it happened.
+        let _ = source.join();
+    }
+    writer.close();
+    tracing::info!("reflector-agent has stopped");
+    delivered
+}
+
+/// The client and the routes of the configured API.
+pub fn http(config: &Config) -> anyhow::Result<(Client, Routes)> {
+    let https = config.api.url.starts_with("https:");
+    let client =
+        Client::new(https, config.delivery.connections, config.connect_timeout(), config.request_timeout())?;
+    let routes = Routes::below(&config.api.url).context("api.url is not an address")?;
+    Ok((client, routes))
+}
+
+/// Starts the configured sources, each in its thread. `ended` fires when one of them ends, however it ends.
+fn start_sources(
+    config: &Config,
+    outbox: &Outbox,
+    stop: &Stop,
+    ended: oneshot::Sender<()>,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let ended = std::sync::Arc::new(std::sync::Mutex::new(Some(ended)));
+    let mut threads = Vec::new();
+    let mut start = |name: &str, run: Box<dyn FnOnce() + Send>| -> anyhow::Result<()> {
+        let guard = Ended(std::sync::Arc::clone(&ended));
+        let body = move || {
+            let _guard = guard;
+            run();
+        };
+        threads.push(std::thread::Builder::new().name(name.into()).spawn(body)?);
+        Ok(())
+    };
+    if config.spool.enabled {
+        let spool = Spool::new(config, outbox.clone(), stop.clone())?;
+        start("spool", Box::new(|| spool.run()))?;
+    }
+    if config.recordings.enabled {
+        let recordings = Recordings::new(config, outbox.clone(), stop.clone())?;
+        start("recordings", Box::new(|| recordings.run()))?;
+    }
+    Ok(threads)
+}
+
+/// Fires when a source's thread ends, also by a panic.
+struct Ended(std::sync::Arc<std::sync::Mutex<Option<oneshot::Sender<()>>>>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Ok(mut ended) = self.0.lock()
+            && let Some(ended) = ended.take()
+        {
+            let _ = ended.send(());
+        }
+    }
+}
+
+async fn deliver(delivery: Delivery, source_ended: oneshot::Receiver<()>, stop: Stop) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let failed = std::cell::Cell::new(false);
+    let told_to_stop = async {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("told to stop"),
+            _ = interrupt.recv() => tracing::info!("told to stop"),
+            Ok(()) = source_ended => {
+                failed.set(true);
+                tracing::error!("a source ended by itself; the agent stops so that its supervisor starts it again");
+            }
+        }
+        stop.give();
+    };
+    delivery.run(told_to_stop).await.context("delivery ended")?;
+    anyhow::ensure!(!failed.get(), "a source ended by itself");
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! `reflector-agent run`: the daemon.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::app;
+use crate::config::{Config, LogFormat};
+
+pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    start_logging(config)?;
+    app::run(config)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Log lines go to standard error, where systemd's journal picks them up.
+fn start_logging(config: &Config) -> anyhow::Result<()> {
+    let filter: Targets = config.log.filter.parse().context("log.filter")?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    match config.log.format {
+        LogFormat::Text => registry.with(lines).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    }
+    .context("logging cannot be started")
+}

@@ -1,0 +1,75 @@
+//! How deliveries are shown: tables for people, JSON for programs.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use crate::clock::rfc3339;
+use crate::outbox::log::{Attempt, Delivery};
+use crate::outbox::model::Kind;
+
+/// A table without lines, in the manner of `systemctl list-units`.
+pub(super) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    table
+}
+
+/// A delivery as one JSON object.
+pub(super) fn delivery_json(delivery: &Delivery) -> Value {
+    json!({
+        "id": delivery.id,
+        "kind": delivery.kind.name(),
+        "event": event_name(delivery),
+        "room": delivery.room,
+        "state": delivery.state.name(),
+        "queued_at": rfc3339(delivery.queued_at),
+        "done_at": delivery.done_at.map(rfc3339),
+        "due_at": delivery.due_at.map(rfc3339),
+        "status": delivery.status,
+        "took_ms": delivery.took_ms,
+        "attempts": delivery.attempts,
+        "note": delivery.note,
+        "file": delivery.file,
+        "offset": delivery.file.as_ref().map(|_| delivery.offset),
+    })
+}
+
+/// An attempt as one JSON object.
+pub(super) fn attempt_json(attempt: &Attempt) -> Value {
+    json!({
+        "at": rfc3339(attempt.at),
+        "status": attempt.status,
+        "took_ms": attempt.took_ms,
+        "note": attempt.note,
+    })
+}
+
+/// What happened, in the event's own word.
+pub(super) fn event_name(delivery: &Delivery) -> String {
+    match delivery.kind {
+        Kind::Recording => contract::event::name::RECORDING_COMPLETED.to_owned(),
+        Kind::Unreadable => "(unreadable)".to_owned(),
+        Kind::Event => {
+            contract::event::Label::parse(&delivery.body).map_or_else(|_| "?".to_owned(), |label| label.name)
+        }
+    }
+}
+
+/// An optional value, or a dash.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A duration in milliseconds as people say it.
+pub(super) fn ago(milliseconds: i64) -> String {
+    let seconds = milliseconds.max(0) / 1000;
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,76 @@
+//! The shared secret: where it comes from, and that it is never printed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use contract::signature::Secrets;
+
+use super::Finding;
+
+/// The shortest secret that is accepted, in bytes.
+const SHORTEST: usize = 16;
+
+/// What the guides show where a secret belongs.
+const PLACEHOLDERS: &[&str] = &[
+    "your-webhook-secret-here",
+    "your-32-character-hex-secret-here",
+    "your-64-character-hex-secret-here",
+    "your-jwt-secret-here",
+];
+
+/// The secrets that sign deliveries, and where they were found.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// The keys; the first signs.
+    pub keys: Secrets,
+    /// Where they were found, for people.
+    pub origin: String,
+}
+
+/// Finds the secret: the configured file, else the systemd credential, else the environment.
+pub(super) fn find(file: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Secret, Finding> {
+    let credential = || environment.get("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join("secret"));
+    if let Some(path) = file {
+        return from_file(path, "api.secret-file");
+    }
+    if let Some(path) = credential().filter(|path| path.exists()) {
+        return from_file(&path, "credential `secret`");
+    }
+    if let Some(text) = environment.get("JITSI_WEBHOOK_SECRET") {
+        return checked(text, "JITSI_WEBHOOK_SECRET");
+    }
+    Err(Finding::error(
+        "api.secret-file",
+        "there is no secret: set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET, or set JITSI_WEBHOOK_SECRET",
+    ))
+}
+
+fn from_file(path: &Path, origin: &str) -> Result<Secret, Finding> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => checked(&text, &format!("{origin} ({})", path.display())),
+        Err(error) => Err(Finding::error(
+            origin,
+            format!("{} cannot be read: {error}; the agent's user must be able to read it", path.display()),
+        )),
+    }
+}
+
+fn checked(text: &str, origin: &str) -> Result<Secret, Finding> {
+    for secret in text.split(',').map(str::trim).filter(|secret| !secret.is_empty()) {
+        if PLACEHOLDERS.contains(&secret) {
+            return Err(Finding::error(
+                origin,
+                "is still the guide's placeholder: use the value of the API's JITSI_WEBHOOK_SECRET (made with `openssl rand -hex 16`)",
+            ));
+        }
+        if secret.len() < SHORTEST {
+            return Err(Finding::error(
+                origin,
+                format!("is shorter than {SHORTEST} characters: make one with `openssl rand -hex 16`"),
+            ));
+        }
+    }
+    let keys = Secrets::parse(text)
+        .map_err(|error| Finding::error(origin, format!("{error}: the value is empty")))?;
+    Ok(Secret { keys, origin: origin.to_owned() })
+}

@@ -1,0 +1,191 @@
+//! Send a request and read its answer: the one place that speaks HTTP.
+
+use std::time::{Duration, Instant};
+
+use contract::batch::BatchReply;
+use contract::problem::{Problem, code_of_body};
+use contract::verdict::Outcome;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::header::RETRY_AFTER;
+use hyper::{Request, Response};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::chain::Chain;
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// The longest explanation that is kept from an answer, in characters.
+const MAX_NOTE: usize = 300;
+
+/// How long an unused connection is kept for the next event.
+const IDLE: Duration = Duration::from_secs(50);
+
+/// An HTTP client for one API.
+#[derive(Clone)]
+pub struct Client {
+    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    timeout: Duration,
+}
+
+/// What came back, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// What a verdict needs to know.
+    pub outcome: Outcome,
+    /// How long it took, in milliseconds.
+    pub took_ms: i64,
+    /// For people: what the answer said, or what went wrong.
+    pub note: String,
+    /// The results, if the answer was that of a batch.
+    pub results: Option<BatchReply>,
+    /// Whether a 2xx came with the words that our API uses. A captive portal's 200 is not a receipt.
+    pub acknowledged: bool,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The system's certificate store could not be read.
+    #[error("the system's CA certificates could not be loaded (is `ca-certificates` installed?)")]
+    Certificates(#[source] std::io::Error),
+}
+
+impl Client {
+    /// A client that keeps up to `connections` connections. The CA certificates are read only for an https address.
+    pub fn new(
+        https: bool,
+        connections: usize,
+        connect: Duration,
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(connect));
+        http.set_keepalive(Some(Duration::from_secs(30)));
+        let tls = HttpsConnectorBuilder::new();
+        let tls = if https {
+            tls.with_native_roots().map_err(ClientError::Certificates)?
+        } else {
+            let roots = rustls::RootCertStore::empty();
+            tls.with_tls_config(
+                rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
+            )
+        };
+        let connector = tls.https_or_http().enable_http1().wrap_connector(http);
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(connections)
+            .build(connector);
+        Ok(Self { pool, timeout })
+    }
+
+    /// Sends one request. Never fails: no answer is an outcome too.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Reply {
+        let started = Instant::now();
+        let answered = tokio::time::timeout(self.timeout, self.exchange(request)).await;
+        let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        match answered {
+            Ok(Ok((head, body))) => read(&head, &body, took_ms),
+            Ok(Err(error)) => unreachable(Chain(error.as_ref()).to_string(), took_ms),
+            Err(_) => unreachable(format!("no answer within {} s", self.timeout.as_secs()), took_ms),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<()>, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+        let (head, body) = self.pool.request(request).await?.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
+        Ok((Response::from_parts(head, ()), body))
+    }
+}
+
+fn unreachable(note: String, took_ms: i64) -> Reply {
+    Reply { outcome: Outcome::Unreachable, took_ms, note, results: None, acknowledged: false }
+}
+
+fn read(head: &Response<()>, body: &[u8], took_ms: i64) -> Reply {
+    let status = head.status().as_u16();
+    let success = head.status().is_success();
+    let results = if success { serde_json::from_slice::<BatchReply>(body).ok() } else { None };
+    let retry_after = head.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(seconds);
+    Reply {
+        outcome: Outcome::Answered { status, code: code_of_body(body), retry_after },
+        took_ms,
+        note: explanation(status, body),
+        acknowledged: success && (results.is_some() || says_ok(body)),
+        results,
+    }
+}
+
+fn says_ok(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Status {
+        status: String,
+    }
+    serde_json::from_slice::<Status>(body).is_ok_and(|reply| reply.status == "ok")
+}
+
+/// `Retry-After` in its form with seconds; a date is rare and would rest on two clocks.
+fn seconds(value: &str) -> Option<Duration> {
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// What an answer says to people: our API's code and detail, or the beginning of whatever else it is.
+fn explanation(status: u16, body: &[u8]) -> String {
+    let text = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => {
+            let detail = problem.detail.as_str().map_or_else(|| problem.detail.to_string(), str::to_owned);
+            format!("{status} {}: {detail}", problem.code.as_str())
+        }
+        Err(_) if body.is_empty() => format!("{status} without a body"),
+        Err(_) => format!("{status} not from a Reflector API: {}", String::from_utf8_lossy(body)),
+    };
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        read(&Response::builder().status(status).body(()).unwrap(), body.as_bytes(), 1)
+    }
+
+    #[test]
+    fn only_our_apis_words_acknowledge() {
+        for (status, body, expected) in [
+            (200, r#"{"status":"ok","event":"e","room":"r"}"#, true),
+            (200, r#"{"results":[]}"#, true),
+            (200, "<html>Please log in</html>", false),
+            (200, "", false),
+            (404, r#"{"status":"ok"}"#, false),
+        ] {
+            assert_eq!(reply(status, body).acknowledged, expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_explanation_is_short_and_on_one_line() {
+        assert_eq!(reply(502, "<h1>\nBad</h1>").note, "502 not from a Reflector API: <h1> Bad</h1>");
+        assert_eq!(reply(502, "").note, "502 without a body");
+        assert!(reply(500, &"x".repeat(10_000)).note.len() <= MAX_NOTE);
+        let problem = Problem::new(contract::problem::ProblemCode::MeetingNotFound, "Meeting not found");
+        let body = serde_json::to_string(&problem).unwrap();
+        assert_eq!(reply(404, &body).note, "404 meeting_not_found: Meeting not found");
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds() {
+        assert_eq!(seconds(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(seconds("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+    }
+}

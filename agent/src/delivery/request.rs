@@ -1,0 +1,68 @@
+//! Turn claimed items into one signed request.
+
+use contract::batch;
+use contract::signature::{self, Secrets};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Uri};
+
+use crate::outbox::model::{Claimed, Kind};
+
+/// The routes that deliveries go to, below one API address.
+#[derive(Debug, Clone)]
+pub struct Routes {
+    events: Uri,
+    recordings: Uri,
+}
+
+impl Routes {
+    /// The routes below `base`, for example `https://reflector.example.com` or `…/server-api/`.
+    pub fn below(base: &str) -> Result<Self, hyper::http::uri::InvalidUri> {
+        let base = base.trim_end_matches('/');
+        Ok(Self {
+            events: format!("{base}/v1/jitsi/events").parse()?,
+            recordings: format!("{base}/v1/jibri/recording-complete").parse()?,
+        })
+    }
+}
+
+/// Builds the request that carries `items`: one event or recording as JSON, several events as NDJSON.
+///
+/// The signature's id is the first item's, its time is `now` (seconds since 1970), so every attempt is dated afresh.
+pub fn build(routes: &Routes, secrets: &Secrets, items: &[Claimed], now: i64) -> Request<Full<Bytes>> {
+    let (uri, content_type, body) = match items {
+        [item] if item.kind == Kind::Recording => (&routes.recordings, batch::JSON, item.body.clone()),
+        [item] => (&routes.events, batch::JSON, item.body.clone()),
+        items => (&routes.events, batch::NDJSON, lines(items)),
+    };
+    let id = items.first().map_or("", |item| item.id.as_str());
+    let signed = secrets.sign(id, now, &body);
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri.clone();
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers
+        .insert(USER_AGENT, HeaderValue::from_static(concat!("reflector-agent/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in [
+        (signature::JITSI_SIGNATURE, signed.jitsi.as_str()),
+        (signature::WEBHOOK_ID, id),
+        (signature::WEBHOOK_TIMESTAMP, signed.timestamp.as_str()),
+        (signature::WEBHOOK_SIGNATURE, signed.standard.as_str()),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    request
+}
+
+fn lines(items: &[Claimed]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(items.iter().map(|item| item.body.len() + 1).sum());
+    for item in items {
+        body.extend_from_slice(&item.body);
+        body.push(b'\n');
+    }
+    body
+}

@@ -1,0 +1,232 @@
+//! From a reply to what is written down: a pure function of the items, the reply and the time.
+
+use std::time::Duration;
+
+use contract::verdict::{self, MEETING_PATIENCE, UNKNOWN_FLOOR, Verdict};
+
+use super::client::Reply;
+use super::gate::Health;
+use crate::outbox::model::{Claimed, Seq};
+
+/// What a reply does to the items of its request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settlement {
+    /// The items that the API holds.
+    pub settled: Vec<Seq>,
+    /// The items that wait for a person, and why.
+    pub parked: Vec<(Seq, String)>,
+    /// The items that stay, in order.
+    pub kept: Vec<Seq>,
+    /// How the rest is tried again.
+    pub again: Again,
+}
+
+/// How the items that stay are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Again {
+    /// Nothing stays.
+    #[default]
+    Nothing,
+    /// At once, with at most this many events in a request.
+    Smaller(usize),
+    /// At once, one event per request from now on: the server takes no batches.
+    Singly,
+    /// After the backoff, and not before `floor`.
+    Later {
+        /// The shortest wait.
+        floor: Duration,
+        /// Whether it makes the next backoff longer.
+        counts: bool,
+    },
+}
+
+/// Decides what a reply does. `now` is in milliseconds since 1970.
+pub fn settle(items: &[Claimed], reply: &Reply, now: i64) -> Settlement {
+    let mut settlement = Settlement::default();
+    match verdict::of_answer(reply.outcome, items.len()) {
+        Verdict::Settle if items.len() > 1 => settle_batch(items, reply, now, &mut settlement),
+        Verdict::Settle if !reply.acknowledged => keep_all(items, later(UNKNOWN_FLOOR), &mut settlement),
+        Verdict::Halve => keep_all(items, Again::Smaller(items.len().div_ceil(2)), &mut settlement),
+        Verdict::Singly => keep_all(items, Again::Singly, &mut settlement),
+        verdict => {
+            for item in items {
+                apply(verdict, item, &reply.note, now, &mut settlement);
+            }
+        }
+    }
+    settlement
+}
+
+/// What the reply says about the API as a whole. An answer to one room's content (404, 422, 500 …) says that it is alive.
+pub fn health(reply: &Reply) -> Health {
+    match reply.outcome {
+        verdict::Outcome::Unreachable
+        | verdict::Outcome::Answered { status: 401 | 408 | 429 | 502..=504, .. } => Health::Failing,
+        verdict::Outcome::Answered { .. } => Health::Answering,
+    }
+}
+
+fn settle_batch(items: &[Claimed], reply: &Reply, now: i64, settlement: &mut Settlement) {
+    let results = reply.results.as_ref().map_or(&[][..], |batch| &batch.results);
+    // An answer that does not speak of exactly these events, in this order, proves nothing about any of them.
+    let matches = results.len() == items.len()
+        && results.iter().zip(items).all(|(result, item)| result.id.is_empty() || result.id == item.id);
+    if !matches {
+        return keep_all(items, later(UNKNOWN_FLOOR), settlement);
+    }
+    for (item, result) in items.iter().zip(results) {
+        let code = result.code.map_or("rejected", contract::problem::ProblemCode::as_str);
+        let note = format!("{code}: {}", result.detail.as_deref().unwrap_or("no detail"));
+        apply(verdict::of_result(result), item, &note, now, settlement);
+    }
+}
+
+fn apply(verdict: Verdict, item: &Claimed, note: &str, now: i64, settlement: &mut Settlement) {
+    match verdict {
+        Verdict::Settle => settlement.settled.push(item.seq),
+        Verdict::Park(_) => settlement.parked.push((item.seq, note.to_owned())),
+        Verdict::AwaitMeeting if waited_too_long(item, now) => {
+            settlement.parked.push((item.seq, note.to_owned()));
+        }
+        Verdict::AwaitMeeting => keep(item, later(Duration::ZERO), settlement),
+        Verdict::Retry { floor, counts } => keep(item, Again::Later { floor, counts }, settlement),
+        // Answers to a request as a whole; they do not reach a single item.
+        Verdict::Halve | Verdict::Singly => keep(item, later(UNKNOWN_FLOOR), settlement),
+    }
+}
+
+fn waited_too_long(item: &Claimed, now: i64) -> bool {
+    u128::from(now.saturating_sub(item.queued_at).max(0).unsigned_abs()) > MEETING_PATIENCE.as_millis()
+}
+
+const fn later(floor: Duration) -> Again {
+    Again::Later { floor, counts: true }
+}
+
+fn keep_all(items: &[Claimed], again: Again, settlement: &mut Settlement) {
+    for item in items {
+        keep(item, again, settlement);
+    }
+}
+
+/// Keeps an item; of several waits the longest one holds for the lane.
+fn keep(item: &Claimed, again: Again, settlement: &mut Settlement) {
+    settlement.kept.push(item.seq);
+    settlement.again = match (settlement.again, again) {
+        (Again::Later { floor: a, counts: b }, Again::Later { floor, counts }) => {
+            Again::Later { floor: a.max(floor), counts: b || counts }
+        }
+        (_, again) => again,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::batch::{BatchReply, EventResult, EventStatus};
+    use contract::problem::ProblemCode;
+    use contract::verdict::Outcome;
+
+    use crate::outbox::model::Kind;
+
+    const NOW: i64 = 10_000_000;
+
+    fn items(count: i64) -> Vec<Claimed> {
+        (1..=count)
+            .map(|seq| Claimed {
+                seq,
+                id: format!("evt_{seq}"),
+                kind: Kind::Event,
+                queued_at: NOW,
+                body: Vec::new(),
+            })
+            .collect()
+    }
+
+    fn answered(status: u16, code: Option<ProblemCode>) -> Reply {
+        Reply {
+            outcome: Outcome::Answered { status, code, retry_after: None },
+            took_ms: 1,
+            note: "note".into(),
+            results: None,
+            acknowledged: status == 200,
+        }
+    }
+
+    fn batch(results: &[(&str, EventStatus, Option<ProblemCode>)]) -> Reply {
+        let results = results
+            .iter()
+            .map(|(id, status, code)| EventResult {
+                id: (*id).into(),
+                status: *status,
+                code: *code,
+                detail: None,
+            })
+            .collect();
+        Reply { results: Some(BatchReply { results }), ..answered(200, None) }
+    }
+
+    #[test]
+    fn a_poison_event_is_parked_without_its_neighbours() {
+        let reply = batch(&[
+            ("evt_1", EventStatus::Stored, None),
+            ("evt_2", EventStatus::Rejected, Some(ProblemCode::EventInvalid)),
+            ("evt_3", EventStatus::Duplicate, None),
+        ]);
+        let settlement = settle(&items(3), &reply, NOW);
+        assert_eq!(settlement.settled, [1, 3]);
+        assert_eq!(settlement.parked, [(2, "event_invalid: no detail".to_owned())]);
+        assert_eq!(settlement.again, Again::Nothing);
+    }
+
+    #[test]
+    fn an_answer_about_other_events_settles_nothing() {
+        for reply in [
+            batch(&[("evt_1", EventStatus::Stored, None)]),
+            batch(&[("evt_2", EventStatus::Stored, None), ("evt_1", EventStatus::Stored, None)]),
+            answered(200, None),
+        ] {
+            let settlement = settle(&items(2), &reply, NOW);
+            assert_eq!((settlement.settled.len(), settlement.kept.len()), (0, 2), "{reply:?}");
+            assert_eq!(settlement.again, later(UNKNOWN_FLOOR));
+        }
+    }
+
+    #[test]
+    fn a_two_hundred_without_our_words_is_no_receipt() {
+        let reply = Reply { acknowledged: false, ..answered(200, None) };
+        assert_eq!(settle(&items(1), &reply, NOW).kept, [1]);
+    }
+
+    #[test]
+    fn an_event_waits_an_hour_for_its_meeting_and_then_for_a_person() {
+        let mut waiting = items(1);
+        let reply = answered(404, Some(ProblemCode::MeetingNotFound));
+        let hour = i64::try_from(MEETING_PATIENCE.as_millis()).unwrap();
+        assert_eq!(settle(&waiting, &reply, NOW + hour).kept, [1]);
+        assert_eq!(settle(&waiting, &reply, NOW + hour + 1).parked, [(1, "note".to_owned())]);
+        waiting[0].queued_at = NOW + 1;
+        assert_eq!(settle(&waiting, &reply, NOW).kept, [1], "a clock that stepped back parks nothing");
+    }
+
+    #[test]
+    fn a_batch_that_is_too_large_is_halved_and_a_refused_form_is_given_up() {
+        assert_eq!(settle(&items(5), &answered(413, None), NOW).again, Again::Smaller(3));
+        assert_eq!(settle(&items(5), &answered(415, None), NOW).again, Again::Singly);
+    }
+
+    #[test]
+    fn a_refusal_of_one_rooms_content_does_not_close_the_gate() {
+        for (status, expected) in [
+            (200, Health::Answering),
+            (404, Health::Answering),
+            (422, Health::Answering),
+            (500, Health::Answering),
+            (401, Health::Failing),
+            (429, Health::Failing),
+            (503, Health::Failing),
+        ] {
+            assert_eq!(health(&answered(status, None)), expected, "{status}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! One lane's turn: claim its oldest items, send them, and say what came of it.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use super::client::{Client, Reply};
+use super::request::{self, Routes};
+use super::settlement::{self, Settlement};
+use crate::clock::now_ms;
+use crate::config::Secret;
+use crate::outbox::model::{Answer, Claimed, LaneId, Seq};
+use crate::outbox::{Outbox, OutboxError};
+
+/// How many items a turn sends at most where each goes by itself: bounds the claim, and what a crash sends twice.
+const RUN: usize = 64;
+
+/// How long a run of single events goes on before what it settled is written down.
+const WRITE_DOWN: Duration = Duration::from_millis(100);
+
+/// What every turn needs.
+pub(super) struct Shared {
+    pub(super) outbox: Outbox,
+    pub(super) client: Client,
+    pub(super) routes: Routes,
+    pub(super) secret: Secret,
+    /// The most events in one request; 1 once the server has refused batches.
+    pub(super) batch: Cell<usize>,
+}
+
+/// What came of a turn.
+pub(super) struct Report {
+    pub(super) lane: LaneId,
+    pub(super) began: tokio::time::Instant,
+    pub(super) end: End,
+}
+
+/// How a turn ended.
+pub(super) enum End {
+    /// There was nothing to send.
+    Empty,
+    /// The outbox could not be read.
+    Trouble(OutboxError),
+    /// Something was sent; the last reply, and what it did to its items.
+    Sent {
+        /// Settled by earlier requests of the turn and not written down yet.
+        earlier: Vec<(Seq, i64)>,
+        /// The last reply.
+        reply: Reply,
+        /// What it did.
+        settlement: Settlement,
+        /// The ids of the items it parked.
+        parked_ids: Vec<String>,
+    },
+}
+
+/// Takes one turn for `lane`, with at most `limit` events in a request where the lane's own limit is lower.
+pub(super) async fn take(shared: &Shared, lane: LaneId, limit: Option<usize>) -> Report {
+    let began = tokio::time::Instant::now();
+    let size = limit.unwrap_or(usize::MAX).min(shared.batch.get());
+    let claim = if size == 1 { RUN } else { size };
+    let end = match shared.outbox.claim(lane, claim, contract::batch::MAX_BYTES).await {
+        Err(error) => End::Trouble(error),
+        Ok(items) if items.is_empty() => End::Empty,
+        Ok(items) => send_all(shared, lane, &items, size).await,
+    };
+    Report { lane, began, end }
+}
+
+async fn send_all(shared: &Shared, lane: LaneId, items: &[Claimed], size: usize) -> End {
+    let mut earlier: Vec<(Seq, i64)> = Vec::new();
+    let mut written = Instant::now();
+    let mut groups = items.chunks(size).peekable();
+    while let Some(group) = groups.next() {
+        let reply = send(shared, group).await;
+        let settlement = settlement::settle(group, &reply, now_ms());
+        let last = groups.peek().is_none() || settlement.settled.len() < group.len();
+        if last {
+            let parked_ids = settlement.parked.iter().filter_map(|(seq, _)| id_of(group, *seq)).collect();
+            return End::Sent { earlier, reply, settlement, parked_ids };
+        }
+        earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
+        if written.elapsed() >= WRITE_DOWN {
+            written = Instant::now();
+            shared.outbox.settle(answer(lane, &reply, std::mem::take(&mut earlier)));
+        }
+    }
+    End::Empty
+}
+
+async fn send(shared: &Shared, group: &[Claimed]) -> Reply {
+    let now = now_ms().div_euclid(1000);
+    shared.client.send(request::build(&shared.routes, &shared.secret.keys, group, now)).await
+}
+
+fn id_of(group: &[Claimed], seq: Seq) -> Option<String> {
+    group.iter().find(|item| item.seq == seq).map(|item| item.id.clone())
+}
+
+/// An answer that settles `settled`; parked and kept items are the caller's to add.
+pub(super) fn answer(lane: LaneId, reply: &Reply, settled: Vec<(Seq, i64)>) -> Answer {
+    let status = match reply.outcome {
+        contract::verdict::Outcome::Answered { status, .. } => Some(status),
+        contract::verdict::Outcome::Unreachable => None,
+    };
+    Answer { lane, at: now_ms(), status, took_ms: reply.took_ms, settled, parked: Vec::new(), kept: None }
+}

@@ -1,0 +1,130 @@
+//! Queue what a source has read, and move its cursor, in one transaction.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+
+use super::model::{Cursor, LaneId, NewItem, Progress, State};
+
+/// Adds the items that are not there yet. Returns the lanes that have something new to deliver, and the cursor's number.
+pub(super) fn append(
+    connection: &Connection,
+    items: &[NewItem],
+    progress: &Progress,
+    now: i64,
+    touched: &mut Vec<LaneId>,
+) -> rusqlite::Result<i64> {
+    let file = match progress {
+        Progress::Spool(cursor) => save_cursor(connection, cursor, now)?,
+        Progress::Recording { path } => {
+            for item in items {
+                connection
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO recording (id, path, queued_at) VALUES (?1, ?2, ?3)",
+                    )?
+                    .execute(params![item.id.as_str(), path, now])?;
+            }
+            0
+        }
+    };
+    let mut insert = connection.prepare_cached(
+        "INSERT OR IGNORE INTO item (id, lane, kind, state, queued_at, file, offset, body, done_at, note)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let mut lane: Option<(&str, LaneId)> = None;
+    for item in items {
+        let id = match lane {
+            Some((room, id)) if room == item.room => id,
+            _ => lane_of(connection, &item.room)?,
+        };
+        lane = Some((&item.room, id));
+        if insert_item(&mut insert, item, id, file, now)? && item.parked.is_none() && !touched.contains(&id) {
+            touched.push(id);
+        }
+    }
+    Ok(file)
+}
+
+fn insert_item(
+    insert: &mut CachedStatement<'_>,
+    item: &NewItem,
+    lane: LaneId,
+    file: i64,
+    now: i64,
+) -> rusqlite::Result<bool> {
+    let state = if item.parked.is_some() { State::Parked } else { State::Ready };
+    let inserted = insert.execute(params![
+        item.id.as_str(),
+        lane,
+        item.kind as i64,
+        state as i64,
+        now,
+        file,
+        i64::try_from(item.offset).unwrap_or(i64::MAX),
+        item.body,
+        item.parked.as_ref().map(|_| now),
+        item.parked,
+    ])?;
+    Ok(inserted == 1)
+}
+
+fn lane_of(connection: &Connection, room: &str) -> rusqlite::Result<LaneId> {
+    let mut select = connection.prepare_cached("SELECT id FROM lane WHERE room = ?1")?;
+    if let Some(id) = select.query_row([room], |row| row.get(0)).optional()? {
+        return Ok(id);
+    }
+    connection.prepare_cached("INSERT INTO lane (room) VALUES (?1)")?.execute([room])?;
+    Ok(connection.last_insert_rowid())
+}
+
+fn save_cursor(connection: &Connection, cursor: &Cursor, now: i64) -> rusqlite::Result<i64> {
+    let offset = i64::try_from(cursor.offset).unwrap_or(i64::MAX);
+    if cursor.file == 0 {
+        connection
+            .prepare_cached(
+                "INSERT INTO cursor (path, dev, ino, head, offset, guard, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                cursor.path,
+                cursor.identity.0.cast_signed(),
+                cursor.identity.1.cast_signed(),
+                cursor.head,
+                offset,
+                cursor.guard,
+                now
+            ])?;
+        return Ok(connection.last_insert_rowid());
+    }
+    connection
+        .prepare_cached(
+            "UPDATE cursor SET path = ?2, head = ?3, offset = ?4, guard = ?5, seen_at = ?6 WHERE file = ?1",
+        )?
+        .execute(params![cursor.file, cursor.path, cursor.head, offset, cursor.guard, now])?;
+    Ok(cursor.file)
+}
+
+/// Every stored cursor, newest first, so that the latest life of a reused inode is found first.
+pub(super) fn cursors(connection: &Connection) -> rusqlite::Result<Vec<Cursor>> {
+    let mut select = connection.prepare_cached(
+        "SELECT file, path, dev, ino, head, offset, guard FROM cursor ORDER BY seen_at DESC, file DESC",
+    )?;
+    let rows = select.query_map([], |row| {
+        Ok(Cursor {
+            file: row.get(0)?,
+            path: row.get(1)?,
+            identity: (row.get::<_, i64>(2)?.cast_unsigned(), row.get::<_, i64>(3)?.cast_unsigned()),
+            head: row.get(4)?,
+            offset: row.get::<_, i64>(5)?.cast_unsigned(),
+            guard: row.get(6)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Whether a recording was queued before, whatever became of its item.
+pub(super) fn recording_is_queued(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM recording WHERE id = ?1")?.exists([id])
+}
+
+/// Whether a line of this file is parked, so that the file is the only whole copy of it.
+pub(super) fn has_parked_lines(connection: &Connection, file: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM item WHERE state = 2 AND file = ?1")?.exists([file])
+}

@@ -1,0 +1,57 @@
+//! Find what is to be delivered next.
+
+use rusqlite::{Connection, params};
+
+use super::model::{Claimed, Kind, LaneId, Waiting};
+
+/// The lanes that have something to deliver, the longest-waiting first.
+pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
+    let mut select = connection.prepare_cached(
+        "SELECT item.lane, item.seq, item.due_at, item.attempts FROM lane JOIN item ON item.seq =
+           (SELECT seq FROM item INDEXED BY item_ready WHERE item.lane = lane.id AND state = 0 ORDER BY seq LIMIT 1)
+         ORDER BY item.seq",
+    )?;
+    let rows = select.query_map([], |row| {
+        Ok(Waiting {
+            lane: row.get(0)?,
+            first: row.get(1)?,
+            due_at: row.get::<_, Option<i64>>(2)?.unwrap_or(0),
+            attempts: row.get::<_, Option<u32>>(3)?.unwrap_or(0),
+        })
+    })?;
+    rows.collect()
+}
+
+/// The oldest items of a lane that fit one request: of one kind, recordings alone, at most `events` and `bytes`.
+/// The first item is taken whatever its size.
+pub(super) fn claim(
+    connection: &Connection,
+    lane: LaneId,
+    events: usize,
+    bytes: usize,
+) -> rusqlite::Result<Vec<Claimed>> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq, id, kind, queued_at, body FROM item INDEXED BY item_ready
+         WHERE lane = ?1 AND state = 0 ORDER BY seq LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![lane, i64::try_from(events).unwrap_or(i64::MAX)])?;
+    let mut claimed: Vec<Claimed> = Vec::new();
+    let mut size = 0;
+    while let Some(row) = rows.next()? {
+        let item = Claimed {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            kind: Kind::from_code(row.get(2)?),
+            queued_at: row.get(3)?,
+            body: row.get(4)?,
+        };
+        size += item.body.len() + 1;
+        if let Some(first) = claimed.first()
+            && (first.kind == Kind::Recording || first.kind != item.kind || size > bytes)
+        {
+            break;
+        }
+        claimed.push(item);
+    }
+    Ok(claimed)
+}

@@ -1,0 +1,92 @@
+//! The outbox's tables, and how an older file becomes a current one.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::OutboxError;
+
+/// One entry per schema version; an entry is never edited once released.
+const MIGRATIONS: &[&str] = &["
+    -- Rooms, so that an item names its room in two bytes.
+    CREATE TABLE lane (
+        id   INTEGER PRIMARY KEY,
+        room TEXT NOT NULL UNIQUE
+    );
+    -- Everything that was ever queued and not yet pruned. `seq` is the order of queuing.
+    CREATE TABLE item (
+        seq       INTEGER PRIMARY KEY,
+        id        TEXT    NOT NULL UNIQUE,
+        lane      INTEGER NOT NULL,
+        kind      INTEGER NOT NULL,          -- see model::Kind
+        state     INTEGER NOT NULL,          -- see model::State
+        queued_at INTEGER NOT NULL,          -- milliseconds since 1970, like every time here
+        file      INTEGER NOT NULL,          -- the cursor it was read under; 0 for none
+        offset    INTEGER NOT NULL,          -- the byte in that file
+        body      BLOB    NOT NULL,
+        due_at    INTEGER,                   -- head of a lane: not to be tried sooner
+        attempts  INTEGER,                   -- head of a lane: failures that lengthen the backoff
+        done_at   INTEGER,                   -- when it was settled or parked
+        status    INTEGER,                   -- HTTP status of the answer that settled or parked it
+        took_ms   INTEGER,                   -- how long that request took
+        note      TEXT                       -- why it was parked
+    );
+    CREATE INDEX item_ready ON item (lane, seq) WHERE state = 0;
+    CREATE INDEX item_parked ON item (seq) WHERE state = 2;
+    -- Requests that did not settle what they carried: a lane, and the range of its items.
+    CREATE TABLE attempt (
+        lane      INTEGER NOT NULL,
+        first_seq INTEGER NOT NULL,
+        last_seq  INTEGER NOT NULL,
+        at        INTEGER NOT NULL,
+        status    INTEGER,
+        took_ms   INTEGER NOT NULL,
+        note      TEXT    NOT NULL
+    );
+    CREATE INDEX attempt_lane ON attempt (lane, first_seq);
+    CREATE INDEX attempt_at ON attempt (at);
+    -- How far each spool file was read. `guard` is a digest of the bytes just before `offset`.
+    CREATE TABLE cursor (
+        file    INTEGER PRIMARY KEY,
+        path    TEXT    NOT NULL,
+        dev     INTEGER NOT NULL,
+        ino     INTEGER NOT NULL,
+        head    BLOB    NOT NULL,
+        offset  INTEGER NOT NULL,
+        guard   BLOB    NOT NULL,
+        seen_at INTEGER NOT NULL
+    );
+    CREATE INDEX cursor_identity ON cursor (dev, ino);
+    -- Recording files that were queued, so that a restart does not queue them again.
+    CREATE TABLE recording (
+        id        TEXT    PRIMARY KEY,
+        path      TEXT    NOT NULL,
+        queued_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX recording_path ON recording (path);
+"];
+
+/// Brings the file to the newest schema; refuses a file that a newer release wrote.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OutboxError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let current = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if version > current {
+        return Err(OutboxError::Newer { version, current });
+    }
+    for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        tx.execute_batch(migration)?;
+    }
+    tx.pragma_update(None, "user_version", current)?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// Opens the file for the daemon: write-ahead log, every commit on stable storage, checkpoints when we say so.
+pub(super) fn configure_writer(connection: &Connection) -> Result<(), OutboxError> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // Checkpoints cost several fsyncs: they run between deliveries, not in the middle of one.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -2048)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}

@@ -1,0 +1,332 @@
+//! The spool source: reads the segments that the Prosody module appends.
+//!
+//! One thread with a plain loop: wait for a change, look at the directory, read every file to its end, in the lexical
+//! order of their names. The outbox has a chunk's items and the new cursor before the next chunk is read.
+//!
+//! Other writers are welcome: a file may be renamed, truncated after copying, or deleted. A file that leaves the
+//! directory is read to its end first.
+
+pub mod framing;
+pub mod line;
+pub mod tail;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use self::tail::{BUFFER, Found, Reading, Stamp, Tail};
+use crate::chain::Chain;
+use crate::clock::now_ms;
+use crate::config::Config;
+use crate::outbox::model::{Cursor, Progress};
+use crate::outbox::{Outbox, OutboxError};
+use crate::rooms::Rooms;
+use crate::watch::{Stop, Wake, Watch};
+
+/// How long an unread file stays open after its last change; it is opened again when it changes.
+const STAYS_OPEN_SECONDS: i64 = 3600;
+
+/// How soon a source tries again what the outbox or the disk refused.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often old segments are looked for.
+const TIDY_EVERY: Duration = Duration::from_mins(10);
+
+/// The spool source.
+pub struct Spool {
+    directory: PathBuf,
+    remove_after_hours: u64,
+    rescan: Duration,
+    rooms: Rooms,
+    outbox: Outbox,
+    watch: Watch,
+    stored: Vec<Cursor>,
+    tails: BTreeMap<(u64, u64), Tail>,
+    buffer: Vec<u8>,
+    trouble: Trouble,
+    tidied: Option<Instant>,
+}
+
+/// What is wrong at the moment, so that it is said once and not every second.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Trouble {
+    #[default]
+    Nothing,
+    Said(String),
+}
+
+impl Spool {
+    /// Prepares reading the configured directory, from where the outbox says it was left.
+    pub fn new(config: &Config, outbox: Outbox, stop: Stop) -> anyhow::Result<Self> {
+        Ok(Self {
+            directory: config.spool.directory.clone(),
+            remove_after_hours: config.spool.remove_after_hours,
+            rescan: Duration::from_secs(config.spool.rescan_seconds),
+            rooms: Rooms::new(&config.api.rooms),
+            stored: outbox.cursors()?,
+            outbox,
+            watch: Watch::new(stop)?,
+            tails: BTreeMap::new(),
+            buffer: vec![0; BUFFER],
+            trouble: Trouble::Nothing,
+            tidied: None,
+        })
+    }
+
+    /// Reads until the agent stops.
+    pub fn run(mut self) {
+        let mut look = true;
+        let mut looked = Instant::now();
+        loop {
+            if look || looked.elapsed() >= self.rescan {
+                looked = Instant::now();
+                self.look();
+            }
+            let timeout = match self.read_everything() {
+                Ok(Pass::Done) => self.rescan.saturating_sub(looked.elapsed()),
+                Ok(Pass::LookAgain) => {
+                    look = true;
+                    continue;
+                }
+                Err(OutboxError::Closed) => return,
+                Err(error) => {
+                    self.say(format!("the spool waits: {}", Chain(&error)));
+                    TRY_AGAIN
+                }
+            };
+            match self.watch.wait(timeout) {
+                Wake::Stop => return,
+                Wake::Written => look = false,
+                Wake::Changed | Wake::Timeout => look = true,
+            }
+        }
+    }
+
+    /// Compares the directory with the files that are known.
+    fn look(&mut self) {
+        self.watch.add(&self.directory);
+        let listed = match list(&self.directory) {
+            Ok(listed) => listed,
+            Err(error) => {
+                let directory = self.directory.display();
+                self.say(format!(
+                    "the spool directory {directory} cannot be read: {error}; it is looked for every {} s (is the Prosody module's package installed, or `[spool] enabled` to be false?)",
+                    self.rescan.as_secs()
+                ));
+                Vec::new()
+            }
+        };
+        for tail in self.tails.values_mut() {
+            tail.listed = false;
+        }
+        for (identity, path) in listed {
+            let stored = &self.stored;
+            let tail = self.tails.entry(identity).or_insert_with(|| {
+                Tail::new(
+                    path.clone(),
+                    identity,
+                    stored.iter().find(|cursor| cursor.identity == identity).cloned(),
+                )
+            });
+            tail.path = path;
+            tail.listed = true;
+        }
+    }
+
+    /// Reads every file to its end, the longest unchanged first, then removes the segments that are old.
+    ///
+    /// A rotated file, or a copy made before a truncation, was last changed before the file that took its place, so what
+    /// is unread in it comes first, as it was written first.
+    fn read_everything(&mut self) -> Result<Pass, OutboxError> {
+        let mut order: Vec<(Stamp, bool, PathBuf, (u64, u64))> = Vec::with_capacity(self.tails.len());
+        for (identity, tail) in &self.tails {
+            // A file that cannot be looked at any more is found missing by the next look at the directory.
+            if let Ok(stamp) = tail.stamp() {
+                order.push((stamp, is_segment(&tail.path), tail.path.clone(), *identity));
+            }
+        }
+        order.sort();
+        let mut failed = None;
+        for (stamp, _, path, identity) in order {
+            match self.read_file(identity, stamp) {
+                Ok(Pass::Done) => {}
+                Ok(Pass::LookAgain) => return Ok(Pass::LookAgain),
+                Err(Failure::Outbox(error)) => return Err(error),
+                Err(Failure::File(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    self.tails.remove(&identity);
+                }
+                Err(Failure::File(error)) => {
+                    failed = Some(format!("{} cannot be read: {error}", path.display()));
+                }
+            }
+        }
+        match failed {
+            Some(what) => self.say(what),
+            None if self.directory.is_dir() => self.trouble = Trouble::Nothing,
+            None => {}
+        }
+        self.tidy()?;
+        Ok(Pass::Done)
+    }
+
+    fn read_file(&mut self, identity: (u64, u64), stamp: Stamp) -> Result<Pass, Failure> {
+        let Some(tail) = self.tails.get_mut(&identity) else { return Ok(Pass::Done) };
+        if tail.has_news(stamp) {
+            loop {
+                let reading = match tail.read(&mut self.buffer, &self.rooms)? {
+                    Found::Reading(reading) => reading,
+                    Found::Restarted => return Ok(Pass::LookAgain),
+                };
+                let at_end = reading.end.is_some();
+                store(&self.outbox, tail, reading)?;
+                if at_end {
+                    break;
+                }
+            }
+        }
+        if !tail.listed {
+            if let Some(reading) = tail.remainder(&mut self.buffer)? {
+                store(&self.outbox, tail, reading)?;
+            }
+            self.tails.remove(&identity);
+        } else if tail.is_open() && seconds_since(stamp) > STAYS_OPEN_SECONDS {
+            tail.close();
+        }
+        Ok(Pass::Done)
+    }
+
+    /// Removes segments that are wholly in the outbox and old. The newest one stays: its writer may still have it open.
+    fn tidy(&mut self) -> Result<(), OutboxError> {
+        if self.remove_after_hours == 0 || self.tidied.is_some_and(|at| at.elapsed() < TIDY_EVERY) {
+            return Ok(());
+        }
+        self.tidied = Some(Instant::now());
+        let newest = self.tails.values().map(|tail| tail.path.clone()).max();
+        let old = i64::try_from(self.remove_after_hours.saturating_mul(3600)).unwrap_or(i64::MAX);
+        for identity in self.tails.keys().copied().collect::<Vec<_>>() {
+            let Some(tail) = self.tails.get_mut(&identity) else { continue };
+            let is_old = tail.stamp().is_ok_and(|stamp| seconds_since(stamp) > old);
+            if !is_segment(&tail.path) || !is_old || Some(&tail.path) == newest.as_ref() {
+                continue;
+            }
+            if let Ok(Some(reading)) = tail.remainder(&mut self.buffer) {
+                store(&self.outbox, tail, reading)?;
+            }
+            if tail.is_finished().unwrap_or(false) && !self.outbox.has_parked_lines(tail.cursor.file)? {
+                match std::fs::remove_file(&tail.path) {
+                    Ok(()) => {
+                        tracing::info!(file = %tail.path.display(), "a segment is wholly in the outbox and old; removed");
+                        self.tails.remove(&identity);
+                    }
+                    Err(error) => {
+                        let path = tail.path.display().to_string();
+                        self.say(format!("{path} is wholly in the outbox but cannot be removed: {error}"));
+                    }
+                }
+            } else if let Some(tail) = self.tails.get_mut(&identity) {
+                tail.close();
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, what: String) {
+        if self.trouble != Trouble::Said(what.clone()) {
+            tracing::warn!("{what}");
+            self.trouble = Trouble::Said(what);
+        }
+    }
+}
+
+/// How a pass over the files ended.
+enum Pass {
+    /// Everything was read.
+    Done,
+    /// A file began a new life: look at the directory for a copy of its old one, then read on.
+    LookAgain,
+}
+
+enum Failure {
+    File(io::Error),
+    Outbox(OutboxError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<OutboxError> for Failure {
+    fn from(error: OutboxError) -> Self {
+        Self::Outbox(error)
+    }
+}
+
+/// Makes a reading durable, then moves the tail.
+fn store(outbox: &Outbox, tail: &mut Tail, reading: Reading) -> Result<(), OutboxError> {
+    let Reading { items, mut cursor, end } = reading;
+    if !items.is_empty() || cursor != tail.cursor {
+        cursor.file = outbox.append(items, Progress::Spool(cursor.clone()))?;
+    }
+    tail.advance(cursor, end);
+    Ok(())
+}
+
+fn seconds_since(stamp: Stamp) -> i64 {
+    i64::try_from(i128::from(now_ms() / 1000) - stamp.modified / 1_000_000_000).unwrap_or(0)
+}
+
+/// A segment in use, as opposed to what rotation left behind.
+fn is_segment(path: &Path) -> bool {
+    path.extension() == Some(OsStr::new("jsonl"))
+}
+
+/// The spool files of a directory, in the lexical order of their names.
+fn list(directory: &Path) -> io::Result<Vec<((u64, u64), PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if !is_spool_file(&entry.file_name()) {
+            continue;
+        }
+        // A file that vanished since it was listed is no error.
+        if let Ok(metadata) = entry.metadata()
+            && metadata.is_file()
+        {
+            files.push(((metadata.dev(), metadata.ino()), entry.path()));
+        }
+    }
+    files.sort_by(|a, b| a.1.cmp(&b.1));
+    Ok(files)
+}
+
+/// `x.jsonl`, and what rotation makes of it: `x.jsonl.1`, `x.jsonl-20250115`. Not what is compressed, hidden or temporary.
+fn is_spool_file(name: &OsStr) -> bool {
+    const NOT: &[&str] = &[".gz", ".xz", ".zst", ".bz2", ".lz4", ".tmp", ".swp", "~"];
+    let name = name.to_string_lossy();
+    name.contains(".jsonl") && !name.starts_with('.') && !NOT.iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_and_their_rotated_forms_are_spool_files() {
+        for (name, expected) in [
+            ("20250115T10Z.0190b7c2.jsonl", true),
+            ("events.jsonl.1", true),
+            ("events.jsonl-20250115", true),
+            ("events.jsonl.1.gz", false),
+            (".events.jsonl.swp", false),
+            ("events.jsonl.tmp", false),
+            ("notes.txt", false),
+        ] {
+            assert_eq!(is_spool_file(OsStr::new(name)), expected, "{name}");
+        }
+    }
+}

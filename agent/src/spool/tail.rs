@@ -1,0 +1,380 @@
+//! One spool file and how far it has been read.
+//!
+//! A file is recognised by device and inode, so a rename changes nothing. Before every read the bytes just before the
+//! cursor are compared with what was read there: a file that was truncated and filled again, or another file that got
+//! the same inode, does not pass, and is read from its start. Lines that come twice that way (from a copy, say) are
+//! the same events by id.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+
+use contract::event::MAX_EVENT_BYTES;
+use sha2::{Digest, Sha256};
+
+use super::framing::{Frame, frame};
+use super::line::{self, Place};
+use crate::outbox::model::{Cursor, NewItem};
+use crate::rooms::Rooms;
+
+/// How many bytes before the cursor are compared.
+const GUARD: usize = 256;
+
+/// How many bytes are read at once. More than [`MAX_EVENT_BYTES`], so that a full chunk without a line break is a line
+/// that is too long.
+const CHUNK: usize = 2 * MAX_EVENT_BYTES;
+
+/// The size of the buffer that [`Tail::read`] needs.
+pub const BUFFER: usize = GUARD + CHUNK;
+
+/// A spool file.
+pub struct Tail {
+    /// How far it was read; moves only after the outbox has what was read.
+    pub cursor: Cursor,
+    /// Where it is now.
+    pub path: PathBuf,
+    /// Whether the directory still lists it.
+    pub listed: bool,
+    file: Option<File>,
+    /// What it looked like when it was last read to its end.
+    seen: Option<Stamp>,
+    /// A line that is too long was searched for its end up to here.
+    searched: u64,
+}
+
+/// What changes whenever a file's content does, ordered by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    /// The last modification, in nanoseconds since 1970.
+    pub modified: i128,
+    /// The length in bytes.
+    pub length: u64,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub enum Found {
+    /// What follows the cursor.
+    Reading(Reading),
+    /// Not the content that was read before: the cursor went back to the start. What the file held before may stand in a
+    /// copy beside it, so look at the directory before reading on.
+    Restarted,
+}
+
+/// What follows the cursor.
+#[derive(Debug)]
+pub struct Reading {
+    /// The items to queue.
+    pub items: Vec<NewItem>,
+    /// The cursor once they are queued.
+    pub cursor: Cursor,
+    /// What the file looked like, if its end was reached.
+    pub end: Option<Stamp>,
+}
+
+impl Tail {
+    /// A file that is new to us, or one whose cursor was found in the outbox.
+    pub fn new(path: PathBuf, identity: (u64, u64), stored: Option<Cursor>) -> Self {
+        let fresh = || Cursor {
+            file: 0,
+            path: String::new(),
+            identity,
+            head: Vec::new(),
+            offset: 0,
+            guard: Vec::new(),
+        };
+        let cursor = stored.unwrap_or_else(fresh);
+        Self { cursor, path, listed: true, file: None, seen: None, searched: 0 }
+    }
+
+    /// What the file looks like now.
+    pub fn stamp(&self) -> io::Result<Stamp> {
+        let metadata = match &self.file {
+            Some(file) => file.metadata()?,
+            None => std::fs::metadata(&self.path)?,
+        };
+        Ok(stamp(&metadata))
+    }
+
+    /// Whether it has changed since it was last read to its end.
+    pub fn has_news(&self, now: Stamp) -> bool {
+        self.seen != Some(now)
+    }
+
+    /// Reads what follows the cursor, up to one chunk. The tail itself does not move: see [`Tail::advance`].
+    pub fn read(&mut self, buffer: &mut [u8], rooms: &Rooms) -> io::Result<Found> {
+        let stamp = stamp(&self.open()?.metadata()?);
+        let back = GUARD.min(usize::try_from(self.cursor.offset).unwrap_or(usize::MAX));
+        let from = self.cursor.offset - back as u64;
+        let filled = read_at(self.open()?, &mut buffer[..back + CHUNK], from)?;
+        if filled < back || digest(&buffer[..back]) != self.cursor.guard && back > 0 {
+            self.restart();
+            return Ok(Found::Restarted);
+        }
+        let (chunk, full) = (&buffer[back..filled], filled == back + CHUNK);
+        let mut cursor = self.cursor.clone();
+        cursor.path = self.path.display().to_string();
+        let (frames, consumed) = frame(chunk, MAX_EVENT_BYTES);
+        if consumed == 0 && full {
+            return self.read_long(chunk, cursor).map(Found::Reading);
+        }
+        if cursor.head.is_empty()
+            && let Some(Frame::Line(first) | Frame::Long(first)) = frames.first()
+        {
+            cursor.head = digest(&chunk[first.clone()]);
+        }
+        let items = frames.into_iter().filter_map(|frame| to_item(chunk, frame, &cursor, rooms)).collect();
+        cursor.offset += consumed as u64;
+        let guard = GUARD.min(back + consumed);
+        cursor.guard = digest(&buffer[back + consumed - guard..back + consumed]);
+        Ok(Found::Reading(Reading { items, cursor, end: (!full).then_some(stamp) }))
+    }
+
+    /// The outbox has what was read up to `cursor`; the file was read to its end if it still looks like `end`.
+    pub fn advance(&mut self, cursor: Cursor, end: Option<Stamp>) {
+        self.cursor = cursor;
+        self.seen = end;
+    }
+
+    /// What follows the last line break, if the file will not grow any more: a line cut in half, for a person to see.
+    pub fn remainder(&mut self, buffer: &mut [u8]) -> io::Result<Option<Reading>> {
+        let length = self.open()?.metadata()?.len();
+        if length <= self.cursor.offset {
+            return Ok(None);
+        }
+        let mut cursor = self.cursor.clone();
+        let filled = read_at(self.open()?, &mut buffer[..CHUNK], cursor.offset)?;
+        let place = Place { head: &cursor.head, offset: cursor.offset };
+        let why = "its file ended in the middle of it";
+        let items = vec![line::unreadable(&buffer[..filled], length - cursor.offset, place, why)];
+        cursor.offset = length;
+        cursor.guard = self.guard_before(length)?;
+        Ok(Some(Reading { items, cursor, end: None }))
+    }
+
+    /// Whether everything in the file has been read.
+    pub fn is_finished(&mut self) -> io::Result<bool> {
+        Ok(self.open()?.metadata()?.len() == self.cursor.offset)
+    }
+
+    /// Lets go of the file descriptor; the next access opens the file again.
+    pub fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Whether the file descriptor is held.
+    pub fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    fn open(&mut self) -> io::Result<&File> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            empty => Ok(empty.insert(File::open(&self.path)?)),
+        }
+    }
+
+    /// The content is not what was read before: a new life of the file, under a new cursor.
+    fn restart(&mut self) {
+        tracing::info!(file = %self.path.display(), "the file was truncated or replaced; it is read from its start");
+        *self = Self {
+            file: self.file.take(),
+            listed: self.listed,
+            ..Self::new(self.path.clone(), self.cursor.identity, None)
+        };
+    }
+
+    /// The chunk is the beginning of a line that is too long. Finds its end, or says that it has none yet.
+    fn read_long(&mut self, chunk: &[u8], mut cursor: Cursor) -> io::Result<Reading> {
+        let begin = cursor.offset;
+        let from = self.searched.max(begin + chunk.len() as u64);
+        let mut block = vec![0; 64 * 1024];
+        let mut at = from;
+        loop {
+            let filled = read_at(self.open()?, &mut block, at)?;
+            if let Some(end) = memchr::memchr(b'\n', &block[..filled]) {
+                let length = at + end as u64 - begin;
+                if cursor.head.is_empty() {
+                    cursor.head = digest(chunk);
+                }
+                let why = format!("it is longer than {MAX_EVENT_BYTES} bytes; the whole line is in the file");
+                let items =
+                    vec![line::unreadable(chunk, length, Place { head: &cursor.head, offset: begin }, &why)];
+                cursor.offset = begin + length + 1;
+                cursor.guard = self.guard_before(cursor.offset)?;
+                return Ok(Reading { items, cursor, end: None });
+            }
+            at += filled as u64;
+            self.searched = at;
+            if filled < block.len() {
+                let end = Some(stamp(&self.open()?.metadata()?));
+                return Ok(Reading { items: Vec::new(), cursor: self.cursor.clone(), end });
+            }
+        }
+    }
+
+    fn guard_before(&mut self, offset: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; GUARD.min(usize::try_from(offset).unwrap_or(GUARD))];
+        let from = offset - bytes.len() as u64;
+        let filled = read_at(self.open()?, &mut bytes, from)?;
+        Ok(digest(&bytes[..filled]))
+    }
+}
+
+fn to_item(chunk: &[u8], frame: Frame, cursor: &Cursor, rooms: &Rooms) -> Option<NewItem> {
+    let at = |start: usize| Place { head: &cursor.head, offset: cursor.offset + start as u64 };
+    match frame {
+        Frame::Line(range) => line::read(&chunk[range.clone()], at(range.start), rooms),
+        Frame::Long(range) => {
+            let why = format!("it is longer than {MAX_EVENT_BYTES} bytes; the whole line is in the file");
+            Some(line::unreadable(&chunk[range.clone()], range.len() as u64, at(range.start), &why))
+        }
+    }
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    let modified = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+    Stamp { modified, length: metadata.len() }
+}
+
+/// Fills `buffer` from `offset`, as far as the file goes.
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+fn digest(bytes: &[u8]) -> Vec<u8> {
+    Sha256::digest(bytes)[..16].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    fn line(n: usize) -> String {
+        format!("{{\"id\":\"evt_{n:06}\",\"event\":\"e\",\"room\":\"r\",\"timestamp\":{n}}}\n")
+    }
+
+    fn lines(range: std::ops::Range<usize>) -> String {
+        range.map(line).collect()
+    }
+
+    fn identity(path: &Path) -> (u64, u64) {
+        let metadata = fs::metadata(path).unwrap();
+        (metadata.dev(), metadata.ino())
+    }
+
+    /// Reads to the end; gives the ids, and moves the tail.
+    fn drain(tail: &mut Tail) -> Vec<NewItem> {
+        let (mut buffer, rooms) = (vec![0; BUFFER], Rooms::new(&["*".to_owned()]));
+        let mut items = Vec::new();
+        loop {
+            let Found::Reading(reading) = tail.read(&mut buffer, &rooms).unwrap() else { continue };
+            items.extend(reading.items);
+            tail.advance(reading.cursor, reading.end);
+            if reading.end.is_some() {
+                return items;
+            }
+        }
+    }
+
+    fn ids(items: &[NewItem]) -> Vec<&str> {
+        items.iter().map(|item| item.id.as_str()).collect()
+    }
+
+    fn tail_of(text: &[u8]) -> (tempfile::TempDir, PathBuf, Tail) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.jsonl");
+        fs::write(&path, text).unwrap();
+        let tail = Tail::new(path.clone(), identity(&path), None);
+        (directory, path, tail)
+    }
+
+    #[test]
+    fn a_partial_last_line_waits_for_its_end() {
+        let whole = lines(0..2);
+        let (cut, rest) = whole.split_at(whole.len() - 5);
+        let (_directory, path, mut tail) = tail_of(cut.as_bytes());
+        assert_eq!(ids(&drain(&mut tail)), ["evt_000000"]);
+        assert!(!tail.has_news(tail.stamp().unwrap()));
+        fs::write(&path, format!("{cut}{rest}")).unwrap();
+        assert!(tail.has_news(tail.stamp().unwrap()));
+        assert_eq!(ids(&drain(&mut tail)), ["evt_000001"]);
+    }
+
+    #[test]
+    fn a_restart_goes_on_where_the_cursor_stands_even_after_a_rename() {
+        let (directory, path, mut tail) = tail_of(lines(0..20).as_bytes());
+        assert_eq!(drain(&mut tail).len(), 20);
+        let renamed = directory.path().join("a.jsonl.1");
+        fs::rename(&path, &renamed).unwrap();
+        fs::write(&renamed, lines(0..23)).unwrap();
+        let mut again = Tail::new(renamed.clone(), identity(&renamed), Some(tail.cursor.clone()));
+        assert_eq!(ids(&drain(&mut again)), ["evt_000020", "evt_000021", "evt_000022"]);
+    }
+
+    #[test]
+    fn a_truncated_file_restarts_at_zero() {
+        let (_directory, path, mut tail) = tail_of(lines(0..20).as_bytes());
+        drain(&mut tail);
+        fs::write(&path, lines(100..101)).unwrap();
+        assert_eq!(ids(&drain(&mut tail)), ["evt_000100"]);
+    }
+
+    #[test]
+    fn a_file_that_was_truncated_and_grew_past_the_cursor_restarts_at_zero() {
+        let (_directory, path, mut tail) = tail_of(lines(0..20).as_bytes());
+        drain(&mut tail);
+        fs::write(&path, lines(100..150)).unwrap();
+        assert_eq!(drain(&mut tail).len(), 50);
+        assert_eq!(tail.cursor.file, 0, "a new life has a new cursor");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_parked_and_the_next_ones_are_read() {
+        let long = "x".repeat(10 << 20);
+        let text = format!("{}{long}\n{}", line(1), line(2));
+        let (_directory, _, mut tail) = tail_of(text.as_bytes());
+        let items = drain(&mut tail);
+        assert_eq!(items.len(), 3);
+        assert!(items[1].parked.as_deref().unwrap().contains("10485760 bytes"), "{:?}", items[1].parked);
+        assert_eq!(items[1].offset, line(1).len() as u64);
+        assert_eq!((items[0].id.as_str(), items[2].id.as_str()), ("evt_000001", "evt_000002"));
+    }
+
+    #[test]
+    fn a_long_line_that_has_no_end_yet_waits() {
+        let (_directory, path, mut tail) = tail_of("x".repeat(2 << 20).as_bytes());
+        assert!(drain(&mut tail).is_empty());
+        assert_eq!(tail.cursor.offset, 0);
+        let mut text = "x".repeat(2 << 20);
+        text.push('\n');
+        text.push_str(&line(2));
+        fs::write(&path, text).unwrap();
+        let items = drain(&mut tail);
+        assert_eq!(items.len(), 2);
+        assert_eq!(items[1].id.as_str(), "evt_000002");
+    }
+
+    #[test]
+    fn what_a_finished_file_leaves_half_written_is_parked() {
+        let (_directory, _, mut tail) = tail_of(b"{\"event\":");
+        assert!(drain(&mut tail).is_empty());
+        let reading = tail.remainder(&mut vec![0; BUFFER]).unwrap().unwrap();
+        assert_eq!(reading.items[0].body, b"{\"event\":");
+        tail.advance(reading.cursor, reading.end);
+        assert!(tail.is_finished().unwrap());
+        assert!(tail.remainder(&mut vec![0; BUFFER]).unwrap().is_none());
+    }
+}
