@@ -10,21 +10,21 @@ use crate::config::Auth;
 
 /// Makes a bearer token for local use, signed with AUTH_JWT_SECRET. Prints the token and nothing else.
 #[derive(Debug, Args)]
-pub struct TokenArgs {
+pub(super) struct TokenArgs {
     /// Who the token speaks for: the owner of the rooms that it makes
     #[arg(long, default_value = "local", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub subject: String,
+    subject: String,
     /// The e-mail address that the token carries
     #[arg(long)]
-    pub email: Option<String>,
+    email: Option<String>,
     /// How many hours the token is valid for, at most a year
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=8784))]
-    pub hours: u32,
+    hours: u32,
 }
 
 /// Why no token was printed.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenError {
+pub(super) enum TokenError {
     /// The configuration allows none.
     #[error(transparent)]
     Grant(#[from] GrantError),
@@ -34,7 +34,7 @@ pub enum TokenError {
 }
 
 /// Writes a token as `args` ask for it, made at `now`, and a line break.
-pub fn run(
+pub(super) fn run(
     args: &TokenArgs,
     auth: &Auth,
     now: OffsetDateTime,
