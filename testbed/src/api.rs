@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use crate::process::{self, Process};
 use crate::prosody::DOMAIN;
 use crate::secrets::Secrets;
+use crate::wait::eventually;
 
 /// The first start makes a database cluster.
 const START: Duration = Duration::from_mins(1);
+/// How long Postgres may take to end.
+const STOP: Duration = Duration::from_secs(10);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -59,8 +62,7 @@ impl Api {
 
     /// Kills the private Postgres (SIGKILL to its postmaster).
     pub fn kill_postgres(&self) -> Result<()> {
-        let pid = self.postmaster()?;
-        kill(Pid::from_raw(pid), Signal::SIGKILL).with_context(|| format!("SIGKILL to Postgres ({pid})"))
+        Ok(kill(self.postgres()?, Signal::SIGKILL)?)
     }
 
     /// A bearer token for `user`, made by the program's own command.
@@ -91,20 +93,31 @@ impl Api {
         let mut command = Command::new("psql");
         command
             .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "reflector", "-d", "reflector", "-h"])
-            .arg(self.directory.join("postgres"));
+            .arg(self.directory.join("run"));
         command
     }
 
-    /// The first line of the only `postmaster.pid` below the state directory.
-    fn postmaster(&self) -> Result<i32> {
-        let path = find(&self.directory, "postmaster.pid")?.context("the private Postgres does not run")?;
-        let text = fs::read_to_string(&path)?;
-        text.lines()
-            .next()
-            .context("an empty postmaster.pid")?
-            .trim()
-            .parse()
-            .with_context(|| path.display().to_string())
+    /// The private Postgres, if it runs.
+    fn postgres(&self) -> Result<Pid> {
+        let path = self.directory.join("postgres/data/postmaster.pid");
+        let text = fs::read_to_string(&path).context("the private Postgres does not run")?;
+        let pid: i32 = text.lines().next().unwrap_or_default().trim().parse().context("no process id")?;
+        // A killed server leaves its file behind, and the number may be another program's by now.
+        let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        ensure!(program.trim() == "postgres", "the private Postgres does not run");
+        Ok(Pid::from_raw(pid))
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        // What cannot be stopped is killed when the process is dropped.
+        let _ = self.process.stop();
+        // A killed API leaves its Postgres to the next one; after the last one, nobody else stops it.
+        if let Ok(postgres) = self.postgres() {
+            let _ = kill(postgres, Signal::SIGQUIT);
+            eventually(STOP, || self.postgres().is_err());
+        }
     }
 }
 
@@ -130,22 +143,6 @@ fn environment(command: &mut Command, directory: &Path, secrets: &Secrets) {
         .env("JITSI_WEBHOOK_SECRET", &secrets.webhook)
         .env("AUTH_BACKEND", "jwt")
         .env("AUTH_JWT_SECRET", &secrets.callers);
-}
-
-/// A file of this name somewhere below `directory`.
-fn find(directory: &Path, name: &str) -> Result<Option<PathBuf>> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.file_name().is_some_and(|it| it == name) {
-            return Ok(Some(path));
-        }
-        if path.is_dir()
-            && let Some(found) = find(&path, name)?
-        {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
 }
 
 /// A caller of the API with a bearer token.

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use tempfile::TempDir;
 
 use crate::agent::{Agent, Settings};
 use crate::api::{self, Api};
@@ -32,18 +33,21 @@ pub struct Stack {
     /// What the parts share.
     pub secrets: Secrets,
     directory: PathBuf,
+    /// The API's state directory if it had to go somewhere else.
+    _elsewhere: Option<TempDir>,
 }
 
 impl Stack {
     /// Starts everything in `directory`; the API listens on `port`, and the agent reaches it at `url` or there.
     pub fn start(directory: &Path, port: u16, url: Option<&str>) -> Result<Self> {
-        // Postgres refuses to run as root, so its own user must be able to come here.
         fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
         let directory = directory.canonicalize()?;
         let secrets = Secrets::random()?;
         let (spool, recordings) = (directory.join("spool"), directory.join("recordings"));
         fs::create_dir_all(&spool)?;
-        let api = Api::start(&directory.join("api"), port, &secrets)?;
+        let elsewhere = (!open_to_all(&directory)?).then(open_directory).transpose()?;
+        let state = elsewhere.as_ref().map_or(directory.as_path(), TempDir::path).join("api");
+        let api = Api::start(&state, port, &secrets)?;
         let prosody = Prosody::start(&directory.join("prosody"), &spool, &secrets.rooms)?;
         let own = api.url();
         let settings = Settings {
@@ -56,7 +60,7 @@ impl Stack {
         let agent = Agent::start(&directory.join("agent"), settings)?;
         let jibri = Jibri::new(&recordings, &directory.join("ffmpeg.log"));
         let client = api.client(USER)?;
-        Ok(Self { prosody, jibri, agent, api, client, secrets, directory })
+        Ok(Self { prosody, jibri, agent, api, client, secrets, directory, _elsewhere: elsewhere })
     }
 
     /// Starts everything in `directory` on a free port.
@@ -68,9 +72,21 @@ impl Stack {
     pub fn spool(&self) -> PathBuf {
         self.directory.join("spool")
     }
+}
 
-    /// Jibri's recordings directory.
-    pub fn recordings(&self) -> PathBuf {
-        self.directory.join("recordings")
+/// Whether every user can enter this directory. Postgres refuses to run as root, and its own user must get there.
+fn open_to_all(directory: &Path) -> Result<bool> {
+    for ancestor in directory.ancestors() {
+        if ancestor.metadata()?.permissions().mode() & 0o001 == 0 {
+            return Ok(false);
+        }
     }
+    Ok(true)
+}
+
+/// A new temporary directory that every user can enter.
+fn open_directory() -> Result<TempDir> {
+    let directory = TempDir::with_prefix("reflector-")?;
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
+    Ok(directory)
 }
