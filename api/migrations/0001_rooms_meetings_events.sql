@@ -2,6 +2,11 @@
 -- (the Jitsi guide's `SELECT events FROM meeting WHERE id = …`) and the two functions that the guide's second query calls.
 CREATE SCHEMA reflector;
 
+-- For a user named `reflector`, which is the guides' name, the schema of that name would hide the view.
+DO $$ BEGIN
+  EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = public', current_user, current_database());
+END $$;
+
 CREATE TABLE reflector.room (
   id                text PRIMARY KEY,
   name              text NOT NULL CONSTRAINT room_name_key UNIQUE,

@@ -6,9 +6,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
 
 pub mod embedded;
 pub mod event_page;
@@ -42,7 +42,12 @@ pub fn pool(options: PgConnectOptions) -> PgPool {
 
 /// Brings the schema up to date, one process at a time. Refuses a database that a newer release has changed.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    MIGRATIONS.run(pool).await
+    let mut connection = pool.acquire().await?.detach();
+    // The list of migrations has no schema in its name, and must be looked for where the first migration left it.
+    sqlx::query("-- migrate\nSET search_path = public").execute(&mut connection).await?;
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
 }
 
 /// Whether `error` says that the database cannot be reached or is not ready, as opposed to refusing what it was asked.
