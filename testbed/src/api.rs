@@ -174,7 +174,10 @@ impl Client {
 
     /// Makes sure that a room of this name exists.
     pub fn ensure_room(&self, name: &str) -> Result<()> {
-        let room = json!({ "name": name, "platform": "jitsi", "recording_type": "local", "recording_trigger": "none" });
+        let room = json!({
+            "name": name, "platform": "jitsi", "recording_type": "local", "recording_trigger": "none",
+            "is_locked": false, "room_mode": "normal",
+        });
         let request = self.agent.post(format!("{}/v1/rooms", self.url));
         let mut answer = request.header("Authorization", self.bearer()).send_json(room)?;
         let status = answer.status().as_u16();
