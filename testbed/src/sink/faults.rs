@@ -77,11 +77,18 @@ pub struct LostAcknowledgements {
 }
 
 impl LostAcknowledgements {
-    /// Whether the answer to the `n`-th request is lost: the same for the same seed, spread evenly.
+    /// Whether the answer to the `n`-th request is lost: the same for the same seed, and no run of requests is unlucky.
     pub fn loses(self, n: u64) -> bool {
-        fastrand::Rng::with_seed(self.seed.wrapping_add(n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).u8(0..100)
-            < self.percent
+        mixed(self.seed ^ mixed(n)) % 100 < u64::from(self.percent)
     }
+}
+
+/// The finaliser of `SplitMix64`: neighbouring inputs give unrelated outputs.
+fn mixed(n: u64) -> u64 {
+    let n = n.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    n ^ (n >> 31)
 }
 
 #[cfg(test)]
@@ -94,6 +101,8 @@ mod tests {
         let lost: Vec<u64> = (0..10_000).filter(|&n| lever.loses(n)).collect();
         assert!((400..600).contains(&lost.len()), "{} of 10,000", lost.len());
         assert!(lost.iter().all(|&n| lever.loses(n)));
+        let longest_run = lost.chunk_by(|a, b| a + 1 == *b).map(<[u64]>::len).max();
+        assert!(longest_run < Some(6), "{longest_run:?} in a row");
     }
 
     #[test]

@@ -38,9 +38,8 @@ fn a_refusal_that_our_api_did_not_write_parks_nothing() {
 
 /// Five of the events are refused for good; the rest arrives, and the log names the five.
 fn poison_is_parked(batch_max_events: Option<u32>, poison_status: Option<u16>) {
-    let mut stand = Stand::start(batch_max_events);
+    let mut stand = Stand::prepare(batch_max_events);
     let mut writer = stand.writer();
-    stand.agent.stop().unwrap();
     writer.append(EVENTS).unwrap();
     let poison = one_in_each_of_five_rooms(&writer);
     stand.sink.set_faults(Faults {

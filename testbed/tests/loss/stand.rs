@@ -25,12 +25,18 @@ pub(crate) struct Stand {
 impl Stand {
     /// A sink that checks signatures and an agent that has been started; `batch_max_events` as in its configuration.
     pub(crate) fn start(batch_max_events: Option<u32>) -> Self {
+        let mut stand = Self::prepare(batch_max_events);
+        stand.agent.start().unwrap();
+        stand
+    }
+
+    /// The same with an agent that has not been started yet.
+    pub(crate) fn prepare(batch_max_events: Option<u32>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let secrets = Secrets::parse(SECRET).unwrap();
         let sink = Sink::start_with(SocketAddr::from(([127, 0, 0, 1], 0)), Some(secrets)).unwrap();
         let settings = Settings { url: sink.url(), secret: SECRET.to_owned(), batch_max_events };
-        let mut agent = Agent::prepare(home.path(), &settings).unwrap();
-        agent.start().unwrap();
+        let agent = Agent::prepare(home.path(), &settings).unwrap();
         Self { sink, agent, home }
     }
 
