@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::identity::Identity;
 use super::jwks::KeyLookupError;
-use super::keys::{Verifier, VerifierError, VerifyError};
+use super::keys::{Verifier, VerifyError};
 use crate::config::Auth;
 
 /// Tells who a request is from.
@@ -27,8 +27,8 @@ pub enum Refusal {
 }
 
 impl Authenticator {
-    /// An authenticator as configured.
-    pub fn new(config: &Auth) -> Result<Self, VerifierError> {
+    /// An authenticator as configured; fails as [`Verifier::new`] does.
+    pub fn new(config: &Auth) -> Result<Self, reqwest::Error> {
         let verifier = match config {
             Auth::None => None,
             Auth::Jwt(bearer) => Some(Verifier::new(bearer)?),

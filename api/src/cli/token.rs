@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use crate::auth::local::{self, Grant, GrantError};
 use crate::config::Auth;
 
-/// Makes a bearer token for local use, signed with AUTH_JWT_SECRET. Prints the token and nothing else.
+/// What the token says.
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
     /// Who the token speaks for: the owner of the rooms that it makes

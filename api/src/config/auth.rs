@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 
 use super::http::is_web_address;
 use super::reader::Reader;
@@ -37,8 +37,8 @@ pub struct BearerAuth {
 /// Where the key that verifies bearer tokens comes from.
 #[derive(Debug, Clone)]
 pub enum KeySource {
-    /// The PEM text of the file that `AUTH_JWT_PUBLIC_KEY` names.
-    Pem(Vec<u8>),
+    /// The public key in the file that `AUTH_JWT_PUBLIC_KEY` names.
+    Public(DecodingKey),
     /// A key set behind this address: `AUTH_JWT_JWKS_URL`.
     Jwks(String),
     /// A secret that the issuer shares: `AUTH_JWT_SECRET`.
@@ -61,8 +61,16 @@ impl Auth {
 impl BearerAuth {
     /// `None` only after an error was noted.
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let key = key_source(reader);
-        let algorithm = algorithm(reader, key.as_ref());
+        let source = key_variable(reader);
+        let algorithm = algorithm(reader, source);
+        let key = match source {
+            Some("AUTH_JWT_PUBLIC_KEY") => public_key(reader, algorithm),
+            Some("AUTH_JWT_JWKS_URL") => jwks(reader),
+            Some(shared) => {
+                reader.secret(shared, LEAST_BEARER_SECRET, "openssl rand -hex 32").map(KeySource::Shared)
+            }
+            None => None,
+        };
         let audience = reader.text("AUTH_JWT_AUDIENCE");
         let issuer = reader.text("AUTH_JWT_ISSUER");
         let leeway = Duration::from_secs(reader.within("AUTH_JWT_LEEWAY_SECONDS", 0, 0..=60));
@@ -70,7 +78,8 @@ impl BearerAuth {
     }
 }
 
-fn key_source(reader: &mut Reader<'_>) -> Option<KeySource> {
+/// The one variable that says where the key comes from.
+fn key_variable(reader: &mut Reader<'_>) -> Option<&'static str> {
     const SOURCES: [&str; 3] = ["AUTH_JWT_PUBLIC_KEY", "AUTH_JWT_JWKS_URL", "AUTH_JWT_SECRET"];
     let given: Vec<_> = SOURCES.into_iter().filter(|variable| reader.text(variable).is_some()).collect();
     match given[..] {
@@ -81,11 +90,7 @@ fn key_source(reader: &mut Reader<'_>) -> Option<KeySource> {
             );
             None
         }
-        ["AUTH_JWT_PUBLIC_KEY"] => public_key(reader),
-        ["AUTH_JWT_JWKS_URL"] => jwks(reader),
-        ["AUTH_JWT_SECRET"] => reader
-            .secret("AUTH_JWT_SECRET", LEAST_BEARER_SECRET, "openssl rand -hex 32")
-            .map(KeySource::Shared),
+        [source] => Some(source),
         [first, ..] => {
             reader.error(first, format!("only one of {} can be set", given.join(", ")));
             None
@@ -93,13 +98,20 @@ fn key_source(reader: &mut Reader<'_>) -> Option<KeySource> {
     }
 }
 
-fn public_key(reader: &mut Reader<'_>) -> Option<KeySource> {
+fn public_key(reader: &mut Reader<'_>, algorithm: Algorithm) -> Option<KeySource> {
     let pem = reader.file("AUTH_JWT_PUBLIC_KEY")?;
-    if String::from_utf8_lossy(&pem).contains("-----BEGIN") {
-        return Some(KeySource::Pem(pem));
+    let key = match algorithm.family() {
+        AlgorithmFamily::Ec => DecodingKey::from_ec_pem(&pem),
+        AlgorithmFamily::Ed => DecodingKey::from_ed_pem(&pem),
+        AlgorithmFamily::Rsa | AlgorithmFamily::Hmac => DecodingKey::from_rsa_pem(&pem),
+    };
+    if key.is_err() {
+        let message = format!(
+            "names a file without a public key for {algorithm:?}; it begins with -----BEGIN PUBLIC KEY-----"
+        );
+        reader.error("AUTH_JWT_PUBLIC_KEY", message);
     }
-    reader.error("AUTH_JWT_PUBLIC_KEY", "names a file without a PEM block (-----BEGIN PUBLIC KEY-----)");
-    None
+    key.ok().map(KeySource::Public)
 }
 
 fn jwks(reader: &mut Reader<'_>) -> Option<KeySource> {
@@ -112,8 +124,8 @@ fn jwks(reader: &mut Reader<'_>) -> Option<KeySource> {
 }
 
 /// A public key never verifies HS256, and a shared secret nothing else: mixing the two up is the classic hole.
-fn algorithm(reader: &mut Reader<'_>, key: Option<&KeySource>) -> Algorithm {
-    let is_shared = matches!(key, Some(KeySource::Shared(_)));
+fn algorithm(reader: &mut Reader<'_>, source: Option<&str>) -> Algorithm {
+    let is_shared = source == Some("AUTH_JWT_SECRET");
     let default = if is_shared { Algorithm::HS256 } else { Algorithm::RS256 };
     let algorithm = reader.parsed_or(
         "AUTH_JWT_ALGORITHM",
@@ -121,7 +133,7 @@ fn algorithm(reader: &mut Reader<'_>, key: Option<&KeySource>) -> Algorithm {
         "one of HS256, RS256, RS384, RS512, ES256, ES384, EdDSA",
     );
     let is_symmetric = matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
-    if key.is_some() && is_symmetric != is_shared {
+    if source.is_some() && is_symmetric != is_shared {
         reader.error(
             "AUTH_JWT_ALGORITHM",
             format!("{algorithm:?} does not go with the configured key: AUTH_JWT_SECRET needs HS256, public keys need RS256 or ES256"),

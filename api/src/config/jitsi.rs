@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contract::signature::Secrets;
+use jsonwebtoken::EncodingKey;
 
 use super::reader::Reader;
 use super::secret::{Secret, weakness};
@@ -133,11 +134,12 @@ fn signing_key(reader: &mut Reader<'_>) -> Option<SigningKey> {
             .map(SigningKey::Shared);
     }
     let contents = reader.file("JITSI_JWT_PRIVATE_KEY_FILE")?;
-    let pem = String::from_utf8(contents).ok().filter(|pem| pem.contains("PRIVATE KEY-----"));
+    let pem = String::from_utf8(contents).ok();
+    let pem = pem.filter(|pem| EncodingKey::from_rsa_pem(pem.as_bytes()).is_ok());
     if pem.is_none() {
         reader.error(
             "JITSI_JWT_PRIVATE_KEY_FILE",
-            "is no PEM file with a private key; make one with: openssl genrsa 3072",
+            "names a file without an RSA private key; make one with: openssl genrsa 3072",
         );
     }
     if key_id.is_none() {

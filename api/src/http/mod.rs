@@ -18,6 +18,7 @@ pub mod health;
 pub mod invalid_event;
 pub mod json_body;
 pub mod path_text;
+pub mod private;
 pub mod problem;
 pub mod request_id;
 pub mod router;

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use contract::problem::{Problem, ProblemCode};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use super::request_id;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The scheme that people's programs authenticate with. Deliveries are signed, which is no HTTP scheme.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
 /// After how many seconds a caller may try again when a part of the server does not answer.
 const RETRY_SECONDS: u32 = 1;
@@ -77,6 +80,9 @@ impl IntoResponse for ApiError {
         let mut response = (status, [(CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self.problem.code, ProblemCode::NotAuthenticated | ProblemCode::AuthenticationInvalid) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
         }
         response
     }

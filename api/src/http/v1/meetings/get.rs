@@ -1,6 +1,5 @@
 //! `GET /v1/meetings/{meeting_id}`: a meeting with its participants, recordings and events.
 
-use axum::Json;
 use axum::extract;
 use axum::extract::Query;
 use contract::problem::ProblemCode;
@@ -22,6 +21,7 @@ use crate::http::State;
 use crate::http::caller::User;
 use crate::http::date_time::DateTime;
 use crate::http::path_text::PathText;
+use crate::http::private::Private;
 use crate::http::problem::ApiError;
 use crate::http::validation::query_number;
 
@@ -205,7 +205,7 @@ pub async fn get(
     User(caller): User,
     PathText(id): PathText,
     uri: Uri,
-) -> Result<Json<MeetingRecordBody>, ApiError> {
+) -> Result<Private<MeetingRecordBody>, ApiError> {
     let after = events_after(&uri)?;
     let now = OffsetDateTime::now_utc();
     let record = record::read(&state.db, &id, after).await?;
@@ -214,5 +214,5 @@ pub async fn get(
         return Err(ApiError::new(ProblemCode::Forbidden, "Meeting access denied"));
     }
     let links = links(&state, &record, &caller, now)?;
-    Ok(Json(MeetingRecordBody::new(record, links, now)))
+    Ok(Private(MeetingRecordBody::new(record, links, now)))
 }

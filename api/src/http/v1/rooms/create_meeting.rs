@@ -1,6 +1,5 @@
 //! `POST /v1/rooms/{room_name}/meeting`: the address of the room's meeting, which begins if none is on.
 
-use axum::Json;
 use axum::extract;
 use contract::problem::ProblemCode;
 use serde_json::{Map, Value};
@@ -16,6 +15,7 @@ use crate::http::State;
 use crate::http::caller::MaybeUser;
 use crate::http::json_body::JsonObject;
 use crate::http::path_text::PathText;
+use crate::http::private::Private;
 use crate::http::problem::ApiError;
 use crate::http::v1::meetings::body::MeetingBody;
 use crate::http::v1::meetings::links::{Links, platform_of};
@@ -41,7 +41,7 @@ pub async fn create_meeting(
     MaybeUser(caller): MaybeUser,
     PathText(name): PathText,
     body: JsonObject,
-) -> Result<Json<MeetingBody>, ApiError> {
+) -> Result<Private<MeetingBody>, ApiError> {
     let always_begin = always_begin(&body.or_empty())?;
     let now = whole_microseconds(OffsetDateTime::now_utc());
     let not_found = || ApiError::titled(ProblemCode::RoomNotFound);
@@ -60,7 +60,7 @@ pub async fn create_meeting(
     };
     let is_owner = caller.as_ref().is_some_and(|caller| room.is_owned_by(&caller.user_id));
     let links = Links::mint(platform, &meeting, caller.as_ref(), is_owner, now)?;
-    Ok(Json(MeetingBody::new(meeting, links, people, now)))
+    Ok(Private(MeetingBody::new(meeting, links, people, now)))
 }
 
 #[cfg(test)]
