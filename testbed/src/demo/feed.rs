@@ -17,6 +17,9 @@ use crate::wait::eventually;
 /// How long an event may take before the demo counts as failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The width of the column that says whom or what an event is about.
+pub(super) const WIDTH: usize = 40;
+
 /// What has been shown of one meeting.
 pub(super) struct Feed<'a> {
     stack: &'a Stack,
@@ -98,7 +101,7 @@ fn line(event: &Value) -> Result<String> {
     let name = event["type"].as_str().unwrap_or_default();
     let about = about(&event["data"]);
     let took = (stored - source).whole_milliseconds();
-    Ok(format!("{hour:02}:{minute:02}:{second:02}.{millisecond:03}  {name:<24}{about:<40}{took:>10} ms"))
+    Ok(format!("{hour:02}:{minute:02}:{second:02}.{millisecond:03}  {name:<24}{about:<WIDTH$}{took:>10} ms"))
 }
 
 /// Whom or what an event is about, and why it happened.
@@ -106,10 +109,19 @@ fn about(data: &Value) -> String {
     let text = |member: &str| data[member].as_str();
     let file = text("recording_file").and_then(|file| file.rsplit('/').next());
     let person = text("display_name").or_else(|| text("initiator_name"));
-    let subject = file.or(person).or_else(|| text("kind")).unwrap_or_default();
+    let subject =
+        file.map_or_else(|| person.or_else(|| text("kind")).unwrap_or_default().to_owned(), shortened);
     match text("failure_reason").or_else(|| text("reason")) {
         Some(reason) => format!("{subject} ({reason})"),
-        None => subject.to_owned(),
+        None => subject,
+    }
+}
+
+/// The last characters of a name that is too long for its column.
+fn shortened(name: &str) -> String {
+    match name.char_indices().rev().nth(WIDTH - 3) {
+        Some((start, _)) if start > 0 => format!("…{}", &name[start..]),
+        _ => name.to_owned(),
     }
 }
 

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args as Arguments;
+use serde_json::Value;
 
-use self::feed::Feed;
+use self::feed::{Feed, WIDTH};
 use self::place::Place;
 use crate::api;
 use crate::guide;
@@ -57,10 +58,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             break;
         }
         held?;
+        if args.once {
+            break;
+        }
         if round == 1 {
             advice::show(&place, &stack, out)?;
         }
-        if args.once || eventually(REST, || interrupted.load(Ordering::SeqCst)) {
+        writeln!(out, "\nThe next meeting begins in {} s; Ctrl-C ends the demo.", REST.as_secs())?;
+        if eventually(REST, || interrupted.load(Ordering::SeqCst)) {
             break;
         }
         round += 1;
@@ -84,7 +89,7 @@ fn hold(stack: &Stack, round: u32, interrupted: &AtomicBool, out: &mut dyn Write
     let room = if round == 1 { "demo".to_owned() } else { format!("demo-{round}") };
     let (alice, bob) = lead_in(stack, &room)?;
     writeln!(out, "\nMeeting {} in Jitsi's room {}", alice.id, alice.room_name)?;
-    writeln!(out, "  {:<14}{:<24}{:<40}{:>13}", "at the source", "event", "", "source → API")?;
+    writeln!(out, "  {:<14}{:<24}{:<WIDTH$}{:>13}", "at the source", "event", "", "source → API")?;
     let mut feed = Feed::new(stack, &alice);
     let invitation = Invitation {
         room: &alice.room_name,
@@ -118,8 +123,19 @@ fn lead_in(stack: &Stack, room: &str) -> Result<(api::Meeting, api::Meeting)> {
 /// Shows the meeting as the API tells it, and the agent's own log of its deliveries.
 fn conclude(stack: &Stack, id: &str, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "\nGET /v1/meetings/{id}")?;
-    writeln!(out, "{}", serde_json::to_string_pretty(&stack.client.meeting(id)?)?)?;
+    let mut meeting = stack.client.meeting(id)?;
+    for address in ["room_url", "host_room_url"] {
+        hide_token(&mut meeting[address]);
+    }
+    writeln!(out, "{}", serde_json::to_string_pretty(&meeting)?)?;
     writeln!(out, "\nreflector-agent deliveries list")?;
     writeln!(out, "{}", stack.agent.ask(&["deliveries", "list"])?)?;
     Ok(())
+}
+
+/// Tokens open the room to whoever reads them over somebody's shoulder.
+fn hide_token(address: &mut Value) {
+    if let Some((place, _)) = address.as_str().and_then(|text| text.split_once("?jwt=")) {
+        *address = Value::String(format!("{place}?jwt=…"));
+    }
 }
