@@ -7,8 +7,16 @@ use super::{rooms, setting::read as setting};
 use crate::domain::meeting::{Meeting, Tenure};
 use crate::domain::room::{MeetingSettings, Room, Setting};
 
+/// The columns of a [`Row`], named one by one as in [`rooms`].
+macro_rules! columns {
+    () => {
+        "id, room_id, room_name, platform, start_date, end_date, is_active, is_locked, room_mode, recording_type, \
+         recording_trigger"
+    };
+}
+
 #[derive(FromRow)]
-pub(super) struct Row {
+struct Row {
     id: String,
     room_id: Option<String>,
     room_name: String,
@@ -84,14 +92,16 @@ async fn find_open(
     now: OffsetDateTime,
 ) -> Result<Option<Meeting>, sqlx::Error> {
     let settings = &room.settings;
-    sqlx::query_as::<_, Row>(
+    sqlx::query_as::<_, Row>(concat!(
         "-- meetings.find_open
-        SELECT * FROM reflector.meeting
+        SELECT ",
+        columns!(),
+        " FROM reflector.meeting
         WHERE room_id = $1 AND is_active AND end_date > $2
           AND platform = $3 AND is_locked = $4 AND room_mode = $5 AND recording_type = $6 AND recording_trigger = $7
         ORDER BY end_date DESC, id
         LIMIT 1",
-    )
+    ))
     .bind(&room.id)
     .bind(now)
     .bind(settings.platform.as_str())
@@ -142,12 +152,15 @@ pub(super) async fn find(
         owner: Option<String>,
         is_shared: Option<bool>,
     }
-    let found = sqlx::query_as::<_, Found>(
+    let found = sqlx::query_as::<_, Found>(concat!(
         "-- meetings.find
-        SELECT m.*, r.user_id AS owner, r.is_shared
-        FROM reflector.meeting m LEFT JOIN reflector.room r ON r.id = m.room_id
-        WHERE m.id = $1",
-    )
+        SELECT ",
+        columns!(),
+        ", (SELECT room.user_id FROM reflector.room WHERE room.id = meeting.room_id) AS owner,
+          (SELECT room.is_shared FROM reflector.room WHERE room.id = meeting.room_id)
+        FROM reflector.meeting
+        WHERE id = $1",
+    ))
     .bind(id)
     .fetch_optional(db)
     .await?;

@@ -113,7 +113,10 @@ async fn occupants(
 ) -> Result<BTreeMap<OccupantKey, Occupant>, sqlx::Error> {
     let rows = sqlx::query_as::<_, OccupantRow>(
         "-- record.occupants
-        SELECT * FROM reflector.participant WHERE meeting_id = $1",
+        SELECT occupant_id, breakout_room_id, first_join_at, last_join_at, last_join_seq, last_join_boot, last_left_at,
+          last_left_seq, left_reason, described_at, described_seq, user_id, display_name, email, role, affiliation, kind
+        FROM reflector.participant
+        WHERE meeting_id = $1",
     )
     .bind(meeting_id)
     .fetch_all(db)
@@ -138,7 +141,10 @@ struct SessionRow {
 async fn sessions(db: &mut PgConnection, meeting_id: &str) -> Result<BTreeMap<String, Session>, sqlx::Error> {
     let rows = sqlx::query_as::<_, SessionRow>(
         "-- record.sessions
-        SELECT * FROM reflector.recording_session WHERE meeting_id = $1",
+        SELECT session_id, first_on_at, last_on_at, last_on_seq, last_on_boot, last_off_at, last_off_seq, failure_reason, mode,
+          initiator
+        FROM reflector.recording_session
+        WHERE meeting_id = $1",
     )
     .bind(meeting_id)
     .fetch_all(db)
@@ -174,7 +180,8 @@ async fn boots(
         SELECT later.boot_id, later.source, later.started_at
         FROM reflector.source_boot boot
         CROSS JOIN LATERAL (
-          SELECT * FROM reflector.source_boot other
+          SELECT other.boot_id, other.source, other.started_at
+          FROM reflector.source_boot other
           WHERE other.source = boot.source AND other.started_at > boot.started_at
           ORDER BY other.started_at
           LIMIT 1
@@ -206,7 +213,10 @@ struct FileRow {
 async fn files(db: &mut PgConnection, meeting_id: &str) -> Result<Vec<File>, sqlx::Error> {
     let rows = sqlx::query_as::<_, FileRow>(
         "-- record.files
-        SELECT * FROM reflector.recording WHERE meeting_id = $1 ORDER BY completed_at, id",
+        SELECT id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key
+        FROM reflector.recording
+        WHERE meeting_id = $1
+        ORDER BY completed_at, id",
     )
     .bind(meeting_id)
     .fetch_all(db)

@@ -20,6 +20,15 @@ pub enum CreateError {
 /// The name of the constraint that keeps room names unique.
 const UNIQUE_NAME: &str = "room_name_key";
 
+/// The columns of a [`Row`]. They are named one by one, because prepared `SELECT *` statements fail in a running process when
+/// a newer release adds a column.
+macro_rules! columns {
+    () => {
+        "id, name, user_id, created_at, platform, room_mode, recording_type, recording_trigger, is_locked, is_shared, \
+         zulip_auto_post, zulip_stream, zulip_topic, webhook_url, webhook_secret"
+    };
+}
+
 #[derive(FromRow)]
 struct Row {
     id: String,
@@ -103,10 +112,12 @@ pub async fn create(db: &PgPool, room: &Room) -> Result<(), CreateError> {
 
 /// The room with this id.
 pub async fn find(db: &PgPool, id: &str) -> Result<Option<Room>, sqlx::Error> {
-    sqlx::query_as::<_, Row>(
+    sqlx::query_as::<_, Row>(concat!(
         "-- rooms.find
-        SELECT * FROM reflector.room WHERE id = $1",
-    )
+        SELECT ",
+        columns!(),
+        " FROM reflector.room WHERE id = $1",
+    ))
     .bind(id)
     .fetch_optional(db)
     .await?
@@ -116,10 +127,12 @@ pub async fn find(db: &PgPool, id: &str) -> Result<Option<Room>, sqlx::Error> {
 
 /// The room with this name, as visitors type it: names are lower case, addresses are not always.
 pub async fn find_by_name(db: &PgPool, name: &str) -> Result<Option<Room>, sqlx::Error> {
-    sqlx::query_as::<_, Row>(
+    sqlx::query_as::<_, Row>(concat!(
         "-- rooms.find_by_name
-        SELECT * FROM reflector.room WHERE name = lower($1)",
-    )
+        SELECT ",
+        columns!(),
+        " FROM reflector.room WHERE name = lower($1)",
+    ))
     .bind(name)
     .fetch_optional(db)
     .await?
@@ -129,10 +142,12 @@ pub async fn find_by_name(db: &PgPool, name: &str) -> Result<Option<Room>, sqlx:
 
 /// The room with this id, as it stays until the transaction ends: nobody else begins a meeting in it meanwhile.
 pub(super) async fn lock(db: impl PgExecutor<'_>, id: &str) -> Result<Option<Room>, sqlx::Error> {
-    sqlx::query_as::<_, Row>(
+    sqlx::query_as::<_, Row>(concat!(
         "-- rooms.lock
-        SELECT * FROM reflector.room WHERE id = $1 FOR NO KEY UPDATE",
-    )
+        SELECT ",
+        columns!(),
+        " FROM reflector.room WHERE id = $1 FOR NO KEY UPDATE",
+    ))
     .bind(id)
     .fetch_optional(db)
     .await?
@@ -163,12 +178,14 @@ pub async fn list(
     .bind(viewer)
     .fetch_one(db)
     .await?;
-    let rows = sqlx::query_as::<_, Row>(
+    let rows = sqlx::query_as::<_, Row>(concat!(
         "-- rooms.list
-        SELECT * FROM reflector.room WHERE is_shared OR user_id = $1
+        SELECT ",
+        columns!(),
+        " FROM reflector.room WHERE is_shared OR user_id = $1
         ORDER BY created_at DESC, id
         LIMIT $2 OFFSET $3",
-    )
+    ))
     .bind(viewer)
     .bind(limit)
     .bind(offset)
