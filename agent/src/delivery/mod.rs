@@ -27,8 +27,8 @@ use self::client::{Client, Reply};
 use self::gate::{Gate, Health};
 use self::lanes::{Lanes, Turn};
 use self::request::Routes;
-use self::settlement::{Again, Settlement};
-use self::turn::{End, Report, Shared};
+use self::settlement::Again;
+use self::turn::{End, Report, Sent, Shared};
 use crate::chain::Chain;
 use crate::clock::now_ms;
 use crate::config::{Config, Secret};
@@ -170,47 +170,37 @@ impl<'a> State<'a> {
                 tracing::error!(error = %Chain(&error), "the outbox could not be read; tried again in a moment");
                 Turn::Wait { until: Instant::now() + TROUBLE, failures: self.lanes.failures(lane) }
             }
-            End::Sent { earlier, reply, settlement, parked_ids } => {
-                for (id, (_, why)) in parked_ids.iter().zip(&settlement.parked) {
-                    tracing::warn!(
-                        event.id = id,
-                        reason = why,
-                        "an event was refused for good and is parked; see `reflector-agent deliveries show {id}`"
-                    );
-                }
-                self.write_down(lane, report.began, earlier, &reply, settlement)
-            }
+            End::Sent(sent) => self.write_down(lane, report.began, sent),
         };
         self.lanes.ended(lane, turn);
     }
 
-    fn write_down(
-        &mut self,
-        lane: LaneId,
-        began: Instant,
-        earlier: Vec<(Seq, i64)>,
-        reply: &Reply,
-        settlement: Settlement,
-    ) -> Turn {
-        let health = settlement::health(reply);
-        let mut settled = earlier;
-        settled.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
-        let mut answer = turn::answer(lane, reply, settled);
+    /// Writes down what a turn did, and decides what its lane does next.
+    fn write_down(&mut self, lane: LaneId, began: Instant, sent: Sent) -> Turn {
+        let Sent { mut earlier, progress, reply, settlement, parked_ids } = sent;
+        if progress {
+            // The API answered before it failed: that is the first failure in a row, not one more.
+            self.gate.finished(Health::Answering, began, Instant::now(), Duration::ZERO);
+        }
+        report_parked(&parked_ids, &settlement.parked);
+        let health = settlement::health(&reply);
+        let failures = if progress { 0 } else { self.lanes.failures(lane) };
+        let (turn, wait, failures) = self.decide(failures, health, settlement.again);
+        earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
+        let mut answer = turn::answer(lane, &reply, earlier);
         answer.parked = settlement.parked;
-        let (turn, wait, failures) = self.decide(lane, health, settlement.again);
         if let (Some(&first), Some(&last)) = (settlement.kept.first(), settlement.kept.last()) {
             let due_at = now_ms() + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
             answer.kept = Some(Kept { first, last, due_at, attempts: failures, note: reply.note.clone() });
         }
-        self.report_health(health, reply, wait);
+        self.report_health(health, &reply, wait);
         self.gate.finished(health, began, Instant::now(), wait);
         self.shared.outbox.settle(answer);
         turn
     }
 
-    /// What the lane does next, how long it waits, and how many failures it has had in a row.
-    fn decide(&self, lane: LaneId, health: Health, again: Again) -> (Turn, Duration, u32) {
-        let failures = self.lanes.failures(lane);
+    /// What a lane with so many failures in a row does next, how long it waits, and its failures then.
+    fn decide(&self, failures: u32, health: Health, again: Again) -> (Turn, Duration, u32) {
         match again {
             Again::Nothing => (Turn::Progress, Duration::ZERO, 0),
             Again::Smaller(limit) => (Turn::Smaller(limit), Duration::ZERO, failures),
@@ -249,5 +239,15 @@ impl<'a> State<'a> {
             }
             Health::Answering => {}
         }
+    }
+}
+
+fn report_parked(ids: &[String], parked: &[(Seq, String)]) {
+    for (id, (_, why)) in ids.iter().zip(parked) {
+        tracing::warn!(
+            event.id = id,
+            reason = why,
+            "an event was refused for good and is parked; see `reflector-agent deliveries show {id}`"
+        );
     }
 }

@@ -40,17 +40,22 @@ pub(super) enum End {
     Empty,
     /// The outbox could not be read.
     Trouble(OutboxError),
-    /// Something was sent; the last reply, and what it did to its items.
-    Sent {
-        /// Settled by earlier requests of the turn and not written down yet.
-        earlier: Vec<(Seq, i64)>,
-        /// The last reply.
-        reply: Reply,
-        /// What it did.
-        settlement: Settlement,
-        /// The ids of the items it parked.
-        parked_ids: Vec<String>,
-    },
+    /// Something was sent.
+    Sent(Sent),
+}
+
+/// What a turn sent, and what came back.
+pub(super) struct Sent {
+    /// Settled by earlier requests of the turn and not written down yet.
+    pub(super) earlier: Vec<(Seq, i64)>,
+    /// Whether earlier requests of the turn were answered well.
+    pub(super) progress: bool,
+    /// The last reply.
+    pub(super) reply: Reply,
+    /// What it did to its items.
+    pub(super) settlement: Settlement,
+    /// The ids of the items it parked.
+    pub(super) parked_ids: Vec<String>,
 }
 
 /// Takes one turn for `lane`, with at most `limit` events in a request where the lane's own limit is lower.
@@ -70,14 +75,16 @@ async fn send_all(shared: &Shared, lane: LaneId, items: &[Claimed], size: usize)
     let mut earlier: Vec<(Seq, i64)> = Vec::new();
     let mut written = Instant::now();
     let mut groups = items.chunks(size).peekable();
+    let mut progress = false;
     while let Some(group) = groups.next() {
         let reply = send(shared, group).await;
         let settlement = settlement::settle(group, &reply, now_ms());
         let last = groups.peek().is_none() || settlement.settled.len() < group.len();
         if last {
             let parked_ids = settlement.parked.iter().filter_map(|(seq, _)| id_of(group, *seq)).collect();
-            return End::Sent { earlier, reply, settlement, parked_ids };
+            return End::Sent(Sent { earlier, progress, reply, settlement, parked_ids });
         }
+        progress = true;
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
         if written.elapsed() >= WRITE_DOWN {
             written = Instant::now();

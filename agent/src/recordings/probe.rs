@@ -120,14 +120,14 @@ fn duration<R: Read + Seek>(reader: &mut R, start: u64, end: u64) -> io::Result<
 mod tests {
     use super::*;
 
-    fn boxed(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    fn boxed(name: [u8; 4], content: &[u8]) -> Vec<u8> {
         let size = u32::try_from(content.len() + 8).unwrap();
         [&size.to_be_bytes(), &name[..], content].concat()
     }
 
     fn mvhd(scale: u32, duration: u32) -> Vec<u8> {
         let content = [&[0; 12][..], &scale.to_be_bytes(), &duration.to_be_bytes()].concat();
-        boxed(b"mvhd", &content)
+        boxed(*b"mvhd", &content)
     }
 
     fn probed(bytes: &[u8]) -> Media {
@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn a_whole_mp4_tells_its_duration() {
-        let file =
-            [boxed(b"ftyp", b"isom"), boxed(b"mdat", &[0; 100]), boxed(b"moov", &mvhd(1000, 3200))].concat();
+        let file = [boxed(*b"ftyp", b"isom"), boxed(*b"mdat", &[0; 100]), boxed(*b"moov", &mvhd(1000, 3200))]
+            .concat();
         assert_eq!(
             probed(&file),
             Media { container: Container::Mp4, truncated: false, duration_ms: Some(3200) }
@@ -149,12 +149,13 @@ mod tests {
     #[test]
     fn an_mp4_without_its_index_is_truncated() {
         let whole =
-            [boxed(b"ftyp", b"isom"), boxed(b"mdat", &[0; 100]), boxed(b"moov", &mvhd(1000, 3200))].concat();
+            [boxed(*b"ftyp", b"isom"), boxed(*b"mdat", &[0; 100]), boxed(*b"moov", &mvhd(1000, 3200))]
+                .concat();
         for cut in [13, 60, whole.len() - 1] {
             assert!(probed(&whole[..cut]).truncated, "cut at {cut}");
         }
         // ffmpeg's own placeholder: a box that runs to the end of the file.
-        let open = [boxed(b"ftyp", b"isom"), [&[0; 4][..], b"mdat"].concat(), vec![1; 50]].concat();
+        let open = [boxed(*b"ftyp", b"isom"), [&[0; 4][..], b"mdat"].concat(), vec![1; 50]].concat();
         assert!(probed(&open).truncated);
     }
 
@@ -169,10 +170,10 @@ mod tests {
     #[test]
     fn absurd_sizes_are_not_believed() {
         let large =
-            [boxed(b"ftyp", b"isom"), [&1_u32.to_be_bytes()[..], b"mdat", &u64::MAX.to_be_bytes()].concat()]
+            [boxed(*b"ftyp", b"isom"), [&1_u32.to_be_bytes()[..], b"mdat", &u64::MAX.to_be_bytes()].concat()]
                 .concat();
         assert!(probed(&large).truncated);
-        let tiny = [boxed(b"ftyp", b"isom"), [&3_u32.to_be_bytes()[..], b"mdat"].concat()].concat();
+        let tiny = [boxed(*b"ftyp", b"isom"), [&3_u32.to_be_bytes()[..], b"mdat"].concat()].concat();
         assert!(probed(&tiny).truncated);
     }
 }

@@ -10,6 +10,7 @@ pub mod framing;
 pub mod line;
 pub mod tail;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
@@ -141,16 +142,16 @@ impl Spool {
     /// A rotated file, or a copy made before a truncation, was last changed before the file that took its place, so what
     /// is unread in it comes first, as it was written first.
     fn read_everything(&mut self) -> Result<Pass, OutboxError> {
-        let mut order: Vec<(Stamp, bool, PathBuf, (u64, u64))> = Vec::with_capacity(self.tails.len());
+        let mut order = Vec::with_capacity(self.tails.len());
         for (identity, tail) in &self.tails {
             // A file that cannot be looked at any more is found missing by the next look at the directory.
             if let Ok(stamp) = tail.stamp() {
-                order.push((stamp, is_segment(&tail.path), tail.path.clone(), *identity));
+                order.push((turn(stamp.modified, &tail.path), stamp, *identity));
             }
         }
-        order.sort();
+        order.sort_by(|a, b| a.0.cmp(&b.0));
         let mut failed = None;
-        for (stamp, _, path, identity) in order {
+        for ((.., path), stamp, identity) in order {
             match self.read_file(identity, stamp) {
                 Ok(Pass::Done) => {}
                 Ok(Pass::LookAgain) => return Ok(Pass::LookAgain),
@@ -276,6 +277,14 @@ fn store(outbox: &Outbox, tail: &mut Tail, reading: Reading) -> Result<(), Outbo
     Ok(())
 }
 
+/// Where a file stands in the order of reading: the longest unchanged first. The kernel's time stamps may be some
+/// milliseconds coarse, so where they are equal the names decide: what rotation moved away is older than what took its
+/// place, and `x.jsonl.2` is older than `x.jsonl.1`.
+fn turn(modified: i128, path: &Path) -> (i128, bool, Reverse<u64>, PathBuf) {
+    let number = path.extension().and_then(OsStr::to_str).and_then(|end| end.parse().ok()).unwrap_or(0);
+    (modified, is_segment(path), Reverse(number), path.to_owned())
+}
+
 fn seconds_since(stamp: Stamp) -> i64 {
     i64::try_from(i128::from(now_ms() / 1000) - stamp.modified / 1_000_000_000).unwrap_or(0)
 }
@@ -314,6 +323,15 @@ fn is_spool_file(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_rotated_away_is_read_before_what_took_its_place() {
+        let mut files =
+            [(5, "a.jsonl"), (5, "a.jsonl.1"), (4, "b.jsonl"), (5, "a.jsonl.10"), (5, "a.jsonl-20250115")];
+        files.sort_by_key(|(modified, name)| turn(*modified, Path::new(name)));
+        let names = files.map(|(_, name)| name);
+        assert_eq!(names, ["b.jsonl", "a.jsonl.10", "a.jsonl.1", "a.jsonl-20250115", "a.jsonl"]);
+    }
 
     #[test]
     fn segments_and_their_rotated_forms_are_spool_files() {

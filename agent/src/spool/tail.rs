@@ -43,8 +43,8 @@ pub struct Tail {
     searched: u64,
 }
 
-/// What changes whenever a file's content does, ordered by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What changes whenever a file's content does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The last modification, in nanoseconds since 1970.
     pub modified: i128,
