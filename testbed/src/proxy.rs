@@ -28,8 +28,7 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    mode: Arc<AtomicU8>,
-    lost: Arc<AtomicU64>,
+    shared: Shared,
 }
 
 impl Proxy {
@@ -37,17 +36,20 @@ impl Proxy {
     pub fn start(target: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
-        let mode = Arc::new(AtomicU8::new(Mode::Pass as u8));
-        let lost = Arc::new(AtomicU64::new(0));
-        let shared = Shared { mode: Arc::clone(&mode), lost: Arc::clone(&lost) };
+        let shared = Shared {
+            mode: Arc::new(AtomicU8::new(Mode::Pass as u8)),
+            delay_ms: Arc::new(AtomicU64::new(0)),
+            lost: Arc::new(AtomicU64::new(0)),
+        };
+        let served = shared.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let shared = shared.clone();
+                let shared = served.clone();
                 // A connection that cannot be made or breaks is what a client has to expect of a network.
                 thread::spawn(move || shared.serve(client, target));
             }
         });
-        Ok(Self { port, mode, lost })
+        Ok(Self { port, shared })
     }
 
     /// Where it listens.
@@ -57,18 +59,25 @@ impl Proxy {
 
     /// Changes what it does, for open connections too.
     pub fn set(&self, mode: Mode) {
-        self.mode.store(mode as u8, Ordering::SeqCst);
+        self.shared.mode.store(mode as u8, Ordering::SeqCst);
+    }
+
+    /// Holds everything back for this long before it is passed on.
+    pub fn delay(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.shared.delay_ms.store(delay, Ordering::SeqCst);
     }
 
     /// How many answers it has kept from the client.
     pub fn lost_answers(&self) -> u64 {
-        self.lost.load(Ordering::SeqCst)
+        self.shared.lost.load(Ordering::SeqCst)
     }
 }
 
 #[derive(Debug, Clone)]
 struct Shared {
     mode: Arc<AtomicU8>,
+    delay_ms: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
 }
 
@@ -103,6 +112,7 @@ impl Shared {
                 self.lost.fetch_add(1, Ordering::SeqCst);
                 break;
             }
+            thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst)));
             if to.write_all(&buffer[..count]).is_err() {
                 break;
             }

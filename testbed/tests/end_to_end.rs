@@ -4,17 +4,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use testbed::api;
 use testbed::jibri;
 use testbed::meeting::{Invitation, Meeting};
 use testbed::ports;
-use testbed::prosody::CONFERENCE;
+use testbed::prosody::{CONFERENCE, GUEST_DOMAIN};
 use testbed::proxy::{Mode, Proxy};
 use testbed::spool;
 use testbed::stack::Stack;
 use testbed::wait::eventually;
+use testbed::xmpp::{Client, Login, RecordingStatus, display_name};
 
 const SOON: Duration = Duration::from_mins(1);
 const SESSION: &str = "8d7f6c1e-9f0b-4d7a-b8f0-6a7d1c3b5e21";
@@ -162,6 +164,45 @@ fn a_network_that_cuts_and_swallows_answers_doubles_and_loses_nothing() {
     let focus = scene.stack.prosody.focus().unwrap();
     focus.join(&format!("{}@{CONFERENCE}", scene.alice.room_name), "focus", "").unwrap();
     drop(focus);
+    proxy.delay(Duration::from_millis(150));
     proxy.set(Mode::Pass);
     scene.assert_all_stored_once(1);
+}
+
+#[test]
+fn programs_that_stand_still_for_a_while_lose_nothing() {
+    let mut scene = Scene::new();
+    scene.stack.agent.process().signal(Signal::SIGSTOP).unwrap();
+    scene.hold();
+    scene.stack.api.process().signal(Signal::SIGSTOP).unwrap();
+    scene.stack.agent.process().signal(Signal::SIGCONT).unwrap();
+    let status =
+        || -> Value { serde_json::from_str(&scene.stack.agent.ask(&["status", "--json"]).unwrap()).unwrap() };
+    assert!(eventually(SOON, || status()["ready"].as_u64() > Some(0)), "{}", status());
+    scene.stack.api.process().signal(Signal::SIGCONT).unwrap();
+    scene.assert_all_stored_once(1);
+}
+
+#[test]
+fn nobody_stays_in_a_meeting_whose_prosody_was_killed() {
+    let mut scene = Scene::new();
+    let room = format!("{}@{CONFERENCE}", scene.alice.room_name);
+    let focus = scene.stack.prosody.focus().unwrap();
+    focus.join(&room, "focus", "").unwrap();
+    focus.update(&room, "focus", &recording_on()).unwrap();
+    let guest =
+        Client::connect(scene.stack.prosody.port(), Login::Anonymous { domain: GUEST_DOMAIN }).unwrap();
+    guest.join(&room, "9e570000", &display_name("Guest")).unwrap();
+    let people = |count: u64| eventually(SOON, || scene.meeting()["num_clients"] == count);
+    assert!(people(1));
+    assert_eq!(scene.meeting()["recordings"][0]["running"], true);
+    scene.stack.prosody.kill().unwrap();
+    scene.stack.prosody.restart().unwrap();
+    let people = |count: u64| eventually(SOON, || scene.meeting()["num_clients"] == count);
+    assert!(people(0));
+    assert_eq!(scene.meeting()["recordings"][0]["running"], false);
+}
+
+fn recording_on() -> String {
+    RecordingStatus { status: "on", session_id: SESSION, ..RecordingStatus::default() }.xml()
 }
