@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The longest `sub` that is accepted, in bytes: the limit of OpenID Connect.
+const MAX_SUBJECT_BYTES: usize = 255;
+
 /// A person who has proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -49,8 +52,8 @@ pub struct Claims {
 /// Why claims are refused. A claim of the wrong type is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
-    /// `sub` is missing, empty or no text.
-    #[error("`sub` is missing")]
+    /// `sub` is missing, empty, too long or no text.
+    #[error("`sub` is missing, or is no text of 1 to {MAX_SUBJECT_BYTES} bytes")]
     NoSubject,
     /// `exp` is missing: a token that never ends is not accepted.
     #[error("`exp` is missing")]
@@ -72,7 +75,8 @@ pub enum ClaimError {
 impl Claims {
     /// The person that the claims speak for, at `now` (seconds since 1970).
     pub fn identify(&self, rules: &Rules, now: f64) -> Result<Identity, ClaimError> {
-        let user_id = text(&self.sub).ok_or(ClaimError::NoSubject)?;
+        let subject = text(&self.sub).filter(|subject| subject.len() <= MAX_SUBJECT_BYTES);
+        let user_id = subject.ok_or(ClaimError::NoSubject)?;
         let expiry = self.exp.as_f64().ok_or(ClaimError::NoExpiry)?;
         if now >= expiry + rules.leeway {
             return Err(ClaimError::Expired);
@@ -126,6 +130,7 @@ mod tests {
             (json!({"sub": "", "exp": 1001}), Err(ClaimError::NoSubject)),
             (json!({"sub": "a\u{0}", "exp": 1001}), Err(ClaimError::NoSubject)),
             (json!({"sub": 7, "exp": 1001}), Err(ClaimError::NoSubject)),
+            (json!({"sub": "x".repeat(256), "exp": 1001}), Err(ClaimError::NoSubject)),
             (json!({"sub": "u-1", "exp": 1001, "nbf": 1000}), Ok("u-1")),
             (json!({"sub": "u-1", "exp": 1001, "nbf": 1001}), Err(ClaimError::Immature)),
             (json!({"sub": "u-1", "exp": 1001, "nbf": "0"}), Err(ClaimError::Immature)),

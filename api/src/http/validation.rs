@@ -129,6 +129,12 @@ impl<'a> Fields<'a> {
         self.members.get(member).map_or(default, |value| self.as_flag(member, value))
     }
 
+    /// A boolean that may be absent or null, which both mean `default`.
+    pub fn optional_flag(&mut self, member: &'static str, default: bool) -> bool {
+        let value = self.members.get(member).filter(|value| !value.is_null());
+        value.map_or(default, |value| self.as_flag(member, value))
+    }
+
     /// One of a closed list of values, which must be there. `fallback` only stands in for a wrong one.
     pub fn setting<S: Setting>(&mut self, member: &'static str, fallback: S) -> S {
         self.required(member).and_then(|value| self.as_setting(member, value)).unwrap_or(fallback)
@@ -342,11 +348,12 @@ mod tests {
 
     #[test]
     fn what_is_not_there_has_its_default() {
-        let members = object(json!({"url": null, "other": "ignored"}));
+        let members = object(json!({"url": null, "locked": null, "other": "ignored"}));
         let mut fields = Fields::of(&members);
         assert_eq!(fields.text_or_empty("stream"), "");
         assert_eq!(fields.optional_text("url"), None);
         assert!(fields.flag_or("shared", true));
+        assert!(fields.optional_flag("locked", true));
         assert_eq!(fields.setting_or("mode", RoomMode::Group), RoomMode::Group);
         assert_eq!(fields.finish(), Ok(()));
     }

@@ -25,7 +25,7 @@ use crate::jitsi::address;
 /// What a caller says about the meeting: the schema `CreateRoomMeeting`. No body says nothing.
 fn always_begin(body: &Map<String, Value>) -> Result<bool, Vec<Invalid>> {
     let mut fields = Fields::of(body);
-    let always = fields.flag_or("allow_duplicated", false);
+    let always = fields.optional_flag("allow_duplicated", false);
     fields.finish().map(|()| always)
 }
 
@@ -75,7 +75,8 @@ mod tests {
             (json!({}), Ok(false)),
             (json!({"allow_duplicated": true}), Ok(true)),
             (json!({"allow_duplicated": "no"}), Ok(false)),
-            (json!({"allow_duplicated": null}), Err("bool_type")),
+            (json!({"allow_duplicated": null}), Ok(false)),
+            (json!({"allow_duplicated": []}), Err("bool_type")),
         ] {
             let found = always_begin(body.as_object().unwrap()).map_err(|findings| findings[0].kind);
             assert_eq!(found, expected, "{body}");
