@@ -1,0 +1,13 @@
+//! What Jitsi hosts get from the service: events and recordings, stored once and answered after the commit. On a real Postgres,
+//! through the router.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod app;
+mod bad_input;
+mod fold;
+mod frontends;
+mod ingest;
+mod reading;
+mod recordings;
