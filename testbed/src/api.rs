@@ -27,16 +27,18 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub struct Api {
     process: Process,
     directory: PathBuf,
+    log: PathBuf,
     port: u16,
     secrets: Secrets,
 }
 
 impl Api {
     /// Starts the API on a loopback port with all its state in `directory`, and waits until it is healthy.
-    pub fn start(directory: &Path, port: u16, secrets: &Secrets) -> Result<Self> {
+    pub fn start(directory: &Path, log: &Path, port: u16, secrets: &Secrets) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let process = launch(directory, port, secrets)?;
-        Ok(Self { process, directory: directory.to_owned(), port, secrets: secrets.clone() })
+        let process = launch(directory, log, port, secrets)?;
+        let (directory, log) = (directory.to_owned(), log.to_owned());
+        Ok(Self { process, directory, log, port, secrets: secrets.clone() })
     }
 
     /// Where it listens.
@@ -51,7 +53,7 @@ impl Api {
 
     /// Starts the API again after it has ended.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = launch(&self.directory, self.port, &self.secrets)?;
+        self.process = launch(&self.directory, &self.log, self.port, &self.secrets)?;
         Ok(())
     }
 
@@ -121,11 +123,11 @@ impl Drop for Api {
     }
 }
 
-fn launch(directory: &Path, port: u16, secrets: &Secrets) -> Result<Process> {
+fn launch(directory: &Path, log: &Path, port: u16, secrets: &Secrets) -> Result<Process> {
     let mut command = Command::new(process::program("reflector-api")?);
     environment(&mut command, directory, secrets);
     command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
-    let mut process = Process::spawn("reflector-api", &command, &directory.with_extension("log"))?;
+    let mut process = Process::spawn("reflector-api", &command, log)?;
     let health = format!("http://127.0.0.1:{port}/v1/jitsi/health");
     process.wait_until(START, || ureq::get(&health).call().is_ok())?;
     Ok(process)

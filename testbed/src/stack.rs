@@ -47,7 +47,7 @@ impl Stack {
         fs::create_dir_all(&spool)?;
         let elsewhere = (!open_to_all(&directory)?).then(open_directory).transpose()?;
         let state = elsewhere.as_ref().map_or(directory.as_path(), TempDir::path).join("api");
-        let api = Api::start(&state, port, &secrets)?;
+        let api = Api::start(&state, &directory.join("api.log"), port, &secrets)?;
         let prosody = Prosody::start(&directory.join("prosody"), &spool, &secrets.rooms)?;
         let own = api.url();
         let settings = Settings {

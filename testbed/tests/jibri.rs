@@ -46,11 +46,16 @@ fn a_recording_grows_and_ends_with_playable_media_metadata_and_the_finalize_call
     let studio = Studio::new();
     let script = studio.directory.path().join("finalize.sh");
     let called_with = studio.directory.path().join("called-with");
-    fs::write(&script, format!("#!/bin/sh\nls \"$1\" > {}\necho \"$#\" >> {0}\n", called_with.display())).unwrap();
+    fs::write(&script, format!("#!/bin/sh\nls \"$1\" > {}\necho \"$#\" >> {0}\n", called_with.display()))
+        .unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
 
     let recording = studio.jibri.clone().with_finalize(&script).record(SESSION, "standup").unwrap();
-    assert_eq!(fs::read_dir(recording.directory()).unwrap().count(), 1, "nothing but the media while it grows");
+    assert_eq!(
+        fs::read_dir(recording.directory()).unwrap().count(),
+        1,
+        "nothing but the media while it grows"
+    );
     recording.grow(20_000, Duration::from_secs(20)).unwrap();
     let media = recording.stop(MEETING).unwrap().unwrap();
 

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use testbed::spool;
+use testbed::wait::eventually;
 use testbed::xmpp::display_name;
 
-use crate::scene::{SESSION, Scene, assert_ids_and_times, recording, room, story};
+use crate::scene::{SESSION, SOON, Scene, assert_ids_and_times, recording, room, story};
 
 #[test]
 fn a_line_is_readable_from_left_to_right() {
@@ -97,4 +98,20 @@ fn an_orderly_stop_tells_every_leave_and_a_kill_leaves_only_whole_lines() {
     for path in spool::segments(&scene.spool).unwrap() {
         assert!(fs::read(path).unwrap().ends_with(b"\n"));
     }
+}
+
+#[test]
+fn a_segment_that_is_rotated_away_is_written_no_more() {
+    let scene = Scene::new();
+    let focus = scene.focus();
+    focus.join(&room("one"), "focus", "").unwrap();
+    for segment in spool::segments(&scene.spool).unwrap() {
+        fs::rename(&segment, segment.with_extension("jsonl.1")).unwrap();
+    }
+    scene.prosody.reopen_logs().unwrap();
+    focus.join(&room("two"), "focus", "").unwrap();
+    let written = || spool::events(&scene.spool).unwrap();
+    assert!(eventually(SOON, || !written().is_empty()));
+    assert_eq!(story(&written()), ["two muc-room-created"]);
+    assert_eq!(written()[0].data["seq"], 3);
 }
