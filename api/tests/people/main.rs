@@ -1,5 +1,7 @@
 //! What people's programs get from the service: rooms, meetings, and who may have them. On a real Postgres, through the router.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails the test")]
+
 mod app;
 mod auth;
 mod events;
