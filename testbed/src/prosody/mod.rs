@@ -41,7 +41,9 @@ impl Prosody {
         let text = config::text(&directory, &plugins, spool, token_secret, port);
         fs::write(directory.join("prosody.cfg.lua"), text)?;
         create_account(&directory, AUTH_DOMAIN, "focus")?;
-        create_account(&directory, RECORDER_DOMAIN, "recorder")?;
+        for user in ["recorder", "transcriber"] {
+            create_account(&directory, RECORDER_DOMAIN, user)?;
+        }
         let process = launch(&directory, port)?;
         Ok(Self { process, directory, port })
     }

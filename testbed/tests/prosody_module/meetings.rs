@@ -162,6 +162,33 @@ fn reasons_tell_bans_and_breakouts_from_ordinary_leaves() {
 }
 
 #[test]
+fn what_somebody_is_cannot_be_claimed() {
+    let scene = Scene::new();
+    let daily = room("daily");
+    let focus = scene.focus();
+    focus.join(&daily, "focus", "").unwrap();
+    let transcribes = "<features><feature var='http://jitsi.org/protocol/transcriber'/></features>";
+    let dialled_in = "<initiator xmlns='http://jitsi.org/protocol/jigasi'/>";
+    let people = [
+        (scene.visitor(), "11111111", ""),
+        (scene.visitor(), "22222222", dialled_in),
+        (scene.visitor(), "33333333", transcribes),
+        (scene.visitor(), "recorder", ""),
+        (scene.account(RECORDER_DOMAIN, "recorder"), "44444444", ""),
+        (scene.account(RECORDER_DOMAIN, "recorder"), "55555555", transcribes),
+        (scene.account(RECORDER_DOMAIN, "transcriber"), "66666666", ""),
+    ];
+    for (client, nick, extensions) in &people {
+        client.join(&daily, nick, extensions).unwrap();
+    }
+    scene.wait_for("muc-occupant-joined", people.len());
+    let events = scene.events();
+    let joins = events.iter().filter(|event| event.event == "muc-occupant-joined");
+    let kinds: Vec<&str> = joins.map(|event| event.text("kind")).collect();
+    assert_eq!(kinds, ["human", "phone", "human", "human", "recorder", "transcriber", "transcriber"]);
+}
+
+#[test]
 fn what_clients_choose_is_limited_and_stays_valid_json() {
     let scene = Scene::new();
     let (focus, alice) = (scene.focus(), scene.visitor());
