@@ -26,7 +26,7 @@ use crate::domain::room::{MeetingSettings, RecordingType, Setting};
 pub struct TokenIssuer {
     header: Header,
     key: EncodingKey,
-    /// The claim `sub`.
+    /// Where the host is reached: a domain, perhaps with a port.
     domain: String,
     /// The claim `iss`.
     issuer: String,
@@ -139,7 +139,7 @@ impl TokenIssuer {
         })
     }
 
-    /// The domain of the host that takes these tokens.
+    /// The domain of the host that takes these tokens, with its port if it has one.
     pub fn domain(&self) -> &str {
         &self.domain
     }
@@ -149,7 +149,7 @@ impl TokenIssuer {
         let claims = Claims {
             iss: &self.issuer,
             aud: &self.audience,
-            sub: &self.domain,
+            sub: without_port(&self.domain),
             room: target.room_name,
             iat: now.unix_timestamp(),
             exp: (now + self.lifetime).unix_timestamp(),
@@ -163,6 +163,11 @@ impl std::fmt::Debug for TokenIssuer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TokenIssuer").field("domain", &self.domain).finish_non_exhaustive()
     }
+}
+
+/// Prosody knows its domain, and not the port that browsers use.
+fn without_port(domain: &str) -> &str {
+    domain.split_once(':').map_or(domain, |(host, _port)| host)
 }
 
 fn context<'a>(target: Target<'a>, person: &'a Person) -> Context<'a> {
@@ -284,6 +289,14 @@ mod tests {
         let claims = claims_of(&alice(false), SETTINGS);
         let user = &claims["context"]["user"];
         assert_eq!((&user["moderator"], &user["affiliation"]), (&json!("false"), &json!("member")));
+    }
+
+    #[test]
+    fn the_subject_is_the_domain_without_its_port() {
+        for (domain, expected) in [("meet.example.com", "meet.example.com"), ("localhost:8443", "localhost")]
+        {
+            assert_eq!(without_port(domain), expected);
+        }
     }
 
     #[test]
