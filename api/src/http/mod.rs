@@ -20,6 +20,7 @@ pub mod json_body;
 pub mod path_text;
 pub mod private;
 pub mod problem;
+pub mod query;
 pub mod request_id;
 pub mod router;
 pub mod serve;

@@ -231,34 +231,6 @@ fn one_of(spellings: &[&str]) -> String {
     }
 }
 
-/// A whole number of the query, within `range`; `default` when the query does not have it.
-pub fn query_number(
-    text: Option<&str>,
-    parameter: &str,
-    default: i64,
-    range: std::ops::RangeInclusive<i64>,
-) -> Result<i64, Box<Invalid>> {
-    let Some(text) = text else { return Ok(default) };
-    let invalid = |kind, msg: String, ctx| {
-        let loc = vec![json!("query"), json!(parameter)];
-        Box::new(Invalid { kind, loc, msg, input: json!(text), ctx })
-    };
-    let Ok(number) = text.trim().parse::<i64>() else {
-        let msg = "Input should be a valid integer, unable to parse string as an integer";
-        return Err(invalid("int_parsing", msg.to_owned(), None));
-    };
-    let (least, most) = (*range.start(), *range.end());
-    if number < least {
-        let msg = format!("Input should be greater than or equal to {least}");
-        Err(invalid("greater_than_equal", msg, Some(json!({"ge": least}))))
-    } else if number > most {
-        let msg = format!("Input should be less than or equal to {most}");
-        Err(invalid("less_than_equal", msg, Some(json!({"le": most}))))
-    } else {
-        Ok(number)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,16 +337,5 @@ mod tests {
             let invalid = Invalid::not_json(body.as_bytes(), &error);
             assert_eq!(invalid.loc, [json!("body"), json!(expected)], "{body:?}: {error}");
         }
-    }
-
-    #[test]
-    fn a_number_of_the_query_is_checked_against_its_range() {
-        let read = |text| query_number(text, "size", 50, 1..=100).map_err(|invalid| invalid.kind);
-        assert_eq!(read(None), Ok(50));
-        assert_eq!(read(Some("100")), Ok(100));
-        assert_eq!(read(Some("0")), Err("greater_than_equal"));
-        assert_eq!(read(Some("101")), Err("less_than_equal"));
-        assert_eq!(read(Some("ten")), Err("int_parsing"));
-        assert_eq!(read(Some("")), Err("int_parsing"));
     }
 }

@@ -4,4 +4,5 @@
 //! Jitsi host's Prosody accepts.
 
 pub mod address;
+pub mod claims;
 pub mod token;

@@ -1,26 +1,15 @@
-//! The token that opens one Jitsi meeting for one person.
+//! The token that opens one Jitsi meeting for one person, signed.
 //!
-//! Minted when somebody asks for a meeting's address, never stored and never logged. What a Jitsi host's Prosody checks,
-//! and what it makes of the rest:
-//!
-//! | claim | why it is as it is |
-//! |---|---|
-//! | `iss`, `aud` | compared as plain strings with the host's accepted ones, so `aud` is no list |
-//! | `sub`, `room` | the host's domain and exactly one room; hosts that refuse wildcards take it |
-//! | `iat`, `exp` | whole seconds; there is no `nbf`, because Prosody allows no difference between the clocks |
-//! | `context.user` | all text: other types raise errors in Prosody's modules. Everybody in the meeting can read it |
-//! | `context.features` | complete: a feature that is not named is denied |
-//! | `context.room` | this project's own claims; Prosody keeps the table with the session and shows it to nobody |
+//! Minted when somebody asks for a meeting's address, never stored and never logged.
 
 use std::time::Duration;
 
 use jsonwebtoken::errors::Error;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::claims::{Claims, Context, Person, Target};
 use crate::config::{JitsiMeetings, SigningKey};
-use crate::domain::room::{MeetingSettings, RecordingType, Setting};
 
 /// Mints tokens for one Jitsi host.
 pub struct TokenIssuer {
@@ -34,85 +23,6 @@ pub struct TokenIssuer {
     audience: String,
     /// How long a token opens a meeting. Who is inside when it ends stays inside.
     lifetime: Duration,
-}
-
-/// Whom a token lets in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// The person's id here; empty for somebody unknown.
-    pub id: String,
-    /// The name to show; when empty, Jitsi asks for one.
-    pub name: String,
-    /// The person's address; empty when unknown.
-    pub email: String,
-    /// Whether the person runs the meeting.
-    pub moderator: bool,
-}
-
-/// The meeting that a token opens.
-#[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
-    /// The meeting's id.
-    pub meeting_id: &'a str,
-    /// The meeting's name on the Jitsi host.
-    pub room_name: &'a str,
-    /// The id of the room that the meeting belongs to; empty when it belongs to none.
-    pub room_id: &'a str,
-    /// The meeting's settings.
-    pub settings: MeetingSettings,
-}
-
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    aud: &'a str,
-    sub: &'a str,
-    room: &'a str,
-    iat: i64,
-    exp: i64,
-    context: Context<'a>,
-}
-
-#[derive(Serialize)]
-struct Context<'a> {
-    user: User<'a>,
-    features: Features,
-    room: RoomClaims<'a>,
-}
-
-#[derive(Serialize)]
-struct User<'a> {
-    id: &'a str,
-    name: &'a str,
-    email: &'a str,
-    moderator: &'static str,
-    affiliation: &'static str,
-}
-
-/// Every feature that current Jitsi servers ask a token for.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(clippy::struct_excessive_bools, reason = "Jitsi's own form: one switch per feature")]
-struct Features {
-    recording: bool,
-    livestreaming: bool,
-    transcription: bool,
-    outbound_call: bool,
-    create_polls: bool,
-    send_groupchat: bool,
-    send_private_message: bool,
-    flip: bool,
-    live_translation: bool,
-    live_translation_subscribe: bool,
-}
-
-/// This project's own claims, all text.
-#[derive(Serialize)]
-struct RoomClaims<'a> {
-    id: &'a str,
-    meeting_id: &'a str,
-    recording_type: &'static str,
-    recording_trigger: &'static str,
 }
 
 impl TokenIssuer {
@@ -153,7 +63,7 @@ impl TokenIssuer {
             room: target.room_name,
             iat: now.unix_timestamp(),
             exp: (now + self.lifetime).unix_timestamp(),
-            context: context(target, person),
+            context: Context::new(target, person),
         };
         jsonwebtoken::encode(&self.header, &claims, &self.key)
     }
@@ -170,37 +80,6 @@ fn without_port(domain: &str) -> &str {
     domain.split_once(':').map_or(domain, |(host, _port)| host)
 }
 
-fn context<'a>(target: Target<'a>, person: &'a Person) -> Context<'a> {
-    let settings = target.settings;
-    Context {
-        user: User {
-            id: &person.id,
-            name: &person.name,
-            email: &person.email,
-            moderator: if person.moderator { "true" } else { "false" },
-            affiliation: if person.moderator { "owner" } else { "member" },
-        },
-        features: Features {
-            recording: person.moderator && settings.recording_type != RecordingType::None,
-            livestreaming: false,
-            transcription: false,
-            outbound_call: false,
-            create_polls: true,
-            send_groupchat: true,
-            send_private_message: true,
-            flip: true,
-            live_translation: false,
-            live_translation_subscribe: false,
-        },
-        room: RoomClaims {
-            id: target.room_id,
-            meeting_id: target.meeting_id,
-            recording_type: settings.recording_type.as_str(),
-            recording_trigger: settings.recording_trigger.as_str(),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jsonwebtoken::{DecodingKey, Validation};
@@ -209,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::config::Secret;
-    use crate::domain::room::{Platform, RecordingTrigger, RoomMode};
+    use crate::domain::room::{MeetingSettings, Platform, RecordingTrigger, RecordingType, RoomMode};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
     const SETTINGS: MeetingSettings = MeetingSettings {

@@ -1,7 +1,6 @@
 //! `GET /v1/meetings/{meeting_id}`: a meeting with its participants, recordings and events.
 
 use axum::extract;
-use axum::extract::Query;
 use contract::problem::ProblemCode;
 use http::Uri;
 use serde::Serialize;
@@ -23,7 +22,7 @@ use crate::http::date_time::DateTime;
 use crate::http::path_text::PathText;
 use crate::http::private::Private;
 use crate::http::problem::ApiError;
-use crate::http::validation::query_number;
+use crate::http::query;
 
 /// A meeting with all that is known of it.
 #[derive(Debug, Serialize)]
@@ -181,15 +180,6 @@ impl MeetingRecordBody {
     }
 }
 
-/// The position after which the page of events begins: `events_after`, from the start without it.
-fn events_after(uri: &Uri) -> Result<i64, ApiError> {
-    let parameters =
-        Query::<Vec<(String, String)>>::try_from_uri(uri).map(|query| query.0).unwrap_or_default();
-    let text =
-        parameters.iter().rev().find(|(name, _)| name == "events_after").map(|(_, value)| value.as_str());
-    query_number(text, "events_after", 0, 0..=i64::MAX).map_err(|invalid| ApiError::from(*invalid))
-}
-
 /// The addresses for the caller; empty where the platform has been taken off this server since.
 fn links(state: &State, record: &Record, caller: &Identity, now: OffsetDateTime) -> Result<Links, ApiError> {
     let Ok(platform) = platform_of(state, record.meeting.settings.platform) else {
@@ -206,7 +196,7 @@ pub async fn get(
     PathText(id): PathText,
     uri: Uri,
 ) -> Result<Private<MeetingRecordBody>, ApiError> {
-    let after = events_after(&uri)?;
+    let after = query::number(&uri, "events_after", 0, 0..=i64::MAX).map_err(|invalid| *invalid)?;
     let now = OffsetDateTime::now_utc();
     let record = record::read(&state.db, &id, after).await?;
     let record = record.ok_or_else(|| ApiError::titled(ProblemCode::MeetingNotFound))?;

@@ -9,7 +9,8 @@ use crate::domain::room::Platform;
 use crate::http::State;
 use crate::http::problem::ApiError;
 use crate::jitsi::address::join_url;
-use crate::jitsi::token::{Person, Target, TokenIssuer};
+use crate::jitsi::claims::{Person, Target};
+use crate::jitsi::token::TokenIssuer;
 
 /// A meeting's addresses for one caller.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract;
-use axum::extract::Query;
 use contract::problem::ProblemCode;
 use http::Uri;
 use serde::Serialize;
@@ -12,7 +11,8 @@ use crate::db::rooms;
 use crate::http::State;
 use crate::http::caller::MaybeUser;
 use crate::http::problem::ApiError;
-use crate::http::validation::{Invalid, query_number};
+use crate::http::query;
+use crate::http::validation::Invalid;
 
 /// The most rooms on one page.
 const MAX_SIZE: i64 = 100;
@@ -42,13 +42,8 @@ struct PageQuery {
 
 impl PageQuery {
     fn read(uri: &Uri) -> Result<Self, Vec<Invalid>> {
-        let parameters = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|query| query.0);
-        let parameters = parameters.unwrap_or_default();
-        let text = |name: &str| {
-            parameters.iter().rev().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
-        };
-        let page = query_number(text("page"), "page", 1, 1..=MAX_PAGE);
-        let size = query_number(text("size"), "size", DEFAULT_SIZE, 1..=MAX_SIZE);
+        let page = query::number(uri, "page", 1, 1..=MAX_PAGE);
+        let size = query::number(uri, "size", DEFAULT_SIZE, 1..=MAX_SIZE);
         match (page, size) {
             (Ok(page), Ok(size)) => Ok(Self { page, size }),
             (page, size) => {
