@@ -85,7 +85,8 @@ impl Api {
 
     /// Runs SQL in the private Postgres and returns its rows, one a line, columns parted by `|`.
     pub fn sql(&self, statement: &str) -> Result<String> {
-        let output = self.psql().args(["-c", statement]).output()?;
+        let output = self.psql().args(["-c", statement]).output();
+        let output = output.context("psql does not start; `make setup` installs it")?;
         ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
     }

@@ -4,9 +4,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+/// Below the range from which the kernel takes ports for outgoing connections, which could come first.
+const RANGE: std::ops::Range<u16> = 20_000..32_000;
+
 /// A port that was free a moment ago.
 pub fn free() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let mut candidates = std::iter::repeat_with(|| fastrand::u16(RANGE)).take(100);
+    candidates.find(free).ok_or_else(|| io::ErrorKind::AddrInUse.into())
 }
 
 /// Whether a server accepts connections on this loopback port.

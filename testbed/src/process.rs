@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -34,6 +34,8 @@ impl Process {
     pub fn spawn(name: &str, command: &Command, log: &Path) -> Result<Self> {
         let output =
             File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
+        let program = Path::new(command.get_program());
+        ensure!(is_installed(program), "{} is not installed; run: make setup", program.display());
         let mut guarded = guarded(command);
         guarded.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = spawn_on_lasting_thread(guarded).with_context(|| format!("{name} does not start"))?;
@@ -134,6 +136,13 @@ fn guarded(command: &Command) -> Command {
     guarded
 }
 
+/// Whether a program can be found, by its path or in `PATH`.
+fn is_installed(program: &Path) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Joined to a directory, an absolute path stays what it is.
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
 /// The program of this workspace that was built together with the running one.
 pub fn program(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe()?;
@@ -178,6 +187,14 @@ mod tests {
         process.signal(Signal::SIGSTOP).unwrap();
         drop(process);
         assert!(kill(pid, None).is_err());
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_reported_with_the_next_step() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = Command::new("no-such-program");
+        let error = Process::spawn("it", &missing, &directory.path().join("log")).unwrap_err().to_string();
+        assert_eq!(error, "no-such-program is not installed; run: make setup");
     }
 
     #[test]
