@@ -47,8 +47,8 @@ CREATE INDEX meeting_room ON reflector.meeting (room_id, end_date DESC);
 
 -- What arrived, append-only. `position` is the order of storing. An id is stored once, whoever repeats it.
 CREATE TABLE reflector.meeting_event (
-  position    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  id          text NOT NULL CONSTRAINT meeting_event_id_key UNIQUE,
+  id          text PRIMARY KEY,
+  position    bigint GENERATED ALWAYS AS IDENTITY,
   meeting_id  text NOT NULL REFERENCES reflector.meeting ON DELETE CASCADE,
   name        text NOT NULL,
   occurred_at timestamptz NOT NULL,
@@ -68,6 +68,34 @@ CREATE TABLE reflector.source_boot (
   data        jsonb NOT NULL
 );
 CREATE INDEX source_boot_source ON reflector.source_boot (source, started_at);
+
+-- Whether the first of two dated statements is the later one: by the source's clock, then by its sequence number, then by the
+-- texts, so that there is an answer for any two. NULL comes before everything. Postgres puts the bodies in place of the calls.
+CREATE FUNCTION reflector.is_later(
+  at timestamptz, seq bigint, said text,
+  other_at timestamptz, other_seq bigint, other_said text
+) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (COALESCE(at, '-infinity'), COALESCE(seq, -1), COALESCE(said, '') COLLATE "C")
+     > (COALESCE(other_at, '-infinity'), COALESCE(other_seq, -1), COALESCE(other_said, '') COLLATE "C");
+
+CREATE FUNCTION reflector.describes_later(
+  at timestamptz, seq bigint,
+  user_id text, display_name text, email text, role text, affiliation text, kind text,
+  other_at timestamptz, other_seq bigint,
+  other_user_id text, other_display_name text, other_email text, other_role text, other_affiliation text, other_kind text
+) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+  COALESCE(at, '-infinity'), COALESCE(seq, -1),
+  COALESCE(user_id, '') COLLATE "C", COALESCE(display_name, '') COLLATE "C", COALESCE(email, '') COLLATE "C",
+  COALESCE(role, '') COLLATE "C", COALESCE(affiliation, '') COLLATE "C", COALESCE(kind, '') COLLATE "C"
+) > (
+  COALESCE(other_at, '-infinity'), COALESCE(other_seq, -1),
+  COALESCE(other_user_id, '') COLLATE "C", COALESCE(other_display_name, '') COLLATE "C",
+  COALESCE(other_email, '') COLLATE "C", COALESCE(other_role, '') COLLATE "C",
+  COALESCE(other_affiliation, '') COLLATE "C", COALESCE(other_kind, '') COLLATE "C"
+);
 
 -- Presence, folded: each column is a maximum or minimum over the events that speak of the occupant, so the result is the same
 -- in whatever order and however often they arrive. `*_at` with `*_seq` is a place in the source's order.

@@ -7,6 +7,17 @@ use crate::domain::moment::Statement;
 use crate::domain::presence::{Occupant, OccupantKey};
 use crate::domain::recording::{File, Session};
 
+/// Events and what they say about occupants: nearly every group. Postgres prepares each part of a statement for every execution,
+/// whether it gets rows or not, so the parts that are seldom needed stay out.
+const USUAL: &str = concat!(include_str!("events/usual.sql"), include_str!("events/usual_result.sql"));
+
+/// Events, occupants, recording sessions, finished files and boots.
+const ALL: &str = concat!(
+    include_str!("events/usual.sql"),
+    include_str!("events/rare.sql"),
+    include_str!("events/rare_result.sql")
+);
+
 /// The place of a room in [`Group::rooms`], counted from 1 as Postgres counts.
 pub type RoomPlace = i32;
 
@@ -73,7 +84,8 @@ pub struct Stored {
 /// Events of rooms without a meeting are left out, and so are events whose id is stored already. The newest meeting of a room
 /// takes its events. The upserts keep the greater of what is there and what comes, like [`Occupant::merge`].
 pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<Stored, sqlx::Error> {
-    let mut query = sqlx::query(include_str!("events.sql")).bind(&group.rooms);
+    let is_usual = group.sessions.is_empty() && group.files.is_empty() && group.boots.is_empty();
+    let mut query = sqlx::query(if is_usual { USUAL } else { ALL }).bind(&group.rooms);
     macro_rules! bind {
         ($rows:expr, $($column:expr),+ $(,)?) => {
             $(query = query.bind($rows.iter().map($column).collect::<Vec<_>>());)+
@@ -101,35 +113,37 @@ pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<S
         |(.., o)| o.description.affiliation.as_deref(),
         |(.., o)| o.description.kind.as_deref(),
     );
-    bind!(
-        group.sessions,
-        |(room, ..)| *room,
-        |(_, id, _)| &**id,
-        |(.., s)| s.first_on_at,
-        |(.., s)| at(s.last_on.as_ref()),
-        |(.., s)| seq(s.last_on.as_ref()),
-        |(.., s)| text(s.last_on.as_ref()),
-        |(.., s)| at(s.last_off.as_ref()),
-        |(.., s)| seq(s.last_off.as_ref()),
-        |(.., s)| text(s.last_off.as_ref()),
-        |(.., s)| s.mode.as_deref(),
-        |(.., s)| s.initiator.as_deref(),
-    );
-    bind!(
-        group.files,
-        |f| &*f.id,
-        |f| &*f.file,
-        |f| &*f.status,
-        |f| f.completed_at,
-        |f| f.session_id.as_deref(),
-        |f| f.host.as_deref(),
-        |f| f.size_bytes,
-        |f| f.duration_ms,
-        |f| f.sha256.as_deref(),
-        |f| f.bucket.as_deref(),
-        |f| f.object_key.as_deref(),
-    );
-    bind!(group.boots, |b| b.boot_id, |b| b.event_id, |b| b.source, |b| b.started_at, |b| b.data);
+    if !is_usual {
+        bind!(
+            group.sessions,
+            |(room, ..)| *room,
+            |(_, id, _)| &**id,
+            |(.., s)| s.first_on_at,
+            |(.., s)| at(s.last_on.as_ref()),
+            |(.., s)| seq(s.last_on.as_ref()),
+            |(.., s)| text(s.last_on.as_ref()),
+            |(.., s)| at(s.last_off.as_ref()),
+            |(.., s)| seq(s.last_off.as_ref()),
+            |(.., s)| text(s.last_off.as_ref()),
+            |(.., s)| s.mode.as_deref(),
+            |(.., s)| s.initiator.as_deref(),
+        );
+        bind!(
+            group.files,
+            |f| &*f.id,
+            |f| &*f.file,
+            |f| &*f.status,
+            |f| f.completed_at,
+            |f| f.session_id.as_deref(),
+            |f| f.host.as_deref(),
+            |f| f.size_bytes,
+            |f| f.duration_ms,
+            |f| f.sha256.as_deref(),
+            |f| f.bucket.as_deref(),
+            |f| f.object_key.as_deref(),
+        );
+        bind!(group.boots, |b| b.boot_id, |b| b.event_id, |b| b.source, |b| b.started_at, |b| b.data);
+    }
     let row = query.fetch_one(connection).await?;
     Ok(Stored { has_meeting: row.try_get(0)?, event_ids: row.try_get(1)?, boot_event_ids: row.try_get(2)? })
 }

@@ -23,7 +23,7 @@ pub use outcome::Outcome;
 const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
 
 /// How many groups are under way at the same time: while one is written to disk, the next is prepared.
-const WRITERS: usize = 2;
+const WRITERS: usize = 1;
 
 /// The way in.
 #[derive(Debug, Clone)]
