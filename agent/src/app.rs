@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::delivery::client::Client;
 use crate::delivery::request::Routes;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Reader};
 use crate::recordings::Recordings;
 use crate::spool::Spool;
 use crate::watch::Stop;
@@ -27,7 +27,15 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let stop = Stop::new().context("no file descriptor is left")?;
     let (ended, source_ended) = oneshot::channel();
     let sources = start_sources(config, &writer.outbox(), &stop, ended)?;
-    let delivery = Delivery::new(config, writer.outbox(), signals, client, routes, config.secret.clone());
+    let delivery = Delivery::new(
+        config,
+        writer.outbox(),
+        Reader::open(directory)?,
+        signals,
+        client,
+        routes,
+        config.secret.clone(),
+    );
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), api = config.api.url, outbox = %directory.display(),

@@ -5,12 +5,19 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::outbox::model::LaneId;
+use crate::outbox::model::{LaneId, Seq};
 
-/// The lanes that have, or may have, something to deliver. A lane that is not here is empty.
+/// Idle lanes are remembered at least this long, so that a claim never sees again what is still being written down.
+const REMEMBERED: Duration = Duration::from_mins(1);
+
+/// The number of lanes from which on idle ones are forgotten.
+const MANY: usize = 1024;
+
+/// The lanes that have, had, or may have, something to deliver. A lane that is not here is empty.
 #[derive(Debug, Default)]
 pub struct Lanes {
     known: HashMap<LaneId, Lane>,
@@ -24,16 +31,20 @@ struct Lane {
     failures: u32,
     /// The most events per request, halved when a request was too large; `None` for the configured number.
     limit: Option<usize>,
+    /// Items up to this one are done, even if the outbox has not written that down yet.
+    after: Seq,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// In the queue of turns.
     Queued,
-    /// In a request; `more` when items arrived since.
-    Busy { more: bool },
+    /// In a request; `more` when items arrived since, `anew` when older ones may have come back since.
+    Busy { more: bool, anew: bool },
     /// Not before this time.
     Waiting(Instant),
+    /// Nothing to deliver since this time.
+    Idle(Instant),
 }
 
 /// How a lane's turn ended.
@@ -58,32 +69,41 @@ impl Lanes {
     /// A lane has something new.
     pub fn appended(&mut self, id: LaneId) {
         match self.known.get_mut(&id) {
-            None => self.queue(id, 0, None),
-            Some(Lane { phase: Phase::Busy { more }, .. }) => *more = true,
+            None => self.queue(id, Lane::fresh(0)),
+            Some(Lane { phase: Phase::Busy { more, .. }, .. }) => *more = true,
+            Some(&mut lane @ Lane { phase: Phase::Idle(_), .. }) => self.queue(id, lane),
             Some(_) => {}
         }
     }
 
     /// A lane was found in the outbox with a wait that began before a restart.
     pub fn restored(&mut self, id: LaneId, failures: u32, due: Instant, now: Instant) {
-        if self.known.contains_key(&id) {
-            return;
+        match self.known.get(&id) {
+            Some(&lane @ Lane { phase: Phase::Idle(_), .. }) => return self.queue(id, lane),
+            Some(_) => return,
+            None => {}
         }
         if due <= now {
-            self.queue(id, failures, None);
+            self.queue(id, Lane::fresh(failures));
         } else {
-            self.wait(id, failures, None, due);
+            self.wait(id, Lane::fresh(failures), due);
         }
     }
 
-    /// Every wait ends now: the operator changed something.
+    /// The operator changed something: every wait ends now, and items that were done may be back.
     pub fn wake_all(&mut self) {
-        let waiting: Vec<LaneId> = self.waiting.drain().map(|Reverse((_, id))| id).collect();
-        for id in waiting {
-            if let Some(lane) =
-                self.known.get(&id).copied().filter(|lane| matches!(lane.phase, Phase::Waiting(_)))
-            {
-                self.queue(id, lane.failures, lane.limit);
+        self.waiting.clear();
+        let ids: Vec<LaneId> = self.known.keys().copied().collect();
+        for id in ids {
+            match self.known.get_mut(&id) {
+                Some(Lane { phase: Phase::Busy { anew, .. }, .. }) => *anew = true,
+                Some(lane) => {
+                    lane.after = 0;
+                    if let (Phase::Waiting(_), lane) = (lane.phase, *lane) {
+                        self.queue(id, lane);
+                    }
+                }
+                None => {}
             }
         }
     }
@@ -96,24 +116,30 @@ impl Lanes {
             self.waiting.pop();
             if let Some(lane) = self.known.get(&id).copied().filter(|lane| lane.phase == Phase::Waiting(due))
             {
-                self.queue(id, lane.failures, lane.limit);
+                self.queue(id, lane);
             }
         }
         let id = self.turns.pop_front()?;
         if let Some(lane) = self.known.get_mut(&id) {
-            lane.phase = Phase::Busy { more: false };
+            lane.phase = Phase::Busy { more: false, anew: false };
         }
         Some(id)
     }
 
-    /// A turn ended.
-    pub fn ended(&mut self, id: LaneId, turn: Turn) {
+    /// A turn ended at `now`, and the lane's items up to `done` are done.
+    pub fn ended(&mut self, id: LaneId, turn: Turn, done: Option<Seq>, now: Instant) {
         let Some(lane) = self.known.remove(&id) else { return };
+        let Phase::Busy { more, anew } = lane.phase else { return };
+        let after = if anew { 0 } else { done.map_or(lane.after, |done| done.max(lane.after)) };
+        let lane = Lane { after, ..lane };
         match turn {
-            Turn::Empty if lane.phase == (Phase::Busy { more: false }) => {}
-            Turn::Empty | Turn::Progress => self.queue(id, 0, None),
-            Turn::Smaller(limit) => self.queue(id, lane.failures, Some(limit.max(1))),
-            Turn::Wait { until, failures } => self.wait(id, failures, lane.limit, until),
+            Turn::Empty if !more && !anew => {
+                self.forget_idle(now);
+                self.known.insert(id, Lane { phase: Phase::Idle(now), after, ..Lane::fresh(0) });
+            }
+            Turn::Empty | Turn::Progress => self.queue(id, Lane { after, ..Lane::fresh(0) }),
+            Turn::Smaller(limit) => self.queue(id, Lane { limit: Some(limit.max(1)), ..lane }),
+            Turn::Wait { until, failures } => self.wait(id, Lane { failures, ..lane }, until),
         }
     }
 
@@ -137,21 +163,39 @@ impl Lanes {
         self.known.get(&id).and_then(|lane| lane.limit)
     }
 
-    fn queue(&mut self, id: LaneId, failures: u32, limit: Option<usize>) {
-        self.known.insert(id, Lane { phase: Phase::Queued, failures, limit });
+    /// Where the lane's next claim begins.
+    pub fn after(&self, id: LaneId) -> Seq {
+        self.known.get(&id).map_or(0, |lane| lane.after)
+    }
+
+    /// Forgets lanes that have been idle for long: by now the outbox has written down what they did.
+    fn forget_idle(&mut self, now: Instant) {
+        if self.known.len() >= MANY {
+            self.known
+                .retain(|_, lane| !matches!(lane.phase, Phase::Idle(since) if now - since > REMEMBERED));
+        }
+    }
+
+    fn queue(&mut self, id: LaneId, lane: Lane) {
+        self.known.insert(id, Lane { phase: Phase::Queued, ..lane });
         self.turns.push_back(id);
     }
 
-    fn wait(&mut self, id: LaneId, failures: u32, limit: Option<usize>, until: Instant) {
-        self.known.insert(id, Lane { phase: Phase::Waiting(until), failures, limit });
+    fn wait(&mut self, id: LaneId, lane: Lane, until: Instant) {
+        self.known.insert(id, Lane { phase: Phase::Waiting(until), ..lane });
         self.waiting.push(Reverse((until, id)));
+    }
+}
+
+impl Lane {
+    fn fresh(failures: u32) -> Self {
+        Self { phase: Phase::Queued, failures, limit: None, after: 0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn lanes_take_turns_and_a_busy_lane_is_not_given_out_twice() {
@@ -163,12 +207,12 @@ mod tests {
         lanes.appended(1);
         assert_eq!(lanes.next(now), Some(2));
         assert_eq!(lanes.next(now), None, "both are busy");
-        lanes.ended(1, Turn::Empty);
+        lanes.ended(1, Turn::Empty, None, now);
         assert_eq!(lanes.next(now), Some(1), "something arrived during its turn");
-        lanes.ended(1, Turn::Empty);
-        lanes.ended(2, Turn::Progress);
+        lanes.ended(1, Turn::Empty, None, now);
+        lanes.ended(2, Turn::Progress, None, now);
         assert_eq!(lanes.next(now), Some(2));
-        lanes.ended(2, Turn::Empty);
+        lanes.ended(2, Turn::Empty, None, now);
         assert_eq!(lanes.next(now), None);
     }
 
@@ -179,7 +223,7 @@ mod tests {
         lanes.appended(1);
         lanes.appended(2);
         lanes.next(now);
-        lanes.ended(1, Turn::Wait { until: now + second, failures: 3 });
+        lanes.ended(1, Turn::Wait { until: now + second, failures: 3 }, None, now);
         lanes.appended(1);
         assert_eq!(lanes.next(now), Some(2));
         assert!(!lanes.has_turn(now));
@@ -194,10 +238,10 @@ mod tests {
         let mut lanes = Lanes::default();
         lanes.restored(1, 5, now, now);
         lanes.next(now);
-        lanes.ended(1, Turn::Smaller(0));
+        lanes.ended(1, Turn::Smaller(0), None, now);
         assert_eq!((lanes.failures(1), lanes.limit(1)), (5, Some(1)));
         lanes.next(now);
-        lanes.ended(1, Turn::Progress);
+        lanes.ended(1, Turn::Progress, None, now);
         assert_eq!((lanes.failures(1), lanes.limit(1)), (0, None));
     }
 
@@ -210,5 +254,38 @@ mod tests {
         lanes.wake_all();
         assert_eq!(lanes.next(now), Some(1));
         assert_eq!(lanes.next(now + hour), None, "the old wait is gone");
+    }
+
+    #[test]
+    fn a_claim_goes_on_behind_what_is_done_until_an_operator_brings_something_back() {
+        let now = Instant::now();
+        let mut lanes = Lanes::default();
+        lanes.appended(1);
+        lanes.next(now);
+        lanes.ended(1, Turn::Progress, Some(7), now);
+        assert_eq!(lanes.after(1), 7);
+        lanes.next(now);
+        lanes.wake_all();
+        lanes.ended(1, Turn::Progress, Some(9), now);
+        assert_eq!(lanes.after(1), 0, "an older item may be ready again");
+    }
+
+    #[test]
+    fn an_idle_lane_remembers_what_is_done_and_is_forgotten_in_the_end() {
+        let now = Instant::now();
+        let mut lanes = Lanes::default();
+        for id in 0..=i64::try_from(MANY).unwrap() {
+            lanes.appended(id);
+            lanes.next(now);
+            lanes.ended(id, Turn::Progress, Some(5), now);
+            lanes.next(now);
+            lanes.ended(id, Turn::Empty, None, now);
+        }
+        lanes.appended(0);
+        assert_eq!(lanes.after(0), 5);
+        let later = now + REMEMBERED + Duration::from_secs(1);
+        lanes.next(later);
+        lanes.ended(0, Turn::Empty, None, later);
+        assert_eq!((lanes.known.len(), lanes.after(1)), (1, 0));
     }
 }

@@ -33,7 +33,7 @@ use crate::chain::Chain;
 use crate::clock::now_ms;
 use crate::config::{Config, Secret};
 use crate::outbox::model::{Kept, LaneId, Seq};
-use crate::outbox::{Outbox, OutboxError, Signal};
+use crate::outbox::{Outbox, OutboxError, Reader, Signal};
 
 /// How long requests that are on their way may take once the agent is told to stop.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -61,6 +61,7 @@ impl Delivery {
     pub fn new(
         config: &Config,
         outbox: Outbox,
+        reader: Reader,
         signals: UnboundedReceiver<Signal>,
         client: Client,
         routes: Routes,
@@ -72,7 +73,7 @@ impl Delivery {
         };
         let batch = Cell::new(config.delivery.batch_max_events);
         Self {
-            shared: Shared { outbox, client, routes, secret, batch },
+            shared: Shared { outbox, reader, client, routes, secret, batch },
             signals,
             connections: config.delivery.connections,
             backoff,
@@ -85,7 +86,7 @@ impl Delivery {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), OutboxError> {
         let Self { shared, mut signals, connections, backoff, lanes, gate } = self;
         let mut state = State { shared: &shared, backoff, lanes, gate };
-        state.look_at_everything().await?;
+        state.look_at_everything()?;
         let mut turns: Turns<'_> = FuturesUnordered::new();
         tokio::pin!(stop);
         loop {
@@ -96,7 +97,7 @@ impl Delivery {
                     Some(Signal::Appended(lanes)) => lanes.into_iter().for_each(|lane| state.lanes.appended(lane)),
                     Some(Signal::Changed) => {
                         state.lanes.wake_all();
-                        state.look_at_everything().await?;
+                        state.look_at_everything()?;
                     }
                     None => return Err(OutboxError::Closed),
                 },
@@ -132,9 +133,9 @@ struct State<'a> {
 
 impl<'a> State<'a> {
     /// Finds every lane that has something to deliver: at start, and when another process changed the outbox.
-    async fn look_at_everything(&mut self) -> Result<(), OutboxError> {
+    fn look_at_everything(&mut self) -> Result<(), OutboxError> {
         let (now, wall) = (Instant::now(), now_ms());
-        for waiting in self.shared.outbox.waiting().await? {
+        for waiting in self.shared.reader.waiting()? {
             // A due time farther away than the longest backoff means that the clock was set back: it counts as due.
             let wait = u64::try_from(waiting.due_at.saturating_sub(wall))
                 .map_or(Duration::ZERO, Duration::from_millis);
@@ -150,7 +151,12 @@ impl<'a> State<'a> {
         while turns.len() < connections && self.gate.is_open(now) {
             let Some(lane) = self.lanes.next(now) else { break };
             self.gate.started();
-            turns.push(Box::pin(turn::take(self.shared, lane, self.lanes.limit(lane))));
+            turns.push(Box::pin(turn::take(
+                self.shared,
+                lane,
+                self.lanes.after(lane),
+                self.lanes.limit(lane),
+            )));
         }
         if turns.len() >= connections {
             return None;
@@ -160,24 +166,27 @@ impl<'a> State<'a> {
 
     fn finish(&mut self, report: Report) {
         let lane = report.lane;
-        let turn = match report.end {
+        let (turn, done) = match report.end {
             End::Empty => {
                 self.gate.abandoned(report.began);
-                Turn::Empty
+                (Turn::Empty, None)
             }
             End::Trouble(error) => {
                 self.gate.abandoned(report.began);
                 tracing::error!(error = %Chain(&error), "the outbox could not be read; tried again in a moment");
-                Turn::Wait { until: Instant::now() + TROUBLE, failures: self.lanes.failures(lane) }
+                (Turn::Wait { until: Instant::now() + TROUBLE, failures: self.lanes.failures(lane) }, None)
             }
-            End::Sent(sent) => self.write_down(lane, report.began, sent),
+            End::Sent(sent) => {
+                let done = sent.done;
+                (self.write_down(lane, report.began, sent), Some(done))
+            }
         };
-        self.lanes.ended(lane, turn);
+        self.lanes.ended(lane, turn, done, Instant::now());
     }
 
     /// Writes down what a turn did, and decides what its lane does next.
     fn write_down(&mut self, lane: LaneId, began: Instant, sent: Sent) -> Turn {
-        let Sent { mut earlier, progress, reply, settlement, parked_ids } = sent;
+        let Sent { mut earlier, progress, reply, settlement, parked_ids, .. } = sent;
         if progress {
             // The API answered before it failed: that is the first failure in a row, not one more.
             self.gate.finished(Health::Answering, began, Instant::now(), Duration::ZERO);

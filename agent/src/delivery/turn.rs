@@ -9,7 +9,7 @@ use super::settlement::{self, Settlement};
 use crate::clock::now_ms;
 use crate::config::Secret;
 use crate::outbox::model::{Answer, Claimed, LaneId, Seq};
-use crate::outbox::{Outbox, OutboxError};
+use crate::outbox::{Outbox, OutboxError, Reader};
 
 /// How many items a turn sends at most where each goes by itself: bounds the claim, and what a crash sends twice.
 const RUN: usize = 64;
@@ -20,6 +20,7 @@ const WRITE_DOWN: Duration = Duration::from_millis(100);
 /// What every turn needs.
 pub(super) struct Shared {
     pub(super) outbox: Outbox,
+    pub(super) reader: Reader,
     pub(super) client: Client,
     pub(super) routes: Routes,
     pub(super) secret: Secret,
@@ -54,16 +55,18 @@ pub(super) struct Sent {
     pub(super) reply: Reply,
     /// What it did to its items.
     pub(super) settlement: Settlement,
+    /// The lane's items up to this one are done.
+    pub(super) done: Seq,
     /// The ids of the items it parked.
     pub(super) parked_ids: Vec<String>,
 }
 
-/// Takes one turn for `lane`, with at most `limit` events in a request where the lane's own limit is lower.
-pub(super) async fn take(shared: &Shared, lane: LaneId, limit: Option<usize>) -> Report {
+/// Takes one turn for `lane` behind the item `after`, with at most `limit` events in a request where the lane's own limit is lower.
+pub(super) async fn take(shared: &Shared, lane: LaneId, after: Seq, limit: Option<usize>) -> Report {
     let began = tokio::time::Instant::now();
     let size = limit.unwrap_or(usize::MAX).min(shared.batch.get());
     let claim = if size == 1 { RUN } else { size };
-    let end = match shared.outbox.claim(lane, claim, contract::batch::MAX_BYTES).await {
+    let end = match shared.reader.claim(lane, after, claim, contract::batch::MAX_BYTES) {
         Err(error) => End::Trouble(error),
         Ok(items) if items.is_empty() => End::Empty,
         Ok(items) => send_all(shared, lane, &items, size).await,
@@ -82,7 +85,9 @@ async fn send_all(shared: &Shared, lane: LaneId, items: &[Claimed], size: usize)
         let last = groups.peek().is_none() || settlement.settled.len() < group.len();
         if last {
             let parked_ids = settlement.parked.iter().filter_map(|(seq, _)| id_of(group, *seq)).collect();
-            return End::Sent(Sent { earlier, progress, reply, settlement, parked_ids });
+            let end = group.last().map_or(0, |item| item.seq);
+            let done = settlement.kept.first().map_or(end, |kept| kept - 1);
+            return End::Sent(Sent { earlier, progress, reply, settlement, done, parked_ids });
         }
         progress = true;
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));

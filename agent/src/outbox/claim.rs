@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use super::model::{Claimed, Kind, LaneId, Waiting};
+use super::model::{Claimed, Kind, LaneId, Seq, Waiting};
 
-/// The lanes that have something to deliver, the longest-waiting first.
+/// See [`super::Reader::waiting`].
 pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
     let mut select = connection.prepare_cached(
         "SELECT item.lane, item.seq, item.due_at, item.attempts FROM lane JOIN item ON item.seq =
@@ -22,19 +22,19 @@ pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>>
     rows.collect()
 }
 
-/// The oldest items of a lane that fit one request: of one kind, recordings alone, at most `events` and `bytes`.
-/// The first item is taken whatever its size.
+/// See [`super::Reader::claim`].
 pub(super) fn claim(
     connection: &Connection,
     lane: LaneId,
+    after: Seq,
     events: usize,
     bytes: usize,
 ) -> rusqlite::Result<Vec<Claimed>> {
     let mut select = connection.prepare_cached(
         "SELECT seq, id, kind, queued_at, body FROM item INDEXED BY item_ready
-         WHERE lane = ?1 AND state = 0 ORDER BY seq LIMIT ?2",
+         WHERE lane = ?1 AND state = 0 AND seq > ?2 ORDER BY seq LIMIT ?3",
     )?;
-    let mut rows = select.query(params![lane, i64::try_from(events).unwrap_or(i64::MAX)])?;
+    let mut rows = select.query(params![lane, after, i64::try_from(events).unwrap_or(i64::MAX)])?;
     let mut claimed: Vec<Claimed> = Vec::new();
     let mut size = 0;
     while let Some(row) = rows.next()? {

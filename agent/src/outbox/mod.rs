@@ -15,6 +15,7 @@ mod claim;
 pub mod log;
 pub mod model;
 mod prune;
+mod reader;
 mod schema;
 mod settle;
 mod writer;
@@ -24,9 +25,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc as blocking;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use self::model::{Answer, Claimed, Cursor, LaneId, NewItem, Progress, Waiting};
+use self::model::{Answer, Cursor, LaneId, NewItem, Progress};
+pub use self::reader::Reader;
 pub use self::writer::Limits;
 
 /// Why the outbox did not do what was asked.
@@ -78,32 +80,11 @@ pub struct Outbox {
 
 /// What the writer thread is asked to do.
 enum Command {
-    Append {
-        items: Vec<NewItem>,
-        progress: Progress,
-        reply: blocking::SyncSender<Result<i64, OutboxError>>,
-    },
+    Append { items: Vec<NewItem>, progress: Progress, reply: blocking::SyncSender<Result<i64, OutboxError>> },
     Settle(Answer),
-    Claim {
-        lane: LaneId,
-        events: usize,
-        bytes: usize,
-        reply: oneshot::Sender<Result<Vec<Claimed>, OutboxError>>,
-    },
-    Waiting {
-        reply: oneshot::Sender<Result<Vec<Waiting>, OutboxError>>,
-    },
-    Cursors {
-        reply: blocking::SyncSender<Result<Vec<Cursor>, OutboxError>>,
-    },
-    RecordingIsQueued {
-        id: String,
-        reply: blocking::SyncSender<Result<bool, OutboxError>>,
-    },
-    HasParkedLines {
-        file: i64,
-        reply: blocking::SyncSender<Result<bool, OutboxError>>,
-    },
+    Cursors { reply: blocking::SyncSender<Result<Vec<Cursor>, OutboxError>> },
+    RecordingIsQueued { id: String, reply: blocking::SyncSender<Result<bool, OutboxError>> },
+    HasParkedLines { file: i64, reply: blocking::SyncSender<Result<bool, OutboxError>> },
     Close,
 }
 
@@ -160,21 +141,6 @@ impl Outbox {
         let _ = self.commands.send(Command::Settle(answer));
     }
 
-    /// The oldest items of a lane that fit one request.
-    pub async fn claim(
-        &self,
-        lane: LaneId,
-        events: usize,
-        bytes: usize,
-    ) -> Result<Vec<Claimed>, OutboxError> {
-        self.ask_async(|reply| Command::Claim { lane, events, bytes, reply }).await
-    }
-
-    /// The lanes that have something to deliver, the longest-waiting first.
-    pub async fn waiting(&self) -> Result<Vec<Waiting>, OutboxError> {
-        self.ask_async(|reply| Command::Waiting { reply }).await
-    }
-
     /// How far each spool file has been read.
     pub fn cursors(&self) -> Result<Vec<Cursor>, OutboxError> {
         self.ask(|reply| Command::Cursors { reply })
@@ -197,15 +163,6 @@ impl Outbox {
         let (reply, answer) = blocking::sync_channel(1);
         self.commands.send(command(reply)).map_err(|_| OutboxError::Closed)?;
         answer.recv().map_err(|_| OutboxError::Closed)?
-    }
-
-    async fn ask_async<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, OutboxError>>) -> Command,
-    ) -> Result<T, OutboxError> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).map_err(|_| OutboxError::Closed)?;
-        answer.await.map_err(|_| OutboxError::Closed)?
     }
 }
 

@@ -19,10 +19,11 @@ pub(super) enum Position {
 /// Deletes settled items that were done before `cutoff`, looking at [`STEP`] rows after `position`.
 ///
 /// Items are looked at in the order of queuing, and an item is never done before it was queued, so the first one that
-/// was queued after `cutoff` ends the search.
+/// was queued after `cutoff` ends the search. The newest item always stays: the next one's `seq` is counted from it.
 pub(super) fn prune_items(connection: &Connection, position: Seq, cutoff: i64) -> rusqlite::Result<Position> {
     let mut select = connection.prepare_cached(
-        "SELECT seq, queued_at, state = 1 AND done_at < ?2 FROM item WHERE seq > ?1 ORDER BY seq LIMIT ?3",
+        "SELECT seq, queued_at, state = 1 AND done_at < ?2 FROM item
+         WHERE seq > ?1 AND seq < (SELECT MAX(seq) FROM item) ORDER BY seq LIMIT ?3",
     )?;
     let mut delete = connection.prepare_cached("DELETE FROM item WHERE seq = ?1")?;
     let mut rows = select.query((position, cutoff, STEP))?;

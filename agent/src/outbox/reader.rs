@@ -1,0 +1,47 @@
+//! The delivery loop's own view of the outbox.
+//!
+//! It sees only what is committed, so nothing is delivered that a power cut could still take back, and it does not wait
+//! for the writer. What it cannot see yet are settlements that are still on their way into a commit: a caller that goes
+//! on with a lane says behind which item.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::model::{Claimed, LaneId, Seq, Waiting};
+use super::{DATABASE, OutboxError, claim};
+
+/// A read-only connection.
+pub struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    /// Opens the view. The outbox in `directory` must have been opened for writing before.
+    pub fn open(directory: &Path) -> Result<Self, OutboxError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(directory.join(DATABASE), flags)?;
+        connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "cache_size", -1024)?;
+        connection.busy_timeout(Duration::from_secs(1))?;
+        Ok(Self { connection })
+    }
+
+    /// The oldest items of a lane behind `after` that fit one request: of one kind, recordings alone, at most `events`
+    /// and `bytes`. The first item is taken whatever its size.
+    pub fn claim(
+        &self,
+        lane: LaneId,
+        after: Seq,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Vec<Claimed>, OutboxError> {
+        Ok(claim::claim(&self.connection, lane, after, events, bytes)?)
+    }
+
+    /// The lanes that have something to deliver, the longest-waiting first.
+    pub fn waiting(&self) -> Result<Vec<Waiting>, OutboxError> {
+        Ok(claim::waiting(&self.connection)?)
+    }
+}
