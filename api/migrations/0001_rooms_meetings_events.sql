@@ -49,7 +49,7 @@ CREATE INDEX meeting_room ON reflector.meeting (room_id, end_date DESC);
 CREATE TABLE reflector.meeting_event (
   id          text PRIMARY KEY,
   position    bigint GENERATED ALWAYS AS IDENTITY,
-  meeting_id  text NOT NULL REFERENCES reflector.meeting ON DELETE CASCADE,
+  meeting_id  text NOT NULL,
   name        text NOT NULL,
   occurred_at timestamptz NOT NULL,
   received_at timestamptz NOT NULL DEFAULT now(),
@@ -100,7 +100,7 @@ RETURN (
 -- Presence, folded: each column is a maximum or minimum over the events that speak of the occupant, so the result is the same
 -- in whatever order and however often they arrive. `*_at` with `*_seq` is a place in the source's order.
 CREATE TABLE reflector.participant (
-  meeting_id    text NOT NULL REFERENCES reflector.meeting ON DELETE CASCADE,
+  meeting_id    text NOT NULL,
   occupant_id   text NOT NULL,
   breakout_room_id text NOT NULL,            -- '' in the main room; a breakout room's events have an order of their own
   first_join_at timestamptz,                 -- earliest join
@@ -136,6 +136,16 @@ CREATE TABLE reflector.recording_session (
   initiator      text,
   PRIMARY KEY (meeting_id, session_id)
 );
+
+-- Events and participants are only ever stored by a statement that has just looked their meeting up. A foreign key would look it
+-- up again for each row, which costs more than the row; this is the half of it that is needed.
+CREATE FUNCTION reflector.forget_meeting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  DELETE FROM reflector.meeting_event WHERE meeting_id = OLD.id;
+  DELETE FROM reflector.participant WHERE meeting_id = OLD.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER forget_meeting AFTER DELETE ON reflector.meeting
+FOR EACH ROW EXECUTE FUNCTION reflector.forget_meeting();
 
 -- Finished recording files: one per notice.
 CREATE TABLE reflector.recording (

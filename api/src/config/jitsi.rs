@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::signature::Secrets;
-use jsonwebtoken::EncodingKey;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
 use super::reader::Reader;
 use super::secret::{Secret, weakness};
@@ -135,7 +135,7 @@ fn signing_key(reader: &mut Reader<'_>) -> Option<SigningKey> {
     }
     let contents = reader.file("JITSI_JWT_PRIVATE_KEY_FILE")?;
     let pem = String::from_utf8(contents).ok();
-    let pem = pem.filter(|pem| EncodingKey::from_rsa_pem(pem.as_bytes()).is_ok());
+    let pem = pem.filter(|pem| can_sign(pem));
     if pem.is_none() {
         reader.error(
             "JITSI_JWT_PRIVATE_KEY_FILE",
@@ -146,6 +146,12 @@ fn signing_key(reader: &mut Reader<'_>) -> Option<SigningKey> {
         reader.error("JITSI_JWT_KEY_ID", "must name the key when JITSI_JWT_PRIVATE_KEY_FILE is set");
     }
     Some(SigningKey::Rsa { pem: Secret::new(pem?), key_id: key_id? })
+}
+
+/// Reading alone does not tell: a public key is read, too, and fails when it is to sign.
+fn can_sign(pem: &str) -> bool {
+    let key = EncodingKey::from_rsa_pem(pem.as_bytes());
+    key.is_ok_and(|key| jsonwebtoken::encode(&Header::new(Algorithm::RS256), &(), &key).is_ok())
 }
 
 fn issuer(reader: &mut Reader<'_>) -> String {

@@ -167,3 +167,23 @@ async fn a_test_is_acknowledged_anywhere_and_stored_where_there_is_a_meeting() {
         .collect();
     assert_eq!(ids, HashSet::from(["t-known".to_owned()]));
 }
+
+#[tokio::test]
+async fn a_meeting_goes_with_everything_that_belongs_to_it() {
+    let app = App::start().await;
+    for room in ["goes", "stays"] {
+        app.meeting(room, room).await;
+        let occupant = json!({"occupant_id": "o"});
+        app.event(&event(&format!("j-{room}"), "muc-occupant-joined", room, 1, &occupant)).await.ok();
+        let session = json!({"session_id": "s"});
+        app.event(&event(&format!("r-{room}"), "jibri-recording-on", room, 1, &session)).await.ok();
+    }
+    sqlx::query("DELETE FROM reflector.meeting WHERE id = 'goes'").execute(&app.db).await.unwrap();
+    for (query, expected) in [
+        ("SELECT count(*) FROM reflector.meeting_event", 2),
+        ("SELECT count(*) FROM reflector.participant", 1),
+        ("SELECT count(*) FROM reflector.recording_session", 1),
+    ] {
+        assert_eq!(app.count(query).await, expected, "{query}");
+    }
+}
