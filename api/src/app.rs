@@ -88,7 +88,7 @@ impl Store {
         let (options, embedded) = match &config.database {
             Database::Server(url) => (db::options(url.expose())?, None),
             Database::Embedded => {
-                let embedded = Embedded::start(config.state_dir.clone()).await?;
+                let embedded = Embedded::start(&config.state_dir).await?;
                 tracing::info!(
                     "running a private PostgreSQL; look into it with: {}",
                     embedded.psql_command()

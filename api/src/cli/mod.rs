@@ -36,7 +36,7 @@ enum Command {
     Migrate,
     /// Check the configuration and say everything that is wrong with it.
     Check,
-    /// Print a bearer token for local use, signed with AUTH_JWT_SECRET.
+    /// Print a bearer token for local use, signed with `AUTH_JWT_SECRET`.
     Token(token::TokenArgs),
 }
 

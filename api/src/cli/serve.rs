@@ -13,7 +13,7 @@ const WORKERS: usize = 2;
 /// The command's options.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Address and port to serve on, in place of REFLECTOR_API_LISTEN [default: 127.0.0.1:1250]
+    /// Address and port to serve on, in place of `REFLECTOR_API_LISTEN` [default: 127.0.0.1:1250]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }

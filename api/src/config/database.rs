@@ -34,7 +34,7 @@ impl Database {
     }
 }
 
-/// The existing API is configured for SQLAlchemy, whose addresses name a driver after the scheme.
+/// The existing API is configured for `SQLAlchemy`, whose addresses name a driver after the scheme.
 fn without_driver(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => format!("{}://{rest}", scheme.split('+').next().unwrap_or_default()),

@@ -31,6 +31,7 @@ pub fn router(state: State) -> Router {
         .with_state(state)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
     let message = panic
         .downcast_ref::<String>()

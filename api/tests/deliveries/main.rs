@@ -1,6 +1,8 @@
 //! What Jitsi hosts get from the service: events and recordings, stored once and answered after the commit. On a real Postgres,
 //! through the router.
 
+#![expect(clippy::unwrap_used, reason = "a test whose scene cannot be set has failed")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

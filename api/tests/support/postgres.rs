@@ -90,7 +90,7 @@ fn start() -> Server {
 fn prepare(options: &PgConnectOptions) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while let Err(error) = options.clone().connect().await {
             assert!(Instant::now() < deadline, "the tests' Postgres does not answer: {error}");
             tokio::time::sleep(Duration::from_millis(10)).await;

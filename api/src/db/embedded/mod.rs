@@ -11,7 +11,7 @@
 //! - [`postmaster`]: starts, finds, watches and stops the server process.
 //! - [`supervisor`]: keeps it running.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::Flock;
@@ -110,7 +110,7 @@ pub enum Error {
 
 impl Embedded {
     /// Starts or adopts the Postgres of `state_dir` and waits until it answers. Makes it if there is none.
-    pub async fn start(state_dir: PathBuf) -> Result<Self, Error> {
+    pub async fn start(state_dir: &Path) -> Result<Self, Error> {
         let owner = owner::choose()?;
         let place = Place::prepare(state_dir, &owner)?;
         let lock = place.lock()?;

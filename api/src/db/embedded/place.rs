@@ -36,12 +36,12 @@ pub(super) struct Place {
 
 impl Place {
     /// Makes what is missing and checks that the owner can get in.
-    pub(super) fn prepare(state: PathBuf, owner: &Owner) -> Result<Self, Error> {
+    pub(super) fn prepare(state: &Path, owner: &Owner) -> Result<Self, Error> {
         if !state.is_dir() {
             let mut builder = DirBuilder::new();
-            builder.recursive(true).mode(0o755).create(&state).map_err(failed("make", &state))?;
+            builder.recursive(true).mode(0o755).create(state).map_err(failed("make", state))?;
         }
-        let state = state.canonicalize().map_err(failed("find", &state))?;
+        let state = state.canonicalize().map_err(failed("find", state))?;
         if let Some(directory) = first_closed(&state, owner)? {
             return Err(Error::Inaccessible { user: owner.name.clone(), directory });
         }
