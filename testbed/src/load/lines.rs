@@ -15,18 +15,19 @@ pub struct Line {
 }
 
 /// An endless supply of lines that go round the rooms in turn. In each room one occupant after the other joins and
-/// leaves.
+/// leaves; supplies with different seeds have different occupants.
 #[derive(Debug, Clone)]
 pub struct Lines {
     boot_id: String,
     rooms: Vec<String>,
+    occupants: u64,
     next: u64,
 }
 
 impl Lines {
     /// Lines for the given rooms. Two supplies with different seeds never share an id.
     pub fn new(seed: u64, rooms: Vec<String>) -> Self {
-        Self { boot_id: format!("{:020x}", u128::from(seed) << 16), rooms, next: 0 }
+        Self { boot_id: format!("{:020x}", u128::from(seed) << 16), rooms, occupants: seed << 32, next: 0 }
     }
 
     /// Lines for `count` rooms named after the seed, so that two supplies do not share a room either.
@@ -54,11 +55,11 @@ impl Lines {
         let id = format!("evt_{}{seq:08x}", self.boot_id);
         let text = format!(
             "{{\"id\":\"{id}\",\"event\":\"muc-occupant-{event}\",\"room\":\"{room}\",\"timestamp\":\"{time}\",\
-             \"data\":{{\"occupant_id\":\"{occupant:08x}\",\"user_id\":\"0190b7c2-7d1e-7c3a-9a55-3f0c5d2e8b41\",\
+             \"data\":{{\"occupant_id\":\"{occupant:016x}\",\"user_id\":\"0190b7c2-7d1e-7c3a-9a55-3f0c5d2e8b41\",\
              \"display_name\":\"John Doe\",\"role\":\"participant\",\"affiliation\":\"member\",\"kind\":\"human\",\
              \"boot_id\":\"{boot}\",\"seq\":{seq}}}}}",
             time = format_timestamp(now),
-            occupant = round / 2,
+            occupant = self.occupants | (round / 2),
             boot = self.boot_id,
         );
         Line { id, room: room.clone(), text }
@@ -80,7 +81,7 @@ mod tests {
             let event = contract::event::Event::parse(line.text.as_bytes()).unwrap();
             assert_eq!((event.id.as_str(), event.room.as_str()), (line.id.as_str(), line.room.as_str()));
             assert_eq!(line.room, lines.rooms()[n % 3]);
-            assert!((340..400).contains(&line.text.len()), "{} bytes", line.text.len());
+            assert!((350..400).contains(&line.text.len()), "{} bytes", line.text.len());
             assert!(ids.insert(line.id));
         }
     }

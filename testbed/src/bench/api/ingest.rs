@@ -7,13 +7,15 @@ use time::OffsetDateTime;
 
 use super::pgbench;
 use super::postgres::Postgres;
-use super::server::{Burst, CONNECTIONS, Server, meetings_for, stored};
+use super::server::{Burst, Server, stored, supplies};
 use crate::bench::announce;
 use crate::bench::figure::{Aim, Figure};
 use crate::bench::scale::Scale;
 use crate::bench::stats::median;
 use crate::load::Lines;
 
+/// Connections of the load and of `pgbench`.
+const CONNECTIONS: usize = 32;
 /// The events of a batch.
 const BATCH: usize = 100;
 
@@ -30,11 +32,10 @@ pub(super) fn against_pgbench(
     for round in 1..=scale.rounds {
         announce(out, &format!("API: {CONNECTIONS} connections against pgbench, round {round}"))?;
         reference.push(pgbench::transactions_per_second(postgres, CONNECTIONS, &body, scale.api)?);
-        let (connections, time) = (CONNECTIONS, scale.api);
-        let requests = scale.api_requests;
-        singly.push(rate(postgres, server, Burst { events_each: 1, requests, connections, time })?);
-        let requests = scale.api_requests / 20;
-        batched.push(rate(postgres, server, Burst { events_each: BATCH, requests, connections, time })?);
+        let requests_each = scale.api_requests / CONNECTIONS;
+        singly.push(rate(postgres, server, Burst { events_each: 1, requests_each, time: scale.api })?);
+        let requests_each = requests_each / 20;
+        batched.push(rate(postgres, server, Burst { events_each: BATCH, requests_each, time: scale.api })?);
     }
     for (what, rates, aim) in [
         ("API, one event per request, events/s against pgbench transactions/s", &singly, 1.0),
@@ -56,11 +57,9 @@ pub(super) fn against_pgbench(
 
 /// Events per second into meetings of their own; every acknowledged event must be in the database.
 fn rate(postgres: &Postgres, server: &Server, burst: Burst) -> anyhow::Result<f64> {
-    let mut lines = Lines::in_rooms(fastrand::u64(..) >> 32, CONNECTIONS);
-    meetings_for(postgres, &lines)?;
-    let fired = server.burst(&mut lines, burst)?;
-    ensure!(fired.statuses.keys().eq([&200]), "the API answered {:?}", fired.statuses);
-    let stored = stored(postgres, &lines)?;
+    let mut supplies = supplies(postgres, CONNECTIONS)?;
+    let fired = server.burst(&mut supplies, burst)?;
+    let stored = stored(postgres, &supplies)?;
     ensure!(stored == fired.acknowledged, "{} events acknowledged, {stored} stored", fired.acknowledged);
     Ok(fired.rate())
 }

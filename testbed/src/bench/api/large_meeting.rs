@@ -2,10 +2,8 @@
 
 use std::io::Write;
 
-use anyhow::ensure;
-
 use super::postgres::Postgres;
-use super::server::{Burst, Server, meetings_for};
+use super::server::{Burst, Server, make_meetings};
 use crate::bench::announce;
 use crate::bench::figure::{Aim, Figure};
 use crate::bench::scale::Scale;
@@ -15,6 +13,9 @@ use crate::load::Lines;
 /// Few enough connections that the cost of an event, not the depth of a queue, is what shows.
 const CONNECTIONS: usize = 4;
 
+/// A supply for each connection, all of them for one room.
+type OneRoom = [Lines; CONNECTIONS];
+
 pub(super) fn against_empty(
     scale: &Scale,
     postgres: &Postgres,
@@ -23,14 +24,12 @@ pub(super) fn against_empty(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     announce(out, &format!("API: filling a meeting with {} events", scale.large_meeting))?;
-    let mut large = Lines::in_rooms(fastrand::u64(..) >> 32, 1);
-    meetings_for(postgres, &large)?;
-    fill(postgres, &large.rooms()[0], scale.large_meeting)?;
+    let mut large = one_room(postgres, "reflector-bench-large")?;
+    fill(postgres, "reflector-bench-large", scale.large_meeting)?;
     let (mut into_empty, mut into_large) = (Vec::new(), Vec::new());
     for round in 1..=scale.rounds {
         announce(out, &format!("API: an empty and a large meeting, round {round}"))?;
-        let mut empty = Lines::in_rooms(fastrand::u64(..) >> 32, 1);
-        meetings_for(postgres, &empty)?;
+        let mut empty = one_room(postgres, &format!("reflector-bench-empty-{round}"))?;
         into_empty.push(microseconds_each(scale, server, &mut empty)?);
         into_large.push(microseconds_each(scale, server, &mut large)?);
     }
@@ -44,6 +43,11 @@ pub(super) fn against_empty(
         aim: Aim::AtMost(1.2),
     });
     Ok(())
+}
+
+fn one_room(postgres: &Postgres, room: &str) -> anyhow::Result<OneRoom> {
+    make_meetings(postgres, &[room.to_owned()])?;
+    Ok(std::array::from_fn(|_| Lines::new(fastrand::u64(..) >> 32, vec![room.to_owned()])))
 }
 
 /// Fills the meeting in bulk, as the API would have one by one, and lets Postgres put its house in order.
@@ -60,11 +64,9 @@ fn fill(postgres: &Postgres, meeting: &str, events: usize) -> anyhow::Result<()>
     Ok(())
 }
 
-fn microseconds_each(scale: &Scale, server: &Server, lines: &mut Lines) -> anyhow::Result<f64> {
-    let requests = scale.api_requests;
-    let burst = Burst { events_each: 1, requests, connections: CONNECTIONS, time: scale.api / 2 };
-    let fired = server.burst(lines, burst)?;
-    ensure!(fired.statuses.keys().eq([&200]), "the API answered {:?}", fired.statuses);
+fn microseconds_each(scale: &Scale, server: &Server, supplies: &mut OneRoom) -> anyhow::Result<f64> {
+    let requests_each = scale.api_requests / CONNECTIONS;
+    let fired = server.burst(supplies, Burst { events_each: 1, requests_each, time: scale.api / 2 })?;
     Ok(1_000_000.0 / fired.rate())
 }
 

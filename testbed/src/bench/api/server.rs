@@ -1,11 +1,12 @@
 //! A process of the shipped `reflector-api`.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use contract::signature::Secrets;
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -17,23 +18,20 @@ use crate::process::Process;
 
 const SECRET: &str = "6d9c1a6f0c9b4a7e8f3d2b1c0a9e8d7c";
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Connections of the load, as many as `pgbench` has.
-pub(super) const CONNECTIONS: usize = 32;
 
 /// A running API.
 pub(super) struct Server {
     process: Process,
     address: SocketAddr,
     secrets: Secrets,
-    _home: TempDir,
+    home: TempDir,
 }
 
-/// One measurement: so many events in each request, no more requests than these, for so long.
+/// One measurement: so many events in each request, so many requests on each connection at most, for so long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Burst {
     pub(super) events_each: usize,
-    pub(super) requests: usize,
-    pub(super) connections: usize,
+    pub(super) requests_each: usize,
     pub(super) time: Duration,
 }
 
@@ -49,25 +47,50 @@ impl Server {
         let mut process = Process::spawn("reflector-api", &command, &home.path().join("api.log"))?;
         process.wait_until(DEADLINE, || is_healthy(address))?;
         let secrets = Secrets::parse(SECRET)?;
-        Ok(Self { process, address, secrets, _home: home })
+        Ok(Self { process, address, secrets, home })
     }
 
     pub(super) fn pid(&self) -> anyhow::Result<u32> {
         Ok(u32::try_from(self.process.pid())?)
     }
 
-    /// Sends events of `lines` as fast as they are acknowledged. The requests are made before the clock starts.
-    pub(super) fn burst(&self, lines: &mut Lines, burst: Burst) -> anyhow::Result<Fired> {
-        let mut requests = Requests { lines, secrets: &self.secrets, events_each: burst.events_each };
+    /// Sends the events of each supply over a connection of its own as fast as they are acknowledged; any answer but 200 is
+    /// an error. The requests are made before the clock starts.
+    pub(super) fn burst(&self, supplies: &mut [Lines], burst: Burst) -> anyhow::Result<Fired> {
         let now = OffsetDateTime::now_utc();
-        let prepared = (0..burst.requests).map(|_| requests.next_at(now)).collect();
-        fire(self.address, burst.connections, prepared, burst.time).context("the API cut a connection")
+        let list = |lines| {
+            let mut requests = Requests { lines, secrets: &self.secrets, events_each: burst.events_each };
+            (0..burst.requests_each).map(|_| requests.next_at(now)).collect()
+        };
+        let fired = fire(self.address, supplies.iter_mut().map(list).collect(), burst.time);
+        let fired =
+            fired.with_context(|| format!("the API cut a connection; its log ends:\n{}", self.log_end()))?;
+        ensure!(
+            fired.statuses.keys().eq([&200]),
+            "the API answered {:?}; its log ends:\n{}",
+            fired.statuses,
+            self.log_end()
+        );
+        Ok(fired)
+    }
+
+    fn log_end(&self) -> String {
+        let log = fs::read_to_string(self.home.path().join("api.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
 
-/// Makes a meeting for every room of `lines`, so that their events have a place.
-pub(super) fn meetings_for(postgres: &Postgres, lines: &Lines) -> anyhow::Result<()> {
-    let rooms: Vec<String> = lines.rooms().iter().map(|room| format!("('{room}')")).collect();
+/// Supplies of events for `count` connections, each with a room of its own that has a meeting.
+pub(super) fn supplies(postgres: &Postgres, count: usize) -> anyhow::Result<Vec<Lines>> {
+    let supplies: Vec<Lines> = (0..count).map(|_| Lines::in_rooms(fastrand::u64(..) >> 32, 1)).collect();
+    make_meetings(postgres, &rooms_of(&supplies))?;
+    Ok(supplies)
+}
+
+/// Makes a meeting for each room, whose id is the room's name.
+pub(super) fn make_meetings(postgres: &Postgres, rooms: &[String]) -> anyhow::Result<()> {
+    let rooms: Vec<String> = rooms.iter().map(|room| format!("('{room}')")).collect();
     postgres.query(&format!(
         "INSERT INTO reflector.meeting (id, room_name, platform, start_date, end_date, is_locked, room_mode, \
                                         recording_type, recording_trigger) \
@@ -78,12 +101,16 @@ pub(super) fn meetings_for(postgres: &Postgres, lines: &Lines) -> anyhow::Result
     Ok(())
 }
 
-/// How many events the meetings of `lines` have.
-pub(super) fn stored(postgres: &Postgres, lines: &Lines) -> anyhow::Result<usize> {
-    let rooms: Vec<String> = lines.rooms().iter().map(|room| format!("'{room}'")).collect();
+/// How many events the meetings of these supplies have.
+pub(super) fn stored(postgres: &Postgres, supplies: &[Lines]) -> anyhow::Result<usize> {
+    let rooms: Vec<String> = rooms_of(supplies).iter().map(|room| format!("'{room}'")).collect();
     let sql =
         format!("SELECT count(*) FROM reflector.meeting_event WHERE meeting_id IN ({})", rooms.join(", "));
     Ok(postgres.query(&sql)?.parse()?)
+}
+
+fn rooms_of(supplies: &[Lines]) -> Vec<String> {
+    supplies.iter().flat_map(|lines| lines.rooms().iter().cloned()).collect()
 }
 
 fn free_address() -> anyhow::Result<SocketAddr> {
