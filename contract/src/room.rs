@@ -52,8 +52,14 @@ impl RoomName {
             return Err(RoomError::ControlCharacter);
         }
         let node = without_tenant(text.split(['@', '/']).next().unwrap_or_default());
-        let folded: String = node.nfkc().collect::<String>().to_lowercase();
-        let name = utf8_percent_encode(&folded, ENCODED).to_string().to_lowercase();
+        let name =
+            if node.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+                // What every room that Reflector makes is called: nothing to do.
+                node.to_owned()
+            } else {
+                let folded = node.nfkc().collect::<String>().to_lowercase();
+                utf8_percent_encode(&folded, ENCODED).to_string().to_lowercase()
+            };
         match name.len() {
             0 => Err(RoomError::Empty),
             n if n > MAX_ROOM_BYTES => Err(RoomError::TooLong(n)),

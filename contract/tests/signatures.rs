@@ -15,7 +15,8 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let vectors: Vec<Vector> = serde_json::from_str(include_str!("../vectors/signatures.json")).unwrap();
+    let vectors: Vec<Vector> =
+        serde_json::from_str(include_str!("../vectors/signatures.json")).expect("the vectors are JSON");
     assert!(!vectors.is_empty());
     vectors
 }

@@ -46,7 +46,13 @@ fn test_event(now: i64) -> Claimed {
         "data": {},
     });
     let body = body.to_string().into_bytes();
-    Claimed { seq: 0, id: EventId::of_body(&body).to_string(), kind: Kind::Event, queued_at: now, body }
+    Claimed {
+        seq: 0,
+        id: EventId::of_body(&body).to_string(),
+        kind: Kind::Event,
+        queued_at: now,
+        body: body.into(),
+    }
 }
 
 fn next_step(reply: &Reply) -> &'static str {

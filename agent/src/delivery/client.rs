@@ -1,12 +1,13 @@
 //! Send a request and read its answer: the one place that speaks HTTP.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use contract::batch::BatchReply;
 use contract::problem::{Problem, code_of_body};
 use contract::verdict::Outcome;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
 use hyper::header::RETRY_AFTER;
 use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -114,24 +115,45 @@ fn unreachable(note: String, took_ms: i64) -> Reply {
 
 fn read(head: &Response<()>, body: &[u8], took_ms: i64) -> Reply {
     let status = head.status().as_u16();
-    let success = head.status().is_success();
-    let results = if success { serde_json::from_slice::<BatchReply>(body).ok() } else { None };
+    let answered = |code, retry_after| Outcome::Answered { status, code, retry_after };
+    if head.status().is_success()
+        && let Some(receipt) = receipt(body)
+    {
+        let results = if let Receipt::Batch(results) = receipt { Some(results) } else { None };
+        return Reply {
+            outcome: answered(None, None),
+            took_ms,
+            note: String::new(),
+            results,
+            acknowledged: true,
+        };
+    }
     let retry_after = head.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(seconds);
     Reply {
-        outcome: Outcome::Answered { status, code: code_of_body(body), retry_after },
+        outcome: answered(code_of_body(body), retry_after),
         took_ms,
         note: explanation(status, body),
-        acknowledged: success && (results.is_some() || says_ok(body)),
-        results,
+        results: None,
+        acknowledged: false,
     }
 }
 
-fn says_ok(body: &[u8]) -> bool {
+/// The words with which our API confirms what it holds.
+enum Receipt {
+    Single,
+    Batch(BatchReply),
+}
+
+fn receipt(body: &[u8]) -> Option<Receipt> {
     #[derive(serde::Deserialize)]
-    struct Status {
-        status: String,
+    struct Single<'a> {
+        #[serde(borrow)]
+        status: Cow<'a, str>,
     }
-    serde_json::from_slice::<Status>(body).is_ok_and(|reply| reply.status == "ok")
+    match serde_json::from_slice::<Single>(body) {
+        Ok(single) => (single.status == "ok").then_some(Receipt::Single),
+        Err(_) => serde_json::from_slice(body).ok().map(Receipt::Batch),
+    }
 }
 
 /// `Retry-After` in its form with seconds; a date is rare and would rest on two clocks.

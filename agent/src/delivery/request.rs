@@ -1,9 +1,9 @@
 //! Turn claimed items into one signed request.
 
+use bytes::Bytes;
 use contract::batch;
 use contract::signature::{self, Secrets};
 use http_body_util::Full;
-use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Uri};
 
@@ -38,7 +38,7 @@ pub fn build(routes: &Routes, secrets: &Secrets, items: &[Claimed], now: i64) ->
     };
     let id = items.first().map_or("", |item| item.id.as_str());
     let signed = secrets.sign(id, now, &body);
-    let mut request = Request::new(Full::new(Bytes::from(body)));
+    let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
     let headers = request.headers_mut();
@@ -58,11 +58,11 @@ pub fn build(routes: &Routes, secrets: &Secrets, items: &[Claimed], now: i64) ->
     request
 }
 
-fn lines(items: &[Claimed]) -> Vec<u8> {
+fn lines(items: &[Claimed]) -> Bytes {
     let mut body = Vec::with_capacity(items.iter().map(|item| item.body.len() + 1).sum());
     for item in items {
         body.extend_from_slice(&item.body);
         body.push(b'\n');
     }
-    body
+    body.into()
 }

@@ -123,6 +123,7 @@ fn keep(item: &Claimed, again: Again, settlement: &mut Settlement) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use contract::batch::{BatchReply, EventResult, EventStatus};
     use contract::problem::ProblemCode;
     use contract::verdict::Outcome;
@@ -138,7 +139,7 @@ mod tests {
                 id: format!("evt_{seq}"),
                 kind: Kind::Event,
                 queued_at: NOW,
-                body: Vec::new(),
+                body: Bytes::new(),
             })
             .collect()
     }

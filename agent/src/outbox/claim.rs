@@ -43,7 +43,7 @@ pub(super) fn claim(
             id: row.get(1)?,
             kind: Kind::from_code(row.get(2)?),
             queued_at: row.get(3)?,
-            body: row.get(4)?,
+            body: row.get::<_, Vec<u8>>(4)?.into(),
         };
         size += item.body.len() + 1;
         if let Some(first) = claimed.first()

@@ -7,6 +7,7 @@
 //! | [`State::Settled`] | the API confirmed that it holds the event; kept for the delivery log | pruned after the retention time |
 //! | [`State::Parked`] | refused for a reason that time does not cure, or not readable | an operator's retry; never pruned |
 
+use bytes::Bytes;
 use contract::id::EventId;
 
 /// The order of queuing, and an item's address in the outbox.
@@ -135,7 +136,7 @@ pub struct Claimed {
     /// When it was queued, in milliseconds since 1970.
     pub queued_at: i64,
     /// The bytes to sign and send.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// A lane with something to deliver, as the outbox finds it.
