@@ -1,0 +1,57 @@
+# Every target sets up what it needs. `make demo` and `make test` are all that a newcomer has to know.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# What the real servers, the guides' commands and the checks need, as Debian packages.
+PACKAGES := ca-certificates curl ffmpeg jq lua-check openssl pkg-config postgresql prosody util-linux
+PROGRAMS := curl ffmpeg jq luacheck openssl prosody psql setpriv
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
+
+.PHONY: setup
+setup: ## Install what demo, tests and benchmarks need from Debian (does nothing when it is there)
+	@if ! command -v $(PROGRAMS) >/dev/null 2>&1 || ! ls -d /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+		echo "Installing $(PACKAGES)"; \
+		$(AS_ROOT) apt-get update -qq; \
+		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
+	fi
+	@for program in $(PROGRAMS); do command -v $$program >/dev/null || { echo "$$program is still missing: install it by hand"; exit 1; }; done
+
+.PHONY: build
+build: ## Build the two programs and the testbed
+	$(CARGO) build --locked --workspace --bins
+
+.PHONY: demo
+demo: setup build ## Hold a real meeting and watch it arrive; ONCE=1 holds one and ends
+	$(CARGO) run --locked --quiet -p testbed -- demo $(if $(ONCE),--once) --directory .demo
+
+.PHONY: test
+test: setup build ## Run every test: real Prosody, real Postgres, real ffmpeg, real kills
+	$(CARGO) test --locked --workspace
+
+.PHONY: chaos
+chaos: setup build ## Kill agent, API and Postgres 50 times while meetings are held
+	CHAOS_KILLS=$(or $(KILLS),50) $(CARGO) test --locked -p testbed --test chaos -- --nocapture
+
+.PHONY: check
+check: setup ## Formatting, lints, documentation, the Prosody module
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	luacheck --quiet agent/prosody testbed/prosody
+
+.PHONY: bench
+bench: setup ## Measure against bare loops and pgbench, and write docs/performance.md
+	$(CARGO) build --locked --release --workspace --bins
+	target/release/testbed bench $(if $(QUICK),--quick,--write docs/performance.md)
+
+.PHONY: clean
+clean: ## Remove what was built and what the demo left
+	$(CARGO) clean
+	rm -rf .demo
