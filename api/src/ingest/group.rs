@@ -18,12 +18,13 @@ pub(super) fn room_places(events: &[Event]) -> HashMap<&str, usize> {
     places
 }
 
-/// The rows that store `events`. What they say about one occupant or one session is merged, so that no row is written twice.
+/// The rows that store `events`. What they say about one occupant or one session is merged, so that no row is written twice, and
+/// sorted by room and key, so that two groups never wait for each other's rows crosswise.
 pub(super) fn group(events: &[Event]) -> Group<'_> {
     let places = room_places(events);
     let mut group = Group { rooms: in_order(&places), ..Group::default() };
-    let mut occupants: BTreeMap<(RoomPlace, OccupantKey), Occupant> = BTreeMap::new();
-    let mut sessions: BTreeMap<(RoomPlace, String), Session> = BTreeMap::new();
+    let mut occupants: BTreeMap<(&str, OccupantKey), (RoomPlace, Occupant)> = BTreeMap::new();
+    let mut sessions: BTreeMap<(&str, String), (RoomPlace, Session)> = BTreeMap::new();
     for event in events {
         if event.name == name::SOURCE_STARTED {
             group.boots.extend(boot(event));
@@ -35,17 +36,21 @@ pub(super) fn group(events: &[Event]) -> Group<'_> {
             .expect("every event's room was numbered");
         group.events.push(row(event, room));
         if let Some(Sighting { key, occupant }) = Sighting::of(event) {
-            let known = occupants.entry((room, key)).or_default();
+            let (_, known) =
+                occupants.entry((event.room.as_str(), key)).or_insert_with(|| (room, Occupant::default()));
             *known = std::mem::take(known).merge(occupant);
         }
         if let Some((session_id, session)) = Session::of(event) {
-            let known = sessions.entry((room, session_id)).or_default();
+            let (_, known) = sessions
+                .entry((event.room.as_str(), session_id))
+                .or_insert_with(|| (room, Session::default()));
             *known = std::mem::take(known).merge(session);
         }
         group.files.extend(File::of(event));
     }
-    group.occupants = occupants.into_iter().map(|((room, key), occupant)| (room, key, occupant)).collect();
-    group.sessions = sessions.into_iter().map(|((room, id), session)| (room, id, session)).collect();
+    group.occupants =
+        occupants.into_iter().map(|((_, key), (room, occupant))| (room, key, occupant)).collect();
+    group.sessions = sessions.into_iter().map(|((_, id), (room, session))| (room, id, session)).collect();
     group
 }
 

@@ -1,29 +1,32 @@
 //! Group commit: events of concurrent requests share a transaction.
 //!
-//! Handlers hand parsed events to [`Ingest::store`] and wait. A few writers take everything that waits, store it with one
-//! statement and tell each request what became of its events. So a request is answered after its commit and never before, a
+//! Handlers hand parsed events to [`Ingest::store`] and wait. One task takes everything that waits, has it stored with
+//! one statement and tells each request what became of its events. So a request is answered after its commit and never before, a
 //! commit carries as many events as arrived during the one before it, and an event costs no round trip of its own.
 //!
 //! Events of one request keep their order. Requests that wait at the same time have none among each other; a sender that wants
 //! one waits for the answer, as the agent does for each room.
+//!
+//! - `dispatch`: when what waits becomes a group.
+//! - `group`: a group's events as the rows of one statement.
+//! - `store`: a group on its way into the database.
+//! - `outcome`: what became of each event.
 
 use std::sync::Arc;
 
 use contract::event::Event;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
+mod dispatch;
 mod group;
 mod outcome;
-mod writer;
+mod store;
 
 pub use outcome::Outcome;
 
 /// How many bytes of bodies may wait for their commit. What exceeds this is answered with 503 at once.
 const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
-
-/// How many groups are under way at the same time: while one is written to disk, the next is prepared.
-const WRITERS: usize = 1;
 
 /// The way in.
 #[derive(Debug, Clone)]
@@ -53,13 +56,10 @@ struct Request {
 }
 
 impl Ingest {
-    /// Starts the writers. They end when the last clone of the way in is gone and everything that waited is answered.
+    /// Starts the task that stores events. It ends when the last clone of the way in is gone and everything is answered.
     pub fn start(options: &PgConnectOptions) -> Self {
-        let (requests, waiting) = mpsc::unbounded_channel();
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..WRITERS {
-            tokio::spawn(writer::run(Arc::clone(&waiting), options.clone()));
-        }
+        let (requests, arriving) = mpsc::unbounded_channel();
+        tokio::spawn(dispatch::run(arriving, options.clone()));
         Self { requests, room_left: Arc::new(Semaphore::new(MAX_WAITING_BYTES)) }
     }
 
@@ -75,5 +75,5 @@ impl Ingest {
 }
 
 fn stopped() -> StoreError {
-    StoreError::Failed("the writers have stopped".to_owned())
+    StoreError::Failed("the task that stores events has ended".to_owned())
 }

@@ -1,82 +1,34 @@
-//! One writer: takes what waits, stores it, answers.
+//! Stores a group's events, whatever happens to the connection and whatever one of them holds.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use contract::event::Event;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
-use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
+use super::StoreError;
 use super::group::group;
 use super::outcome::{Outcome, outcomes};
-use super::{Request, StoreError};
 use crate::db::{self, events::Stored};
-
-/// How many events a writer takes at once, unless a single request brings more.
-const MAX_GROUP: usize = 1000;
 
 /// How long the database may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-type Waiting = Arc<Mutex<mpsc::UnboundedReceiver<Request>>>;
-
-/// Stores what waits until nothing can come any more.
-pub(super) async fn run(waiting: Waiting, options: PgConnectOptions) {
-    let mut store = Store { options, connection: None };
-    loop {
-        let requests = gather(&mut *waiting.lock().await).await;
-        if requests.is_empty() {
-            return;
-        }
-        serve(&mut store, requests).await;
-    }
-}
-
-/// Waits for a request and takes along what else is there; empty when nothing can come any more.
-async fn gather(waiting: &mut mpsc::UnboundedReceiver<Request>) -> Vec<Request> {
-    let mut requests: Vec<Request> = waiting.recv().await.into_iter().collect();
-    let mut events: usize = requests.iter().map(|request| request.events.len()).sum();
-    while events < MAX_GROUP
-        && let Ok(request) = waiting.try_recv()
-    {
-        events += request.events.len();
-        requests.push(request);
-    }
-    requests
-}
-
-/// Stores the events of all requests together and answers each.
-async fn serve(store: &mut Store, requests: Vec<Request>) {
-    let mut events = Vec::new();
-    let mut answers = Vec::with_capacity(requests.len());
-    for request in requests {
-        answers.push((request.events.len(), request.answer));
-        events.extend(request.events);
-    }
-    let result = store.all(&events).await;
-    let mut outcomes = result.as_ref().map(|outcomes| outcomes.iter().cloned());
-    for (count, answer) in answers {
-        let own = match &mut outcomes {
-            Ok(outcomes) => Ok(outcomes.by_ref().take(count).collect()),
-            Err(error) => Err((*error).clone()),
-        };
-        // A caller that has gone away meanwhile sends again and gets `duplicate`.
-        let _ = answer.send(own);
-    }
-}
-
 /// A connection that is made when it is needed.
-struct Store {
+pub(super) struct Store {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
 }
 
 impl Store {
+    pub(super) fn new(options: PgConnectOptions) -> Self {
+        Self { options, connection: None }
+    }
+
     /// Stores all of `events`. When the database objects to what an event says, the group is halved until that event stands
     /// alone, so that it cannot take others with it.
-    async fn all(&mut self, events: &[Event]) -> Result<Vec<Outcome>, StoreError> {
+    pub(super) async fn all(&mut self, events: &[Event]) -> Result<Vec<Outcome>, StoreError> {
         let mut results = Vec::with_capacity(events.len());
         let mut parts = vec![events];
         while let Some(part) = parts.pop() {
