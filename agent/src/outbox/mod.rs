@@ -120,6 +120,7 @@ impl Outbox {
         let mut connection = Connection::open(directory.join(DATABASE))?;
         schema::configure_writer(&connection)?;
         schema::migrate(&mut connection)?;
+        schema::lengthen_log(&connection)?;
         let (commands, received) = blocking::channel();
         let (signals, signalled) = mpsc::unbounded_channel();
         let outbox = Self { commands };

@@ -90,3 +90,18 @@ pub(super) fn configure_writer(connection: &Connection) -> Result<(), OutboxErro
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
 }
+
+/// Gives the write-ahead log its length before the first event needs it.
+///
+/// A commit into a file that grows waits for the file system's journal, and so for other programs; a commit into blocks
+/// that are there already does not. `SQLite` removes the log when the agent stops, so this is done at every start.
+pub(super) fn lengthen_log(connection: &Connection) -> Result<(), OutboxError> {
+    connection.execute_batch(
+        "DROP TABLE IF EXISTS filler;
+         CREATE TABLE filler (content BLOB);
+         INSERT INTO filler VALUES (zeroblob(4194304));
+         DROP TABLE filler;",
+    )?;
+    connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The agent's parts on real files, a real SQLite and real processes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod cli;
+mod outbox;
+mod recordings;
+mod support;
