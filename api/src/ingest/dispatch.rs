@@ -4,6 +4,7 @@ use contract::event::Event;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant, sleep_until};
 
 use super::outcome::Outcome;
 use super::store::Store;
@@ -19,11 +20,15 @@ const MAX_UNDER_WAY: usize = 2;
 /// which they would compete for the processor; many fill it while that one is written to disk.
 const ENOUGH_FOR_ANOTHER: usize = 250;
 
+/// The longest that a group waits for company.
+const MAX_LULL: Duration = Duration::from_millis(5);
+
 /// Stores what arrives until nothing can arrive any more and everything is answered.
 pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options: PgConnectOptions) {
     let mut idle: Vec<Store> = (0..MAX_UNDER_WAY).map(|_| Store::new(options.clone())).collect();
-    let mut under_way: JoinSet<Store> = JoinSet::new();
+    let mut under_way: JoinSet<Finished> = JoinSet::new();
     let mut waiting = Waiting::default();
+    let mut lull = Lull { enough: 1, until: Instant::now() };
     let mut is_open = true;
     while is_open || !waiting.requests.is_empty() || !under_way.is_empty() {
         tokio::select! {
@@ -32,12 +37,17 @@ pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options:
                 request.into_iter().for_each(|request| waiting.push(request));
                 waiting.take_what_is_there(&mut arriving);
             }
-            Some(finished) = under_way.join_next() => {
+            Some(finished) = under_way.join_next() => match finished {
+                Ok(finished) => {
+                    lull = Lull::after(&finished, waiting.requests.len(), Instant::now());
+                    idle.push(finished.store);
+                }
                 // A panic takes its connection and its requests with it; they see that nobody answers.
-                idle.push(finished.unwrap_or_else(|_| Store::new(options.clone())));
-            }
+                Err(_) => idle.push(Store::new(options.clone())),
+            },
+            () = sleep_until(lull.until), if under_way.is_empty() && !waiting.requests.is_empty() => {}
         }
-        while is_time_for_a_group(waiting.events, under_way.len())
+        while is_time_for_a_group(&waiting, under_way.len(), lull, Instant::now())
             && let Some(store) = idle.pop()
         {
             under_way.spawn(serve(store, std::mem::take(&mut waiting).requests));
@@ -45,11 +55,37 @@ pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options:
     }
 }
 
-fn is_time_for_a_group(waiting: usize, under_way: usize) -> bool {
+fn is_time_for_a_group(waiting: &Waiting, under_way: usize, lull: Lull, now: Instant) -> bool {
     match under_way {
-        0 => waiting > 0,
-        _ => waiting >= ENOUGH_FOR_ANOTHER && under_way < MAX_UNDER_WAY,
+        0 => !waiting.requests.is_empty() && (waiting.requests.len() >= lull.enough || now >= lull.until),
+        _ => waiting.events >= ENOUGH_FOR_ANOTHER && under_way < MAX_UNDER_WAY,
     }
+}
+
+/// A short wait between two groups. Senders that were just answered tend to send again at once; what waits already goes together
+/// with that, in one commit instead of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lull {
+    /// It ends when so many requests wait.
+    enough: usize,
+    /// It ends then in any case.
+    until: Instant,
+}
+
+impl Lull {
+    /// Everybody who was answered or waits is expected again, for at most half the time that a group takes: what is waited for
+    /// must be worth more than the wait. A lone sender is never waited for.
+    fn after(finished: &Finished, waiting: usize, now: Instant) -> Self {
+        let took = now.saturating_duration_since(finished.begun);
+        Self { enough: finished.requests + waiting, until: now + (took / 2).min(MAX_LULL) }
+    }
+}
+
+/// A group that was stored and answered.
+struct Finished {
+    store: Store,
+    requests: usize,
+    begun: Instant,
 }
 
 /// Requests that are not in a group yet.
@@ -75,7 +111,8 @@ impl Waiting {
 }
 
 /// Stores the events of all requests together and answers each.
-async fn serve(mut store: Store, requests: Vec<Request>) -> Store {
+async fn serve(mut store: Store, requests: Vec<Request>) -> Finished {
+    let begun = Instant::now();
     let mut events: Vec<Event> =
         Vec::with_capacity(requests.iter().map(|request| request.events.len()).sum());
     let mut answers = Vec::with_capacity(requests.len());
@@ -83,8 +120,9 @@ async fn serve(mut store: Store, requests: Vec<Request>) -> Store {
         answers.push((request.events.len(), request.answer));
         events.extend(request.events);
     }
+    let requests = answers.len();
     answer(store.all(&events).await, answers);
-    store
+    Finished { store, requests, begun }
 }
 
 type Answer = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
@@ -110,17 +148,49 @@ fn answer(result: Result<Vec<Outcome>, StoreError>, answers: Vec<(usize, Answer)
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_first_group_goes_at_once_and_a_second_only_when_much_waits() {
-        for (waiting, under_way, expected) in [
-            (0, 0, false),
-            (1, 0, true),
-            (1, 1, false),
-            (ENOUGH_FOR_ANOTHER - 1, 1, false),
-            (ENOUGH_FOR_ANOTHER, 1, true),
-            (MAX_GROUP, MAX_UNDER_WAY, false),
-        ] {
-            assert_eq!(is_time_for_a_group(waiting, under_way), expected, "{waiting} {under_way}");
+    fn waiting(requests: usize, events_each: usize) -> Waiting {
+        let mut waiting = Waiting::default();
+        for _ in 0..requests {
+            let event = Event::parse(br#"{"event":"e","room":"r","timestamp":0}"#).unwrap();
+            waiting.push(Request { events: vec![event; events_each], answer: oneshot::channel().0 });
         }
+        waiting
+    }
+
+    #[test]
+    fn a_group_goes_when_enough_wait_or_the_lull_is_over_and_a_second_only_when_much_waits() {
+        let now = Instant::now();
+        let lull = Lull { enough: 3, until: now };
+        let before = now.checked_sub(Duration::from_millis(1)).unwrap();
+        for (requests, events_each, under_way, at, expected) in [
+            (0, 0, 0, now, false),
+            (1, 1, 0, now, true),
+            (2, 1, 0, before, false),
+            (3, 1, 0, before, true),
+            (3, 1, 1, now, false),
+            (1, ENOUGH_FOR_ANOTHER - 1, 1, now, false),
+            (1, ENOUGH_FOR_ANOTHER, 1, before, true),
+            (1, MAX_GROUP, MAX_UNDER_WAY, now, false),
+        ] {
+            let is_time = is_time_for_a_group(&waiting(requests, events_each), under_way, lull, at);
+            assert_eq!(is_time, expected, "{requests} × {events_each} waiting, {under_way} under way");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lone_sender_is_never_waited_for_and_nobody_for_long() {
+        let now = Instant::now();
+        let finished = |requests, took| Finished {
+            store: Store::new(PgConnectOptions::new_without_pgpass()),
+            requests,
+            begun: now.checked_sub(took).unwrap(),
+        };
+        let milliseconds = Duration::from_millis;
+        let alone = Lull::after(&finished(1, milliseconds(1)), 0, now);
+        assert!(is_time_for_a_group(&waiting(1, 1), 0, alone, now));
+        let busy = Lull::after(&finished(16, milliseconds(1)), 15, now);
+        assert_eq!(busy, Lull { enough: 31, until: now + Duration::from_micros(500) });
+        let slow = Lull::after(&finished(16, milliseconds(900)), 15, now);
+        assert_eq!(slow.until, now + MAX_LULL);
     }
 }

@@ -141,6 +141,7 @@ impl Embedded {
     /// Stops the server: sessions are ended, everything is written.
     pub async fn stop(self) {
         self.supervisor.stop().await;
+        self.place.tidy();
     }
 
     fn options_of(&self, database: &str) -> PgConnectOptions {

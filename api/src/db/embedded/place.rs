@@ -64,6 +64,14 @@ impl Place {
         fs::read_to_string(self.data.join("PG_VERSION")).ok()?.trim().parse().ok()
     }
 
+    /// Removes a socket directory outside of the state directory, where nobody would know whose it was.
+    pub(super) fn tidy(&self) {
+        if !self.socket.starts_with(&self.state) {
+            // It is empty once the server has stopped; one that is not is left for the next start.
+            let _ = fs::remove_dir(&self.socket);
+        }
+    }
+
     /// Where the server writes before it has its own log.
     pub(super) fn start_log(&self) -> PathBuf {
         self.data.with_file_name("start.log")
