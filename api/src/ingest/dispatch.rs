@@ -32,11 +32,13 @@ pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options:
     let mut is_open = true;
     while is_open || !waiting.requests.is_empty() || !under_way.is_empty() {
         tokio::select! {
-            request = arriving.recv(), if is_open && waiting.events < MAX_GROUP => {
-                is_open = request.is_some();
-                request.into_iter().for_each(|request| waiting.push(request));
-                waiting.take_what_is_there(&mut arriving);
-            }
+            request = arriving.recv(), if is_open && waiting.events < MAX_GROUP => match request {
+                Some(request) => {
+                    waiting.push(request);
+                    waiting.take_what_is_there(&mut arriving);
+                }
+                None => is_open = false,
+            },
             Some(finished) = under_way.join_next() => match finished {
                 Ok(finished) => {
                     lull = Lull::after(&finished, waiting.requests.len(), Instant::now());
