@@ -4,12 +4,12 @@
 //! any other Postgres. It is a process of its own: when this program is killed it lives on, and the next start adopts it; when it
 //! dies itself it is started again. A graceful stop of this program stops it, too.
 //!
-//! - [`binaries`]: where the installed server is.
-//! - [`owner`]: whom it runs as.
-//! - [`place`]: which directories it uses.
-//! - [`cluster`]: makes the database directory, once.
-//! - [`postmaster`]: starts, finds, watches and stops the server process.
-//! - [`supervisor`]: keeps it running.
+//! - `binaries`: where the installed server is.
+//! - `owner`: whom it runs as.
+//! - `place`: which directories it uses.
+//! - `cluster`: makes the database directory, once.
+//! - `postmaster`: starts, finds, watches and stops the server process.
+//! - `supervisor`: keeps it running.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
