@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -16,18 +17,31 @@ use rustix::io::Errno;
 
 /// Tells every source to stop; clones tell the same sources.
 #[derive(Clone)]
-pub struct Stop(Arc<OwnedFd>);
+pub struct Stop(Arc<Signal>);
+
+/// The signal in two forms: a descriptor to sleep on, and a flag that busy work looks at for nothing.
+struct Signal {
+    event: OwnedFd,
+    given: AtomicBool,
+}
 
 impl Stop {
     /// A signal that has not been given yet.
     pub fn new() -> std::io::Result<Self> {
-        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self(Arc::new(Signal { event, given: AtomicBool::new(false) })))
     }
 
     /// Gives the signal; it stays given.
     pub fn give(&self) {
+        self.0.given.store(true, Ordering::Release);
         // The counter cannot overflow: it is written once or twice in the process's life and never read.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.0.event, &1_u64.to_ne_bytes());
+    }
+
+    /// Whether the signal was given. Cheap: long work asks between its steps.
+    pub fn is_given(&self) -> bool {
+        self.0.given.load(Ordering::Acquire)
     }
 }
 
@@ -102,17 +116,12 @@ impl Watch {
         });
     }
 
-    /// Whether changes of this directory are reported.
-    pub fn is_watched(&self, directory: &Path) -> bool {
-        self.watched.contains_key(directory)
-    }
-
     /// Sleeps until something happens or `timeout` has passed, and takes in everything that was reported.
     pub fn wait(&self, timeout: Duration) -> Wake {
         let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         let mut fds = [
             PollFd::new(&self.inotify, PollFlags::IN),
-            PollFd::from_borrowed_fd(self.stop.0.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.stop.0.event.as_fd(), PollFlags::IN),
         ];
         // An interrupted poll reports nothing, which is a timeout like any other.
         let _ = poll(&mut fds, Some(&timeout));
@@ -132,5 +141,21 @@ impl Watch {
             wake = if only_written && wake != Wake::Changed { Wake::Written } else { Wake::Changed };
         }
         wake
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_given_stop_is_seen_by_every_clone_and_ends_every_wait() {
+        let stop = Stop::new().unwrap();
+        let watch = Watch::new(stop.clone()).unwrap();
+        assert!(!stop.is_given());
+        assert_eq!(watch.wait(Duration::ZERO), Wake::Timeout);
+        stop.clone().give();
+        assert!(stop.is_given());
+        assert_eq!(watch.wait(Duration::from_mins(1)), Wake::Stop);
     }
 }
