@@ -11,8 +11,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::id::EventId;
 use crate::room::RoomName;
@@ -98,8 +98,9 @@ pub enum EventError {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an event, as a JSON object")]
 struct Envelope<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     id: Option<String>,
     event: String,
     room: String,
@@ -158,8 +159,9 @@ impl Label {
     /// Reads the label and checks that the rest is JSON, without building the rest in memory.
     pub fn parse(line: &[u8]) -> Result<Self, EventError> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an event, as a JSON object")]
         struct Members {
-            #[serde(default)]
+            #[serde(default, deserialize_with = "text")]
             id: Option<String>,
             event: String,
             room: String,
@@ -172,6 +174,11 @@ impl Label {
             name: checked_name(members.event)?,
         })
     }
+}
+
+/// An id that is there is text; `null` is not the same as none.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 pub(crate) fn refuse_array(json: &[u8]) -> Result<(), EventError> {
@@ -200,27 +207,31 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-/// RFC 3339 text, or a number of seconds since 1970 as the existing API also takes.
+/// RFC 3339 text, or a number of seconds since 1970 as the existing API also takes. The result is in UTC, and in the years
+/// 1 to 9999: what RFC 3339 can say again.
 pub(crate) fn parse_timestamp(value: &Value) -> Result<OffsetDateTime, EventError> {
     let refused = || EventError::Timestamp(value.to_string());
-    match value {
-        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).map_err(|_| refused()),
+    let time = match value {
+        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok(),
         Value::Number(number) => {
-            let seconds = number.as_f64().filter(|s| s.abs() < 1e11).ok_or_else(refused)?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "below 1e11 seconds the nanoseconds fit an i128"
-            )]
-            let nanoseconds = (seconds * 1e6).round() as i128 * 1000;
-            OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(|_| refused())
+            number.as_f64().filter(|seconds| seconds.abs() < 1e12).and_then(from_seconds)
         }
-        _ => Err(refused()),
-    }
+        _ => None,
+    };
+    let utc = time.and_then(|time| time.checked_to_offset(UtcOffset::UTC));
+    utc.filter(|utc| (1..=9999).contains(&utc.year())).ok_or_else(refused)
+}
+
+/// Microseconds are kept, as the database does.
+fn from_seconds(seconds: f64) -> Option<OffsetDateTime> {
+    #[expect(clippy::cast_possible_truncation, reason = "below 1e12 seconds the microseconds fit an i128")]
+    let microseconds = (seconds * 1e6).round() as i128;
+    OffsetDateTime::from_unix_timestamp_nanos(microseconds * 1000).ok()
 }
 
 /// `time` in UTC with milliseconds: the form in which this project writes timestamps.
 pub fn format_timestamp(time: OffsetDateTime) -> String {
-    let utc = time.to_offset(time::UtcOffset::UTC);
+    let utc = time.to_offset(UtcOffset::UTC);
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
         utc.year(),
@@ -268,6 +279,7 @@ mod tests {
             (r#"{"event":"e","room":"r","timestamp":"yesterday"}"#, "`timestamp` must be"),
             (r#"{"event":"e","room":"r","timestamp":null}"#, "`timestamp` must be"),
             (r#"{"event":"e","room":"r","timestamp":0,"data":[]}"#, "`data`: invalid type"),
+            (r#"{"id":null,"event":"e","room":"r","timestamp":0}"#, "invalid type: null"),
             (r#"{"id":"a b","event":"e","room":"r","timestamp":0}"#, "`id`: an id holds only"),
             (
                 "{\"event\":\"e\",\"room\":\"r\",\"timestamp\":0,\"data\":{\"a\":[\"\\u0000\"]}}",
@@ -301,7 +313,16 @@ mod tests {
             let value: Value = serde_json::from_str(json).unwrap();
             assert_eq!(parse_timestamp(&value).unwrap(), expected, "{json}");
         }
-        for json in ["true", "1e300", r#""2025-01-15 10:30""#] {
+        for json in [
+            "true",
+            "1e300",
+            "-9e10",
+            "1e12",
+            r#""2025-01-15 10:30""#,
+            r#""9999-12-31T23:59:59-12:00""#,
+            r#""0001-01-01T00:00:00+14:00""#,
+            r#""0000-06-01T00:00:00Z""#,
+        ] {
             let value: Value = serde_json::from_str(json).unwrap();
             assert!(parse_timestamp(&value).is_err(), "{json}");
         }

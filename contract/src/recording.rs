@@ -71,6 +71,7 @@ fn as_utc_milliseconds<S: serde::Serializer>(
 /// Reads a recording notice, from any sender, as the event it is stored as.
 pub fn parse(body: &[u8]) -> Result<Event, EventError> {
     #[derive(Deserialize)]
+    #[serde(expecting = "a recording notice, as a JSON object")]
     struct Members {
         #[serde(default)]
         id: Option<String>,
