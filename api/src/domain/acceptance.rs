@@ -4,7 +4,7 @@ use contract::event::{Event, name};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::recording;
+use super::redaction;
 
 /// The longest boot id and source, in bytes: they are keys.
 const MAX_KEY_BYTES: usize = 255;
@@ -32,7 +32,7 @@ pub fn accept(mut event: Event) -> Result<Event, String> {
 /// The text is written anew only if there was anything to take out of it.
 fn redact(event: &mut Event) {
     let mut data = Value::Object(std::mem::take(&mut event.data));
-    let changed = recording::redact(&mut data);
+    let changed = redaction::redact(&mut data);
     if changed && let Ok(text) = RawValue::from_string(data.to_string()) {
         event.data_json = text;
     }

@@ -5,4 +5,5 @@ pub mod meeting;
 pub mod moment;
 pub mod presence;
 pub mod recording;
+pub mod redaction;
 pub mod room;

@@ -1,4 +1,4 @@
-//! Recordings: sessions folded from jibri's on and off, finished files from notices, and what must not be kept of a notice.
+//! Recordings: sessions folded from jibri's on and off, and finished files from notices.
 
 use contract::event::{Event, name};
 use serde_json::Value;
@@ -8,9 +8,6 @@ use super::moment::{Boot, Moment, Statement, bounded, whole_microseconds};
 
 /// The session id of recording events that name none.
 const UNNAMED: &str = "unnamed";
-
-/// What stands in the place of a value that must not be kept.
-const REDACTED: &str = "[redacted]";
 
 /// Everything that is known of one recording session, merged like [`super::presence::Occupant`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -142,29 +139,6 @@ impl File {
             object_key: text("object_key"),
         })
     }
-}
-
-/// Replaces the value of every member, at any depth, whose name speaks of a credential. Recorders have been seen to write the
-/// caller's token into their metadata. True when there was anything to replace.
-pub fn redact(value: &mut Value) -> bool {
-    match value {
-        Value::Object(members) => members.iter_mut().fold(false, |found, (name, value)| {
-            let changed = if names_a_credential(name) {
-                *value = Value::from(REDACTED);
-                true
-            } else {
-                redact(value)
-            };
-            found | changed
-        }),
-        Value::Array(items) => items.iter_mut().fold(false, |found, item| found | redact(item)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-fn names_a_credential(name: &str) -> bool {
-    let folded = name.to_ascii_lowercase();
-    ["token", "secret", "credential", "password", "jwt"].iter().any(|word| folded.contains(word))
 }
 
 #[cfg(test)]

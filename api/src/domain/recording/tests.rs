@@ -65,23 +65,6 @@ fn a_notice_announces_a_file() {
     assert_eq!((file.session_id.as_deref(), file.host.as_deref()), (Some("s"), Some("h")));
 }
 
-#[test]
-fn credentials_are_redacted_at_any_depth() {
-    let mut notice = json!({
-        "room_name": "r",
-        "participants": [{"user": {"name": "Ann", "accessToken": "eyJ", "nested": {"PASSWORD": [1, 2]}}}],
-        "call_credentials": {"a": "b"},
-    });
-    assert!(redact(&mut notice));
-    let expected = json!({
-        "room_name": "r",
-        "participants": [{"user": {"name": "Ann", "accessToken": REDACTED, "nested": {"PASSWORD": REDACTED}}}],
-        "call_credentials": REDACTED,
-    });
-    assert_eq!(notice, expected);
-    assert!(!redact(&mut json!({"room_name": "r", "list": [1, "token"]})));
-}
-
 fn any_session() -> impl Strategy<Value = Session> {
     let names = prop::sample::select(vec![name::RECORDING_ON, name::RECORDING_OFF]);
     let text = || prop::option::of(prop::sample::select(vec!["a", "B", "é"]));
