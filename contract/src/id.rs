@@ -81,8 +81,8 @@ fn digest(prefix: &str, parts: &[&[u8]]) -> String {
     prefix.chars().chain(hex(&hash.finalize()[..16]).chars()).collect()
 }
 
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal, the form of every digest and signature on the wire.
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
