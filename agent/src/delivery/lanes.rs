@@ -137,7 +137,12 @@ impl Lanes {
                 self.forget_idle(now);
                 self.known.insert(id, Lane { phase: Phase::Idle(now), after, ..Lane::fresh(0) });
             }
-            Turn::Empty | Turn::Progress => self.queue(id, Lane { after, ..Lane::fresh(0) }),
+            // A size that went through is doubled for the next request, until nothing is left to try it with.
+            Turn::Progress => {
+                let limit = lane.limit.map(|limit| limit.saturating_mul(2));
+                self.queue(id, Lane { limit, after, ..Lane::fresh(0) });
+            }
+            Turn::Empty => self.queue(id, Lane { after, ..Lane::fresh(0) }),
             Turn::Smaller(limit) => self.queue(id, Lane { limit: Some(limit.max(1)), ..lane }),
             Turn::Wait { until, failures } => self.wait(id, Lane { failures, ..lane }, until),
         }
@@ -233,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn success_forgets_failures_and_limits() {
+    fn success_forgets_failures_and_tries_more_again() {
         let now = Instant::now();
         let mut lanes = Lanes::default();
         lanes.restored(1, 5, now, now);
@@ -242,7 +247,11 @@ mod tests {
         assert_eq!((lanes.failures(1), lanes.limit(1)), (5, Some(1)));
         lanes.next(now);
         lanes.ended(1, Turn::Progress, None, now);
-        assert_eq!((lanes.failures(1), lanes.limit(1)), (0, None));
+        assert_eq!((lanes.failures(1), lanes.limit(1)), (0, Some(2)));
+        lanes.next(now);
+        lanes.appended(1);
+        lanes.ended(1, Turn::Empty, None, now);
+        assert_eq!(lanes.limit(1), None);
     }
 
     #[test]

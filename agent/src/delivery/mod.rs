@@ -186,7 +186,7 @@ impl<'a> State<'a> {
 
     /// Writes down what a turn did, and decides what its lane does next.
     fn write_down(&mut self, lane: LaneId, began: Instant, sent: Sent) -> Turn {
-        let Sent { mut earlier, progress, reply, settlement, parked_ids, .. } = sent;
+        let Sent { mut earlier, progress, reply, settlement, meeting, parked_ids, .. } = sent;
         if progress {
             // The API answered before it failed: that is the first failure in a row, not one more.
             self.gate.finished(Health::Answering, began, Instant::now(), Duration::ZERO);
@@ -198,6 +198,7 @@ impl<'a> State<'a> {
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
         let mut answer = turn::answer(lane, &reply, earlier);
         answer.parked = settlement.parked;
+        answer.meeting = meeting;
         if let (Some(&first), Some(&last)) = (settlement.kept.first(), settlement.kept.last()) {
             let due_at = now_ms() + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
             answer.kept = Some(Kept { first, last, due_at, attempts: failures, note: reply.note.clone() });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contract::batch::EventStatus;
 use contract::verdict::{self, MEETING_PATIENCE, UNKNOWN_FLOOR, Verdict};
 
 use super::client::Reply;
@@ -19,6 +20,8 @@ pub struct Settlement {
     pub kept: Vec<Seq>,
     /// How the rest is tried again.
     pub again: Again,
+    /// Whether the API said that it knows no meeting for the room.
+    pub meeting_is_missing: bool,
 }
 
 /// How the items that stay are tried again.
@@ -70,7 +73,9 @@ fn settle_batch(items: &[Claimed], reply: &Reply, now: i64, settlement: &mut Set
     let results = reply.results.as_ref().map_or(&[][..], |batch| &batch.results);
     // An answer that does not speak of exactly these events, in this order, proves nothing about any of them.
     let matches = results.len() == items.len()
-        && results.iter().zip(items).all(|(result, item)| result.id.is_empty() || result.id == item.id);
+        && results.iter().zip(items).all(|(result, item)| {
+            result.id == item.id || result.id.is_empty() && result.status == EventStatus::Rejected
+        });
     if !matches {
         return keep_all(items, later(UNKNOWN_FLOOR), settlement);
     }
@@ -88,7 +93,10 @@ fn apply(verdict: Verdict, item: &Claimed, note: &str, now: i64, settlement: &mu
         Verdict::AwaitMeeting if waited_too_long(item, now) => {
             settlement.parked.push((item.seq, note.to_owned()));
         }
-        Verdict::AwaitMeeting => keep(item, later(Duration::ZERO), settlement),
+        Verdict::AwaitMeeting => {
+            settlement.meeting_is_missing = true;
+            keep(item, later(Duration::ZERO), settlement);
+        }
         Verdict::Retry { floor, counts } => keep(item, Again::Later { floor, counts }, settlement),
         // Answers to a request as a whole; they do not reach a single item.
         Verdict::Halve | Verdict::Singly => keep(item, later(UNKNOWN_FLOOR), settlement),
@@ -96,7 +104,8 @@ fn apply(verdict: Verdict, item: &Claimed, note: &str, now: i64, settlement: &mu
 }
 
 fn waited_too_long(item: &Claimed, now: i64) -> bool {
-    u128::from(now.saturating_sub(item.queued_at).max(0).unsigned_abs()) > MEETING_PATIENCE.as_millis()
+    let waited = item.waits_since.map_or(0, |since| now.saturating_sub(since).max(0));
+    u128::from(waited.unsigned_abs()) > MEETING_PATIENCE.as_millis()
 }
 
 const fn later(floor: Duration) -> Again {
@@ -124,7 +133,7 @@ fn keep(item: &Claimed, again: Again, settlement: &mut Settlement) {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use contract::batch::{BatchReply, EventResult, EventStatus};
+    use contract::batch::{BatchReply, EventResult};
     use contract::problem::ProblemCode;
     use contract::verdict::Outcome;
 
@@ -138,7 +147,7 @@ mod tests {
                 seq,
                 id: format!("evt_{seq}"),
                 kind: Kind::Event,
-                queued_at: NOW,
+                waits_since: Some(NOW),
                 body: Bytes::new(),
             })
             .collect()
@@ -206,7 +215,9 @@ mod tests {
         let hour = i64::try_from(MEETING_PATIENCE.as_millis()).unwrap();
         assert_eq!(settle(&waiting, &reply, NOW + hour).kept, [1]);
         assert_eq!(settle(&waiting, &reply, NOW + hour + 1).parked, [(1, "note".to_owned())]);
-        waiting[0].queued_at = NOW + 1;
+        waiting[0].waits_since = None;
+        assert_eq!(settle(&waiting, &reply, NOW + hour + 1).kept, [1], "however long it was queued before");
+        waiting[0].waits_since = Some(NOW + 1);
         assert_eq!(settle(&waiting, &reply, NOW).kept, [1], "a clock that stepped back parks nothing");
     }
 

@@ -8,7 +8,7 @@ use super::request::{self, Routes};
 use super::settlement::{self, Settlement};
 use crate::clock::now_ms;
 use crate::config::Secret;
-use crate::outbox::model::{Answer, Claimed, LaneId, Seq};
+use crate::outbox::model::{Answer, Claimed, LaneId, Meeting, Seq};
 use crate::outbox::{Outbox, OutboxError, Reader};
 
 /// How many items a turn sends at most where each goes by itself: bounds the claim, and what a crash sends twice.
@@ -55,6 +55,8 @@ pub(super) struct Sent {
     pub(super) reply: Reply,
     /// What it did to its items.
     pub(super) settlement: Settlement,
+    /// What the answers say about the room's meeting.
+    pub(super) meeting: Meeting,
     /// The lane's items up to this one are done.
     pub(super) done: Seq,
     /// The ids of the items it parked.
@@ -87,7 +89,13 @@ async fn send_all(shared: &Shared, lane: LaneId, items: &[Claimed], size: usize)
             let parked_ids = settlement.parked.iter().filter_map(|(seq, _)| id_of(group, *seq)).collect();
             let end = group.last().map_or(0, |item| item.seq);
             let done = settlement.kept.first().map_or(end, |kept| kept - 1);
-            return End::Sent(Sent { earlier, progress, reply, settlement, done, parked_ids });
+            let was_missing = items.first().is_some_and(|item| item.waits_since.is_some());
+            let meeting = match settlement.meeting_is_missing {
+                true => Meeting::Missing,
+                false if was_missing && (progress || !settlement.settled.is_empty()) => Meeting::Found,
+                false => Meeting::Unchanged,
+            };
+            return End::Sent(Sent { earlier, progress, reply, settlement, meeting, done, parked_ids });
         }
         progress = true;
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
@@ -114,5 +122,14 @@ pub(super) fn answer(lane: LaneId, reply: &Reply, settled: Vec<(Seq, i64)>) -> A
         contract::verdict::Outcome::Answered { status, .. } => Some(status),
         contract::verdict::Outcome::Unreachable => None,
     };
-    Answer { lane, at: now_ms(), status, took_ms: reply.took_ms, settled, parked: Vec::new(), kept: None }
+    Answer {
+        lane,
+        at: now_ms(),
+        status,
+        took_ms: reply.took_ms,
+        settled,
+        parked: Vec::new(),
+        kept: None,
+        meeting: Meeting::Unchanged,
+    }
 }

@@ -17,10 +17,8 @@ pub(super) fn append(
         Progress::Recording { path } => {
             for item in items {
                 connection
-                    .prepare_cached(
-                        "INSERT OR IGNORE INTO recording (id, path, queued_at) VALUES (?1, ?2, ?3)",
-                    )?
-                    .execute(params![item.id.as_str(), path, now])?;
+                    .prepare_cached("INSERT OR IGNORE INTO recording (id, path) VALUES (?1, ?2)")?
+                    .execute(params![item.id.as_str(), path])?;
             }
             0
         }
@@ -33,7 +31,7 @@ pub(super) fn append(
     for item in items {
         let id = match lane {
             Some((room, id)) if room == item.room => id,
-            _ => lane_of(connection, &item.room)?,
+            _ => lane_of(connection, &item.room, now)?,
         };
         lane = Some((&item.room, id));
         if insert_item(&mut insert, item, id, file, now)? && item.parked.is_none() && !touched.contains(&id) {
@@ -66,39 +64,41 @@ fn insert_item(
     Ok(inserted == 1)
 }
 
-fn lane_of(connection: &Connection, room: &str) -> rusqlite::Result<LaneId> {
-    let mut select = connection.prepare_cached("SELECT id FROM lane WHERE room = ?1")?;
-    if let Some(id) = select.query_row([room], |row| row.get(0)).optional()? {
+fn lane_of(connection: &Connection, room: &str, now: i64) -> rusqlite::Result<LaneId> {
+    let mut update =
+        connection.prepare_cached("UPDATE lane SET queued_at = ?2 WHERE room = ?1 RETURNING id")?;
+    if let Some(id) = update.query_row(params![room, now], |row| row.get(0)).optional()? {
         return Ok(id);
     }
-    connection.prepare_cached("INSERT INTO lane (room) VALUES (?1)")?.execute([room])?;
+    connection
+        .prepare_cached("INSERT INTO lane (room, queued_at) VALUES (?1, ?2)")?
+        .execute(params![room, now])?;
     Ok(connection.last_insert_rowid())
 }
 
+/// Stores the cursor under its number, or under a new one. A number whose row was pruned is stored again.
 fn save_cursor(connection: &Connection, cursor: &Cursor, now: i64) -> rusqlite::Result<i64> {
-    let offset = i64::try_from(cursor.offset).unwrap_or(i64::MAX);
-    if cursor.file == 0 {
-        connection
-            .prepare_cached(
-                "INSERT INTO cursor (path, dev, ino, head, offset, guard, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
+    connection
+        .prepare_cached(
+            "INSERT INTO cursor (file, path, dev, ino, head, offset, guard, seen_at)
+             VALUES (NULLIF(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (file) DO UPDATE SET path = excluded.path, head = excluded.head, offset = excluded.offset,
+               guard = excluded.guard, seen_at = excluded.seen_at
+             RETURNING file",
+        )?
+        .query_row(
+            params![
+                cursor.file,
                 cursor.path,
                 cursor.identity.0.cast_signed(),
                 cursor.identity.1.cast_signed(),
                 cursor.head,
-                offset,
+                i64::try_from(cursor.offset).unwrap_or(i64::MAX),
                 cursor.guard,
                 now
-            ])?;
-        return Ok(connection.last_insert_rowid());
-    }
-    connection
-        .prepare_cached(
-            "UPDATE cursor SET path = ?2, head = ?3, offset = ?4, guard = ?5, seen_at = ?6 WHERE file = ?1",
-        )?
-        .execute(params![cursor.file, cursor.path, cursor.head, offset, cursor.guard, now])?;
-    Ok(cursor.file)
+            ],
+            |row| row.get(0),
+        )
 }
 
 /// Every stored cursor, newest first, so that the latest life of a reused inode is found first.

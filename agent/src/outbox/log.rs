@@ -67,6 +67,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only items of this room.
     pub room: Option<String>,
+    /// Only items that were queued before this one: the next page.
+    pub before: Option<Seq>,
     /// At most this many, the newest.
     pub limit: u32,
 }
@@ -94,14 +96,14 @@ pub struct Summary {
     pub bytes: u64,
 }
 
-const COLUMNS: &str = "SELECT item.seq, item.id, lane.room, item.kind, item.state, item.queued_at, item.done_at, item.due_at,
+const COLUMNS: &str = "SELECT item.seq, item.id, COALESCE(lane.room, ''), item.kind, item.state, item.queued_at, item.done_at, item.due_at,
     item.status, item.took_ms,
     (SELECT COUNT(*) FROM attempt a WHERE a.lane = item.lane AND a.first_seq <= item.seq AND a.last_seq >= item.seq)
       + (item.status IS NOT NULL),
     COALESCE(item.note, (SELECT a.note FROM attempt a WHERE item.state = 0 AND a.lane = item.lane
         AND a.first_seq <= item.seq AND a.last_seq >= item.seq ORDER BY a.at DESC LIMIT 1)),
     cursor.path, item.offset, item.body
-  FROM item JOIN lane ON lane.id = item.lane LEFT JOIN cursor ON cursor.file = item.file";
+  FROM item LEFT JOIN lane ON lane.id = item.lane LEFT JOIN cursor ON cursor.file = item.file";
 
 impl DeliveryLog {
     /// Opens the log of the outbox in `directory`, for reading.
@@ -109,7 +111,8 @@ impl DeliveryLog {
         // Read-write without create: a reader of a write-ahead log must be able to take its shared lock.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let path = directory.join(DATABASE);
-        if !path.exists() {
+        // Somebody who may not look into the directory is told so, not that there is nothing.
+        if !path.try_exists().map_err(|source| OutboxError::File { path: path.clone(), source })? {
             let source = std::io::Error::new(
                 std::io::ErrorKind::NotFound,
                 "there is no outbox here: has the agent run with this configuration?",
@@ -124,11 +127,15 @@ impl DeliveryLog {
     /// The newest items that match, the newest first.
     pub fn list(&self, filter: &Filter) -> Result<Vec<Delivery>, OutboxError> {
         let sql = format!(
-            "{COLUMNS} WHERE (?1 IS NULL OR item.state = ?1) AND (?2 IS NULL OR lane.room = ?2) ORDER BY item.seq DESC LIMIT ?3"
+            "{COLUMNS} WHERE (?1 IS NULL OR item.state = ?1) AND (?2 IS NULL OR lane.room = ?2)
+             AND item.seq < ?4 ORDER BY item.seq DESC LIMIT ?3"
         );
         let mut select = self.connection.prepare(&sql)?;
-        let rows =
-            select.query_map(params![filter.state.map(|s| s as i64), filter.room, filter.limit], delivery)?;
+        let before = filter.before.unwrap_or(Seq::MAX);
+        let rows = select.query_map(
+            params![filter.state.map(|s| s as i64), filter.room, filter.limit, before],
+            delivery,
+        )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -145,8 +152,8 @@ impl DeliveryLog {
     }
 
     /// Makes parked items ready again; the running agent notices within seconds. Returns how many.
-    pub fn retry(&self, ids: Option<&[String]>) -> Result<usize, OutboxError> {
-        Ok(settle::unpark(&self.connection, ids)?.len())
+    pub fn retry(&mut self, ids: Option<&[String]>) -> Result<usize, OutboxError> {
+        Ok(settle::unpark(&mut self.connection, ids)?)
     }
 
     /// The outbox in numbers.

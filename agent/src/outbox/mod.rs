@@ -22,9 +22,10 @@ mod writer;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc as blocking;
+use std::sync::{Arc, mpsc as blocking};
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc;
 
 use self::model::{Answer, Cursor, LaneId, NewItem, Progress};
@@ -34,9 +35,12 @@ pub use self::writer::Limits;
 /// Why the outbox did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
-    /// `SQLite` failed: disk full, no permission, a damaged file.
+    /// `SQLite` failed: no permission, a damaged file, a statement that waited too long.
     #[error("the outbox database failed")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
+    /// The disk does not take what the database needs.
+    #[error("the disk does not take the outbox's files: make room (`df`), the agent goes on by itself")]
+    Disk(#[source] rusqlite::Error),
     /// A file operation beside the database failed.
     #[error("{}", path.display())]
     File {
@@ -61,9 +65,21 @@ pub enum OutboxError {
     /// The size cap is reached.
     #[error("the outbox is at its size cap of {0} bytes")]
     Full(u64),
+    /// The commit failed; the log says why. Nothing was stored, and trying again is safe.
+    #[error("the outbox cannot be written at the moment")]
+    NotStored,
     /// The writer thread has ended.
     #[error("the outbox is closed")]
     Closed,
+}
+
+impl From<rusqlite::Error> for OutboxError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Self::Disk(error),
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 /// The database file's name inside the outbox directory.
@@ -76,6 +92,7 @@ pub const LOCK: &str = "agent.lock";
 #[derive(Clone)]
 pub struct Outbox {
     commands: blocking::Sender<Command>,
+    host_id: Arc<str>,
 }
 
 /// What the writer thread is asked to do.
@@ -120,15 +137,22 @@ impl Outbox {
         let mut connection = Connection::open(directory.join(DATABASE))?;
         schema::configure_writer(&connection)?;
         schema::migrate(&mut connection)?;
-        schema::lengthen_log(&connection)?;
+        schema::lengthen_log(&connection);
+        let host_id = schema::host_id(&connection)?.into();
         let (commands, received) = blocking::channel();
         let (signals, signalled) = mpsc::unbounded_channel();
-        let outbox = Self { commands };
+        let outbox = Self { commands, host_id };
         let thread = std::thread::Builder::new()
             .name("outbox".into())
             .spawn(move || writer::run(connection, limits, &received, &signals))
             .map_err(|source| OutboxError::File { path: directory.into(), source })?;
         Ok((Writer { thread, outbox, _lock: lock }, signalled))
+    }
+
+    /// What this host is called for ever: made at random when the outbox was made, so that a new host name, or a container
+    /// that is made anew around the same outbox, does not make old recordings new ones.
+    pub fn host_id(&self) -> &str {
+        &self.host_id
     }
 
     /// Queues `items` and moves the source's cursor, durably. Returns the cursor's number.
@@ -185,12 +209,18 @@ impl Writer {
 }
 
 /// Takes the lock that says "an agent runs here"; it is released by the process's end, however that comes.
+///
+/// `reflector-agent status` holds it for an instant to see whether it is free, so it is tried for a second.
 fn lock(path: &Path) -> Result<File, OutboxError> {
     let failed = |source| OutboxError::File { path: path.into(), source };
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OutboxError::Locked),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    let deadline = Instant::now() + Duration::from_secs(1);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Err(OutboxError::Locked),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
     }
 }

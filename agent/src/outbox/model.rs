@@ -133,8 +133,9 @@ pub struct Claimed {
     pub id: String,
     /// Which request carries it.
     pub kind: Kind,
-    /// When it was queued, in milliseconds since 1970.
-    pub queued_at: i64,
+    /// Since when it has waited for its room's meeting: the later of its queuing and the API's first word that it knows no
+    /// meeting. `None` while the API has not said so.
+    pub waits_since: Option<i64>,
     /// The bytes to sign and send.
     pub body: Bytes,
 }
@@ -169,6 +170,20 @@ pub struct Answer {
     pub parked: Vec<(Seq, String)>,
     /// The items that stay.
     pub kept: Option<Kept>,
+    /// What the answer says about the room's meeting.
+    pub meeting: Meeting,
+}
+
+/// What an answer says about the meeting of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Meeting {
+    /// Nothing new.
+    #[default]
+    Unchanged,
+    /// The API knows none.
+    Missing,
+    /// The API knows one after having said that it does not.
+    Found,
 }
 
 /// Items that a request did not get rid of.

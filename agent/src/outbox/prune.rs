@@ -1,5 +1,7 @@
 //! Keep the outbox small: forget what the API has held for long enough.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 
 use super::model::Seq;
@@ -18,8 +20,8 @@ pub(super) enum Position {
 
 /// Deletes settled items that were done before `cutoff`, looking at [`STEP`] rows after `position`.
 ///
-/// Items are looked at in the order of queuing, and an item is never done before it was queued, so the first one that
-/// was queued after `cutoff` ends the search. The newest item always stays: the next one's `seq` is counted from it.
+/// Items are looked at in the order of queuing, and an item is never done before it was queued, so a whole step without an
+/// item that was queued before `cutoff` ends the search. The newest item always stays: the next one's `seq` is counted from it.
 pub(super) fn prune_items(connection: &Connection, position: Seq, cutoff: i64) -> rusqlite::Result<Position> {
     let mut select = connection.prepare_cached(
         "SELECT seq, queued_at, state = 1 AND done_at < ?2 FROM item
@@ -27,12 +29,9 @@ pub(super) fn prune_items(connection: &Connection, position: Seq, cutoff: i64) -
     )?;
     let mut delete = connection.prepare_cached("DELETE FROM item WHERE seq = ?1")?;
     let mut rows = select.query((position, cutoff, STEP))?;
-    let (mut last, mut seen, mut old) = (position, 0, Vec::new());
+    let (mut last, mut seen, mut any_old, mut old) = (position, 0, false, Vec::new());
     while let Some(row) = rows.next()? {
-        if row.get::<_, i64>(1)? >= cutoff {
-            seen = 0;
-            break;
-        }
+        any_old |= row.get::<_, i64>(1)? < cutoff;
         last = row.get(0)?;
         seen += 1;
         if row.get(2)? {
@@ -43,17 +42,29 @@ pub(super) fn prune_items(connection: &Connection, position: Seq, cutoff: i64) -
     for seq in old {
         delete.execute([seq])?;
     }
-    Ok(if seen == STEP { Position::After(last) } else { Position::Done })
+    Ok(if seen == STEP && any_old { Position::After(last) } else { Position::Done })
 }
 
-/// Forgets attempts, cursors, recordings and lanes that nothing refers to any more.
-pub(super) fn prune_rest(connection: &Connection, cutoff: i64) -> rusqlite::Result<()> {
+/// Forgets attempts that are old, cursors of files that are gone, and rooms in which nothing has happened for so long that
+/// no item of theirs is left.
+pub(super) fn prune_rest(connection: &Connection, cutoff: i64, now: i64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM attempt WHERE at < ?1", [cutoff])?;
+    let mut select = connection.prepare_cached("SELECT file, path FROM cursor WHERE seen_at < ?1")?;
+    let old: Vec<(i64, String)> =
+        select.query_map([cutoff], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (file, _) in old.iter().filter(|(_, path)| !Path::new(path).exists()) {
+        connection.execute(
+            "DELETE FROM cursor WHERE file = ?1 AND file NOT IN (SELECT file FROM item INDEXED BY item_parked WHERE state = 2)",
+            [file],
+        )?;
+    }
+    // An item may have waited as long as it is then remembered, so a room stays for twice that time.
     connection.execute(
-        "DELETE FROM cursor WHERE seen_at < ?1 AND NOT EXISTS (SELECT 1 FROM item WHERE item.state = 2 AND item.file = cursor.file)",
-        [cutoff],
+        "DELETE FROM lane WHERE queued_at < ?1
+           AND id NOT IN (SELECT lane FROM item INDEXED BY item_ready WHERE state = 0)
+           AND id NOT IN (SELECT lane FROM item INDEXED BY item_parked WHERE state = 2)",
+        [cutoff - (now - cutoff)],
     )?;
-    connection.execute("DELETE FROM lane WHERE id NOT IN (SELECT lane FROM item)", [])?;
     Ok(())
 }
 

@@ -1,15 +1,20 @@
 //! The outbox's tables, and how an older file becomes a current one.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::OutboxError;
+use crate::chain::Chain;
 
 /// One entry per schema version; an entry is never edited once released.
 const MIGRATIONS: &[&str] = &["
     -- Rooms, so that an item names its room in two bytes.
     CREATE TABLE lane (
-        id   INTEGER PRIMARY KEY,
-        room TEXT NOT NULL UNIQUE
+        id               INTEGER PRIMARY KEY AUTOINCREMENT,
+        room             TEXT    NOT NULL UNIQUE,
+        queued_at        INTEGER NOT NULL,   -- when something was queued last
+        no_meeting_since INTEGER             -- since when the API has said that it knows no meeting for the room
     );
     -- Everything that was ever queued and not yet pruned. `seq` is the order of queuing.
     CREATE TABLE item (
@@ -55,23 +60,28 @@ const MIGRATIONS: &[&str] = &["
         seen_at INTEGER NOT NULL
     );
     CREATE INDEX cursor_identity ON cursor (dev, ino);
-    -- Recording files that were queued, so that a restart does not queue them again.
+    -- Recording files that were queued, so that a restart does not queue them again, whatever became of the item. Kept for ever:
+    -- a file may stay on disk for years.
     CREATE TABLE recording (
-        id        TEXT    PRIMARY KEY,
-        path      TEXT    NOT NULL,
-        queued_at INTEGER NOT NULL
+        id   TEXT PRIMARY KEY,
+        path TEXT NOT NULL                   -- for people
     ) WITHOUT ROWID;
-    CREATE INDEX recording_path ON recording (path);
+    -- One row: what this host is called, whatever its name.
+    CREATE TABLE host (id TEXT NOT NULL);
+    INSERT INTO host VALUES (lower(hex(randomblob(8))));
 "];
 
 /// Brings the file to the newest schema; refuses a file that a newer release wrote.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OutboxError> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let current = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if version > current {
-        return Err(OutboxError::Newer { version, current });
+    match version.cmp(&current) {
+        Ordering::Greater => return Err(OutboxError::Newer { version, current }),
+        // A full disk must not keep the agent from delivering what it has.
+        Ordering::Equal => return Ok(()),
+        Ordering::Less => {}
     }
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
         tx.execute_batch(migration)?;
     }
@@ -91,17 +101,26 @@ pub(super) fn configure_writer(connection: &Connection) -> Result<(), OutboxErro
     Ok(())
 }
 
+/// What this host is called for ever.
+pub(super) fn host_id(connection: &Connection) -> Result<String, OutboxError> {
+    Ok(connection.query_row("SELECT id FROM host", [], |row| row.get(0))?)
+}
+
 /// Gives the write-ahead log its length before the first event needs it.
 ///
 /// A commit into a file that grows waits for the file system's journal, and so for other programs; a commit into blocks
-/// that are there already does not. `SQLite` removes the log when the agent stops, so this is done at every start.
-pub(super) fn lengthen_log(connection: &Connection) -> Result<(), OutboxError> {
-    connection.execute_batch(
-        "DROP TABLE IF EXISTS filler;
-         CREATE TABLE filler (content BLOB);
-         INSERT INTO filler VALUES (zeroblob(4194304));
-         DROP TABLE filler;",
-    )?;
-    connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
-    Ok(())
+/// that are there already does not. `SQLite` removes the log when the agent stops, so this is done at every start. On a
+/// full disk it is not done: the log then grows as it must.
+pub(super) fn lengthen_log(connection: &Connection) {
+    let lengthened = connection
+        .execute_batch(
+            "DROP TABLE IF EXISTS filler;
+             CREATE TABLE filler (content BLOB);
+             INSERT INTO filler VALUES (zeroblob(4194304));
+             DROP TABLE filler;",
+        )
+        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())));
+    if let Err(error) = lengthened {
+        tracing::warn!(error = %Chain(&error), "the outbox's log could not be given its length (is the disk full?)");
+    }
 }

@@ -1,8 +1,8 @@
 //! Write down what a request did: settle, park, or keep for later.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::model::{Answer, Kept, LaneId};
+use super::model::{Answer, Kept, Meeting};
 
 /// Applies one answer.
 pub(super) fn settle(connection: &Connection, answer: &Answer) -> rusqlite::Result<()> {
@@ -21,6 +21,16 @@ pub(super) fn settle(connection: &Connection, answer: &Answer) -> rusqlite::Resu
     if let Some(kept) = &answer.kept {
         keep(connection, answer, kept)?;
     }
+    note_meeting(connection, answer)
+}
+
+fn note_meeting(connection: &Connection, answer: &Answer) -> rusqlite::Result<()> {
+    let sql = match answer.meeting {
+        Meeting::Unchanged => return Ok(()),
+        Meeting::Missing => "UPDATE lane SET no_meeting_since = COALESCE(no_meeting_since, ?2) WHERE id = ?1",
+        Meeting::Found => "UPDATE lane SET no_meeting_since = NULL WHERE id = ?1 AND ?2 IS NOT NULL",
+    };
+    connection.prepare_cached(sql)?.execute(params![answer.lane, answer.at])?;
     Ok(())
 }
 
@@ -36,19 +46,27 @@ fn keep(connection: &Connection, answer: &Answer, kept: &Kept) -> rusqlite::Resu
     Ok(())
 }
 
-/// Makes parked items ready again: the ones named, or all of them. Unreadable lines stay parked: there is nothing to send.
-pub(super) fn unpark(connection: &Connection, ids: Option<&[String]>) -> rusqlite::Result<Vec<LaneId>> {
-    const ONE: &str =
-        "UPDATE item SET state = 0, done_at = NULL, due_at = NULL, attempts = NULL, queued_at = ?1
-         WHERE state = 2 AND kind <> 2 AND (?2 IS NULL OR id = ?2) RETURNING lane";
-    let mut update = connection.prepare_cached(ONE)?;
-    let now = crate::clock::now_ms();
-    let mut lanes = Vec::new();
+/// Makes parked items ready again: the ones named, or all of them. What parked them stays in the log as an attempt.
+/// Unreadable lines stay parked: there is nothing to send. Returns how many items are ready again.
+pub(super) fn unpark(connection: &mut Connection, ids: Option<&[String]>) -> rusqlite::Result<usize> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let targets: Vec<Option<&String>> = ids.map_or(vec![None], |ids| ids.iter().map(Some).collect());
+    let mut count = 0;
     for id in targets {
-        for lane in update.query_map(params![now, id], |row| row.get(0))? {
-            lanes.push(lane?);
-        }
+        tx.execute(
+            "INSERT INTO attempt (lane, first_seq, last_seq, at, status, took_ms, note)
+             SELECT lane, seq, seq, done_at, status, COALESCE(took_ms, 0), note FROM item
+             WHERE state = 2 AND kind <> 2 AND (?1 IS NULL OR id = ?1)",
+            [id],
+        )?;
+        count += tx.execute(
+            "UPDATE item SET state = 0, done_at = NULL, due_at = NULL, attempts = NULL, status = NULL, took_ms = NULL, note = NULL
+             WHERE state = 2 AND kind <> 2 AND (?1 IS NULL OR id = ?1)",
+            [id],
+        )?;
     }
-    Ok(lanes)
+    // Whoever sends them again gives their rooms' meetings time to appear again.
+    tx.execute("UPDATE lane SET no_meeting_since = NULL WHERE no_meeting_since IS NOT NULL", [])?;
+    tx.commit()?;
+    Ok(count)
 }

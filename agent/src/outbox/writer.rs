@@ -1,12 +1,12 @@
 //! The writer thread: everything that is asked for at the same time shares one commit.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::model::{LaneId, NewItem};
+use super::model::{Answer, LaneId, NewItem, Progress};
 use super::prune::Position;
 use super::{Command, OutboxError, Signal, append, prune, settle};
 use crate::clock::now_ms;
@@ -40,6 +40,12 @@ struct Writer<'a> {
     connection: Connection,
     limits: Limits,
     signals: &'a UnboundedSender<Signal>,
+    /// What requests did and the database does not say yet.
+    answers: Vec<Answer>,
+    /// Whether the last commit failed, so that it is said once.
+    failing: bool,
+    /// Whether pruning made no room since something was settled last.
+    pruned_in_vain: bool,
     /// Pages written since the last checkpoint, roughly; 0 means that the log is folded in.
     unfolded: i64,
     /// `SQLite`'s own counter of changes by other connections.
@@ -60,6 +66,9 @@ pub(super) fn run(
         connection,
         limits,
         signals,
+        answers: Vec::new(),
+        failing: false,
+        pruned_in_vain: false,
         unfolded: 1,
         version,
         looked_at: Instant::now(),
@@ -71,6 +80,7 @@ pub(super) fn run(
         match commands.recv_timeout(LOOK) {
             Ok(command) => group.push(command),
             Err(RecvTimeoutError::Timeout) => {
+                writer.write(Vec::new());
                 writer.look();
                 writer.fold_quietly();
                 continue;
@@ -95,22 +105,25 @@ enum Flow {
     End,
 }
 
-/// What is answered once the commit is on disk.
-type Reply = Box<dyn FnOnce()>;
+/// One request to queue items, with the place for its answer.
+struct Append {
+    items: Vec<NewItem>,
+    progress: Progress,
+    reply: SyncSender<Result<i64, OutboxError>>,
+}
 
 impl Writer<'_> {
     fn group(&mut self, commands: Vec<Command>) -> Flow {
-        let (mut writes, mut reads, mut flow) = (Vec::new(), Vec::new(), Flow::Next);
+        let (mut appends, mut reads, mut flow) = (Vec::new(), Vec::new(), Flow::Next);
         for command in commands {
             match command {
-                Command::Append { .. } | Command::Settle(_) => writes.push(command),
+                Command::Append { items, progress, reply } => appends.push(Append { items, progress, reply }),
+                Command::Settle(answer) => self.answers.push(answer),
                 Command::Close => flow = Flow::End,
                 read => reads.push(read),
             }
         }
-        if !writes.is_empty() {
-            self.write(writes);
-        }
+        self.write(appends);
         // Reads follow the commit, so that they see what the same caller wrote before.
         for command in reads {
             self.read(command);
@@ -118,56 +131,67 @@ impl Writer<'_> {
         flow
     }
 
-    fn write(&mut self, commands: Vec<Command>) {
-        let full = self.is_full();
+    /// Commits what is asked for and the answers that came, and tells every caller what became of it.
+    ///
+    /// After a failure sources are told to try again; answers are kept for the next commit, so that what the API already
+    /// holds is not sent again.
+    fn write(&mut self, appends: Vec<Append>) {
+        if appends.is_empty() && self.answers.is_empty() {
+            return;
+        }
+        let full = appends.iter().any(|append| !append.items.is_empty()) && self.is_full();
         let mut touched = Vec::new();
-        let mut replies: Vec<Reply> = Vec::new();
-        match self.commit(commands, full, &mut touched, &mut replies) {
-            Ok(()) => {
+        match self.commit(&appends, full, &mut touched) {
+            Ok(files) => {
+                self.failing = false;
+                self.unfolded += pages_of(&appends, &self.answers);
+                self.pruned_in_vain &= self.answers.is_empty();
+                self.answers.clear();
                 if !touched.is_empty() {
                     // The delivery loop is gone only while the process ends.
                     let _ = self.signals.send(Signal::Appended(touched));
                 }
-                for reply in replies {
-                    reply();
+                for (append, file) in appends.into_iter().zip(files) {
+                    let _ = append.reply.send(file.ok_or(OutboxError::Full(self.limits.max_bytes)));
                 }
             }
-            // Dropping the replies tells every caller that nothing was stored.
-            Err(error) => tracing::error!(
-                error = %chain(&error),
-                "the outbox could not be written; nothing is lost, sources and deliveries will be tried again (is the disk full?)"
-            ),
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(
+                        error = %chain(&error),
+                        "the outbox cannot be written; nothing is lost, everything is tried again every few seconds (is the disk full?)"
+                    );
+                }
+                for append in appends {
+                    let _ = append.reply.send(Err(OutboxError::NotStored));
+                }
+            }
         }
     }
 
+    /// One transaction. Returns for each append its cursor's number, or nothing where the size cap refused it.
     fn commit(
         &mut self,
-        commands: Vec<Command>,
+        appends: &[Append],
         full: bool,
         touched: &mut Vec<LaneId>,
-        replies: &mut Vec<Reply>,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Vec<Option<i64>>> {
         let now = now_ms();
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for command in commands {
-            match command {
-                Command::Settle(answer) => {
-                    settle::settle(&tx, &answer)?;
-                    self.unfolded += 1 + i64::try_from(answer.settled.len() / 8).unwrap_or(0);
-                }
-                Command::Append { reply, items, .. } if full && !items.is_empty() => {
-                    let limit = self.limits.max_bytes;
-                    replies.push(Box::new(move || drop(reply.send(Err(OutboxError::Full(limit))))));
-                }
-                Command::Append { items, progress, reply } => {
-                    let file = append::append(&tx, &items, &progress, now, touched)?;
-                    self.unfolded += 2 + pages_of(&items);
-                    replies.push(Box::new(move || drop(reply.send(Ok(file)))));
-                }
-                _ => {}
-            }
+        for answer in &self.answers {
+            settle::settle(&tx, answer)?;
         }
-        tx.commit()
+        let mut files = Vec::with_capacity(appends.len());
+        for append in appends {
+            let refused = full && !append.items.is_empty();
+            files.push(if refused {
+                None
+            } else {
+                Some(append::append(&tx, &append.items, &append.progress, now, touched)?)
+            });
+        }
+        tx.commit()?;
+        Ok(files)
     }
 
     fn read(&self, command: Command) {
@@ -187,11 +211,15 @@ impl Writer<'_> {
         }
     }
 
-    /// Whether the pages in use reach the cap; settled items make room before anything is refused.
+    /// Whether the pages in use reach the cap; settled items make room before anything is refused. Where that was in vain,
+    /// it is not tried again before something was settled.
     fn is_full(&mut self) -> bool {
         let in_use = |connection: &Connection| prune::bytes_in_use(connection).unwrap_or(0);
         if in_use(&self.connection) < self.limits.max_bytes {
             return false;
+        }
+        if self.pruned_in_vain {
+            return true;
         }
         let mut position = Position::After(0);
         while let Position::After(seq) = position {
@@ -200,7 +228,8 @@ impl Writer<'_> {
                 _ => break,
             }
         }
-        in_use(&self.connection) >= self.limits.max_bytes
+        self.pruned_in_vain = in_use(&self.connection) >= self.limits.max_bytes;
+        self.pruned_in_vain
     }
 
     /// What is done now and then, busy or not.
@@ -229,10 +258,12 @@ impl Writer<'_> {
     }
 
     fn prune(&mut self, after: i64) -> rusqlite::Result<()> {
-        let cutoff = now_ms() - i64::try_from(self.limits.keep_settled.as_millis()).unwrap_or(i64::MAX);
+        let now = now_ms();
+        let cutoff =
+            now.saturating_sub(i64::try_from(self.limits.keep_settled.as_millis()).unwrap_or(i64::MAX));
         self.position = self.prune_step(after, cutoff)?;
         if self.position == Position::Done {
-            prune::prune_rest(&self.connection, cutoff)?;
+            prune::prune_rest(&self.connection, cutoff, now)?;
         }
         Ok(())
     }
@@ -268,10 +299,12 @@ impl Writer<'_> {
     }
 }
 
-/// Roughly how many pages of the log these items take.
-fn pages_of(items: &[NewItem]) -> i64 {
-    let bytes: usize = items.iter().map(|item| item.body.len() + 200).sum();
-    i64::try_from(bytes / 3000).unwrap_or(i64::MAX)
+/// Roughly how many pages of the log a commit takes.
+fn pages_of(appends: &[Append], answers: &[Answer]) -> i64 {
+    let bytes: usize =
+        appends.iter().flat_map(|append| &append.items).map(|item| item.body.len() + 200).sum();
+    let settled: usize = answers.iter().map(|answer| 1 + answer.settled.len() / 8).sum();
+    i64::try_from(2 * appends.len() + bytes / 3000 + settled).unwrap_or(i64::MAX)
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -9,6 +9,9 @@ use crate::rooms::Rooms;
 /// How much of a line that is too long is kept in the outbox; the whole stays in the file.
 const EXCERPT: usize = 64 * 1024;
 
+/// What some editors put in front of a file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Where a line stands: a digest of its file's first line, and its first byte.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
@@ -23,6 +26,7 @@ pub struct Place<'a> {
 /// The line's bytes are what is sent. Only an id is added where there is none: it is made of the line's bytes and place,
 /// so that reading the line again, or reading it from a copy of the file, gives the same id.
 pub fn read(line: &[u8], place: Place<'_>, rooms: &Rooms) -> Option<NewItem> {
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     match Label::parse(line) {
         Ok(label) if label.name != event::name::SOURCE_STARTED && !rooms.contains(label.room.as_str()) => {
             None
@@ -110,6 +114,10 @@ mod tests {
             (b"{\"event\":\"\xff\"}", "a line of 13 bytes is not an event: not valid JSON"),
             (br#"{"event":"e""#, "a line of 12 bytes is not an event: not valid JSON: EOF"),
             (br#"{"event":"e"}"#, "a line of 13 bytes is not an event: missing field `room`"),
+            (
+                br#"{"id":null,"event":"e","room":"r"}"#,
+                "a line of 34 bytes is not an event: invalid type: null",
+            ),
         ] {
             let item = read(line, PLACE, &rooms()).unwrap();
             assert_eq!((item.kind, &item.body[..]), (Kind::Unreadable, line));

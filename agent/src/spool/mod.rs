@@ -8,6 +8,7 @@
 
 pub mod framing;
 pub mod line;
+pub mod segment;
 pub mod tail;
 
 use std::cmp::Reverse;
@@ -22,7 +23,7 @@ use self::tail::{BUFFER, Found, Reading, Stamp, Tail};
 use crate::chain::Chain;
 use crate::clock::now_ms;
 use crate::config::Config;
-use crate::outbox::model::{Cursor, Progress};
+use crate::outbox::model::{Cursor, NewItem, Progress};
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
 use crate::watch::{Stop, Wake, Watch};
@@ -44,6 +45,7 @@ pub struct Spool {
     rooms: Rooms,
     outbox: Outbox,
     watch: Watch,
+    stop: Stop,
     stored: Vec<Cursor>,
     tails: BTreeMap<(u64, u64), Tail>,
     buffer: Vec<u8>,
@@ -69,7 +71,8 @@ impl Spool {
             rooms: Rooms::new(&config.api.rooms),
             stored: outbox.cursors()?,
             outbox,
-            watch: Watch::new(stop)?,
+            watch: Watch::new(stop.clone())?,
+            stop,
             tails: BTreeMap::new(),
             buffer: vec![0; BUFFER],
             trouble: Trouble::Nothing,
@@ -143,15 +146,20 @@ impl Spool {
     /// is unread in it comes first, as it was written first.
     fn read_everything(&mut self) -> Result<Pass, OutboxError> {
         let mut order = Vec::with_capacity(self.tails.len());
-        for (identity, tail) in &self.tails {
-            // A file that cannot be looked at any more is found missing by the next look at the directory.
-            if let Ok(stamp) = tail.stamp() {
+        self.tails.retain(|identity, tail| match tail.stamp() {
+            Ok(stamp) => {
                 order.push((turn(stamp.modified, &tail.path), stamp, *identity));
+                true
             }
-        }
+            // Deleted while it was not open: there was nothing left to read in it.
+            Err(_) => tail.listed,
+        });
         order.sort_by(|a, b| a.0.cmp(&b.0));
         let mut failed = None;
         for ((.., path), stamp, identity) in order {
+            if self.stop.is_given() {
+                return Ok(Pass::Done);
+            }
             match self.read_file(identity, stamp) {
                 Ok(Pass::Done) => {}
                 Ok(Pass::LookAgain) => return Ok(Pass::LookAgain),
@@ -186,6 +194,9 @@ impl Spool {
                 if at_end {
                     break;
                 }
+                if self.stop.is_given() {
+                    return Ok(Pass::Done);
+                }
             }
         }
         if !tail.listed {
@@ -199,18 +210,18 @@ impl Spool {
         Ok(Pass::Done)
     }
 
-    /// Removes segments that are wholly in the outbox and old. The newest one stays: its writer may still have it open.
+    /// Removes segments of our module that are over, old, and wholly in the outbox. Other files belong to whoever rotates
+    /// them: their writer may have them open.
     fn tidy(&mut self) -> Result<(), OutboxError> {
         if self.remove_after_hours == 0 || self.tidied.is_some_and(|at| at.elapsed() < TIDY_EVERY) {
             return Ok(());
         }
         self.tidied = Some(Instant::now());
-        let newest = self.tails.values().map(|tail| tail.path.clone()).max();
-        let old = i64::try_from(self.remove_after_hours.saturating_mul(3600)).unwrap_or(i64::MAX);
+        let age = i64::try_from(self.remove_after_hours.saturating_mul(3600)).unwrap_or(i64::MAX);
         for identity in self.tails.keys().copied().collect::<Vec<_>>() {
             let Some(tail) = self.tails.get_mut(&identity) else { continue };
-            let is_old = tail.stamp().is_ok_and(|stamp| seconds_since(stamp) > old);
-            if !is_segment(&tail.path) || !is_old || Some(&tail.path) == newest.as_ref() {
+            let is_old = tail.stamp().is_ok_and(|stamp| seconds_since(stamp) > age);
+            if !is_old || !segment::is_over(&tail.path, age, now_ms() / 1000) {
                 continue;
             }
             if let Ok(Some(reading)) = tail.remainder(&mut self.buffer) {
@@ -270,10 +281,19 @@ impl From<OutboxError> for Failure {
 /// Makes a reading durable, then moves the tail.
 fn store(outbox: &Outbox, tail: &mut Tail, reading: Reading) -> Result<(), OutboxError> {
     let Reading { items, mut cursor, end } = reading;
+    let parked: Vec<&NewItem> = items.iter().filter(|item| item.parked.is_some()).collect();
+    let report =
+        parked.first().map(|first| (parked.len(), first.offset, first.parked.clone().unwrap_or_default()));
     if !items.is_empty() || cursor != tail.cursor {
         cursor.file = outbox.append(items, Progress::Spool(cursor.clone()))?;
     }
     tail.advance(cursor, end);
+    if let Some((count, byte, reason)) = report {
+        tracing::warn!(
+            file = %tail.path.display(), count, byte, reason,
+            "lines that are no events are parked; see `reflector-agent deliveries list --state parked`"
+        );
+    }
     Ok(())
 }
 

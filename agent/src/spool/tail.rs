@@ -105,6 +105,7 @@ impl Tail {
     /// Reads what follows the cursor, up to one chunk. The tail itself does not move: see [`Tail::advance`].
     pub fn read(&mut self, buffer: &mut [u8], rooms: &Rooms) -> io::Result<Found> {
         let stamp = stamp(&self.open()?.metadata()?);
+        self.searched = self.searched.min(stamp.length);
         let back = GUARD.min(usize::try_from(self.cursor.offset).unwrap_or(usize::MAX));
         let from = self.cursor.offset - back as u64;
         let filled = read_at(self.open()?, &mut buffer[..back + CHUNK], from)?;

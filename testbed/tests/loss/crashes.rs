@@ -1,8 +1,10 @@
 //! SIGKILL in the middle of delivery.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use testbed::load::Plan;
+use testbed::sink::Ledger;
 
 use crate::stand::{Stand, written};
 
@@ -46,5 +48,19 @@ fn a_kill_during_an_outage_loses_nothing() {
     written(&paced, 7_500);
     stand.sink.open().unwrap();
     let writer = paced.finish().unwrap();
+    stand.all_arrived(&writer, &HashSet::new());
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_backlog_is_prompt_and_loses_nothing() {
+    let mut stand = Stand::start(None);
+    let mut writer = stand.writer();
+    writer.append(60_000).unwrap();
+    stand.arrived(1_000);
+    let told = Instant::now();
+    stand.agent.stop().unwrap();
+    assert!(told.elapsed() < Duration::from_secs(12), "it took {:?}", told.elapsed());
+    assert!(stand.sink.ledger(Ledger::distinct) < 60_000, "the stop was to come in the middle");
+    stand.agent.start().unwrap();
     stand.all_arrived(&writer, &HashSet::new());
 }
