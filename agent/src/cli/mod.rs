@@ -2,6 +2,8 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 all is well · 1 it did not work · 2 the command
 //! line is wrong · 78 the configuration is wrong (so that systemd does not restart the service).
+//!
+//! `status` and `deliveries` read the outbox's file, so they need neither a running agent nor the secret.
 
 mod check;
 mod deliveries;
@@ -10,28 +12,36 @@ mod send_test;
 mod status;
 mod view;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rusqlite::ErrorCode;
 
-use crate::config::{self, Config, Finding, Severity};
+use crate::chain::Chain;
+use crate::config::{self, Config, Environment, Finding, Severity};
 
 /// The exit code for a wrong configuration: `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;
 
-/// Delivers what a Jitsi host wrote down to the Reflector API, exactly once in effect, whatever crashes in between.
+/// Delivers what a Jitsi host wrote down (meeting events, recordings) to the Reflector API, exactly once in effect,
+/// whatever crashes in between.
 #[derive(Debug, Parser)]
-#[command(name = "reflector-agent", version, propagate_version = true)]
+#[command(name = "reflector-agent", version, propagate_version = true, after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// The configuration file; `agent.d/*.toml` beside it is read too.
-    #[arg(long, global = true, value_name = "FILE", env = "REFLECTOR_AGENT_CONFIG")]
+    /// The configuration file; the `*.toml` in the directory beside it that ends in `.d` are read too
+    /// [default: /etc/reflector-agent/agent.toml, if it exists].
+    #[arg(long, global = true, value_name = "FILE", env = "REFLECTOR_AGENT_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER_HELP: &str = "\
+Start with `check`, then `send-test`. When something does not arrive: `status`, then `deliveries list --state parked`.
+
+Exit codes: 0 all is well, 1 it did not work, 2 the command line is wrong, 78 the configuration is wrong.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -39,51 +49,91 @@ enum Command {
     Run,
     /// Check the configuration and say everything that is wrong with it.
     Check,
-    /// Show what waits, what is parked, and what went wrong last.
+    /// Show whether the agent runs, what waits, what is parked, and what went wrong last.
     Status {
-        /// Print JSON for programs.
+        /// Print one JSON object, for programs.
         #[arg(long)]
         json: bool,
     },
-    /// Read the delivery log, and send parked items again.
+    /// Read the delivery log: what was sent, what waits, and why; and send parked deliveries again.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
-    /// Send one signed test event to the API and explain the answer.
+    /// Send one signed test event to the API and explain the answer. It changes no meeting.
     SendTest,
 }
 
 /// Runs the subcommand and turns its result into an exit code.
 pub fn main(arguments: &Arguments) -> ExitCode {
-    let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let loaded = config::load(arguments.config.as_deref(), &environment);
-    if matches!(arguments.command, Command::Check) {
-        return check::check(loaded.as_ref());
-    }
-    let (config, findings) = match loaded {
-        Ok(loaded) => loaded,
-        Err(findings) => {
-            say_findings(&findings);
-            return ExitCode::from(EX_CONFIG);
-        }
-    };
-    say_findings(&findings);
-    match dispatch(&arguments.command, &config) {
+    let environment = std::env::vars_os().collect();
+    match dispatch(arguments, &environment) {
         Ok(code) => code,
-        Err(error) => {
-            say(&format!("reflector-agent: {error:#}"));
+        Err(Failure::Configuration(findings)) => {
+            say_findings(&findings);
+            ExitCode::from(EX_CONFIG)
+        }
+        Err(Failure::Work(error)) => {
+            say(&format!("reflector-agent: {}", Chain(error.as_ref())));
+            if let Some(next) = next_step(&error) {
+                say(&format!("Next: {next}"));
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-fn dispatch(command: &Command, config: &Config) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Run => run::run(config),
-        Command::Check => Ok(ExitCode::SUCCESS),
-        Command::Status { json } => status::status(config, *json),
-        Command::Deliveries(command) => deliveries::run(config, command),
-        Command::SendTest => send_test::send_test(config),
+/// Why a subcommand did not do its work.
+enum Failure {
+    /// The configuration is wrong.
+    Configuration(Vec<Finding>),
+    /// Something else, said by the error.
+    Work(anyhow::Error),
+}
+
+impl From<Vec<Finding>> for Failure {
+    fn from(findings: Vec<Finding>) -> Self {
+        Self::Configuration(findings)
     }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Work(error)
+    }
+}
+
+fn dispatch(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
+    let file = arguments.config.as_deref();
+    let whole = || -> Result<Config, Vec<Finding>> { config::load(file, environment).map(warned) };
+    let outbox = || config::load_outbox(file, environment).map(warned);
+    Ok(match &arguments.command {
+        Command::Run => run::run(&whole()?)?,
+        Command::Check => check::check(&whole()?)?,
+        Command::Status { json } => status::status(&outbox()?, *json)?,
+        Command::Deliveries(command) => deliveries::run(&outbox()?.outbox, command)?,
+        Command::SendTest => send_test::send_test(&whole()?)?,
+    })
+}
+
+/// A loaded configuration, once its warnings are said.
+fn warned<T>((config, warnings): (T, Vec<Finding>)) -> T {
+    say_findings(&warnings);
+    config
+}
+
+/// What helps against an error that the system's words leave open.
+fn next_step(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|layer| {
+        let forbidden =
+            match (layer.downcast_ref::<std::io::Error>(), layer.downcast_ref::<rusqlite::Error>()) {
+                (Some(error), _) => error.kind() == std::io::ErrorKind::PermissionDenied,
+                (_, Some(error)) => matches!(
+                    error.sqlite_error_code(),
+                    Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+                ),
+                _ => false,
+            };
+        forbidden.then_some(config::RUN_AS)
+    })
 }
 
 fn say_findings(findings: &[Finding]) {
@@ -103,5 +153,43 @@ fn print(text: &str) -> anyhow::Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::path::Path;
+
+    use rusqlite::ffi;
+
+    use super::*;
+    use crate::outbox::OutboxError;
+    use crate::outbox::log::DeliveryLog;
+
+    #[test]
+    fn what_the_system_forbids_has_a_next_step() {
+        let file = |kind: ErrorKind| OutboxError::File { path: "/x".into(), source: kind.into() };
+        let sqlite = |code| OutboxError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for (error, expected) in [
+            (file(ErrorKind::PermissionDenied), true),
+            (sqlite(ffi::SQLITE_CANTOPEN), true),
+            (sqlite(ffi::SQLITE_READONLY), true),
+            (file(ErrorKind::NotFound), false),
+            (sqlite(ffi::SQLITE_FULL), false),
+            (OutboxError::Locked, false),
+        ] {
+            let error = anyhow::Error::from(error);
+            assert_eq!(next_step(&error).is_some(), expected, "{error:#}");
+        }
+    }
+
+    #[test]
+    fn an_outbox_that_was_never_made_is_not_a_matter_of_permission() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |path: &Path| DeliveryLog::open(path).err().map(anyhow::Error::from).unwrap();
+        let said = Chain(open(directory.path()).as_ref()).to_string();
+        assert!(said.contains("there is no outbox here"), "{said}");
+        assert_eq!(next_step(&open(directory.path())), None);
     }
 }

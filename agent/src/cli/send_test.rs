@@ -50,7 +50,7 @@ fn test_event(now: i64) -> Claimed {
         seq: 0,
         id: EventId::of_body(&body).to_string(),
         kind: Kind::Event,
-        queued_at: now,
+        waits_since: None,
         body: body.into(),
     }
 }

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::print;
-use super::view::{ago, attempt_json, or_dash, table};
+use super::view::{ago, attempt_json, count, or_dash, printable, table};
 use crate::clock::{now_ms, rfc3339};
-use crate::config::Config;
+use crate::config::OutboxConfig;
 use crate::outbox::log::{DeliveryLog, Summary};
 
-pub(super) fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn status(config: &OutboxConfig, json: bool) -> anyhow::Result<ExitCode> {
     let directory = &config.outbox.directory;
     let summary = DeliveryLog::open(directory)?.summary(directory)?;
     if json {
@@ -21,10 +21,10 @@ pub(super) fn status(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_json(config: &Config, summary: &Summary) -> serde_json::Value {
+fn as_json(config: &OutboxConfig, summary: &Summary) -> serde_json::Value {
     json!({
         "running": summary.running,
-        "api": config.api.url,
+        "api": config.api_url,
         "ready": summary.ready,
         "rooms": summary.rooms,
         "oldest_ready_at": summary.oldest_ready.map(rfc3339),
@@ -37,10 +37,12 @@ fn as_json(config: &Config, summary: &Summary) -> serde_json::Value {
     })
 }
 
-fn as_text(config: &Config, summary: &Summary, now: i64) -> String {
+fn as_text(config: &OutboxConfig, summary: &Summary, now: i64) -> String {
     let since = |at: Option<i64>| at.map(|at| format!("{} ({} ago)", rfc3339(at), ago(now - at)));
-    let failure =
-        summary.last_failure.as_ref().map(|attempt| format!("{}: {}", rfc3339(attempt.at), attempt.note));
+    let failure = summary
+        .last_failure
+        .as_ref()
+        .map(|attempt| format!("{}: {}", rfc3339(attempt.at), printable(&attempt.note)));
     let mut facts = table(&[]);
     let running = if summary.running {
         "running"
@@ -49,8 +51,8 @@ fn as_text(config: &Config, summary: &Summary, now: i64) -> String {
     };
     for (name, value) in [
         ("agent", running.to_owned()),
-        ("delivers to", config.api.url.clone()),
-        ("waiting", format!("{} in {} rooms", summary.ready, summary.rooms)),
+        ("delivers to", or_dash(config.api_url.as_ref())),
+        ("waiting", format!("{} in {}", summary.ready, count(summary.rooms, "room", "rooms"))),
         ("oldest waiting", or_dash(since(summary.oldest_ready))),
         ("last delivered", or_dash(since(summary.last_settled))),
         ("last failure", or_dash(failure)),

@@ -58,6 +58,34 @@ pub(super) fn event_name(delivery: &Delivery) -> String {
     }
 }
 
+/// Text that came from elsewhere, with its control characters written out, so that it cannot steer a terminal.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// The same for bytes that should have been text: what is none is written as `\xff`.
+pub(super) fn printable_bytes(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        shown.push_str(&printable(chunk.valid()));
+        shown.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    shown
+}
+
+/// How many there are, as people say it.
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// An optional value, or a dash.
 pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
@@ -71,5 +99,29 @@ pub(super) fn ago(milliseconds: i64) -> String {
         120..=7199 => format!("{} min", seconds / 60),
         7200..=172_799 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_shown_can_steer_a_terminal() {
+        for (bytes, expected) in [
+            (&b"{\"event\":\"a\"}"[..], "{\"event\":\"a\"}"),
+            ("Zo\u{eb} \u{1f600}".as_bytes(), "Zo\u{eb} \u{1f600}"),
+            (b"\x1b[2J\x07\r\n", "\\u{1b}[2J\\u{7}\\r\\n"),
+            ("\u{9b}2J".as_bytes(), "\\u{9b}2J"),
+            (b"half \xc3(\xff", "half \\xc3(\\xff"),
+        ] {
+            assert_eq!(printable_bytes(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let rooms: Vec<String> = [0, 1, 2].map(|number| count(number, "room", "rooms")).into();
+        assert_eq!(rooms, ["0 rooms", "1 room", "2 rooms"]);
     }
 }

@@ -1,53 +1,27 @@
-//! Bring the layers together.
+//! From layers to a checked configuration: the whole one, or the part that looking at the outbox needs.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::de::DeserializeOwned;
-use toml::{Table, Value};
-
-use super::{Config, Finding, Severity, secret, validate};
-
-/// The prefix of every variable that sets a key.
-const PREFIX: &str = "REFLECTOR_AGENT__";
-
-/// Sections and their names.
-const SECTIONS: &[&str] = &["api", "spool", "recordings", "outbox", "delivery", "log"];
+use super::environment::{Environment, PREFIX};
+use super::layers::Layers;
+use super::{Config, Finding, OutboxConfig, Severity, secret, validate};
 
 /// Loads the configuration. Returns it with the warnings, or every finding if one of them is an error.
 ///
 /// `file` is the operator's choice; without one, [`super::DEFAULT_PATH`] is read if it exists.
-pub fn load(
-    file: Option<&Path>,
-    environment: &BTreeMap<String, String>,
-) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-    let mut findings = Vec::new();
-    let mut tables = Table::new();
-    for path in files(file) {
-        match read(&path) {
-            Ok(table) => merge(&mut tables, table),
-            Err(finding) => findings.push(finding),
-        }
-    }
-    apply_environment(&mut tables, environment, &mut findings);
-    for key in tables.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
-        findings.push(Finding::error(
-            key.clone(),
-            format!("is not a section: the sections are {}", SECTIONS.join(", ")),
-        ));
-    }
-    let api: super::Api = section(&tables, "api", &mut findings);
-    let secret = secret::find(api.secret_file.as_deref(), environment);
-    let assembled = (
-        section(&tables, "spool", &mut findings),
-        section(&tables, "recordings", &mut findings),
-        section(&tables, "outbox", &mut findings),
-        section(&tables, "delivery", &mut findings),
-        section(&tables, "log", &mut findings),
-    );
-    let (spool, recordings, outbox, delivery, log) = assembled;
+pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
+    let mut layers = Layers::read(file, environment);
+    let mut findings = std::mem::take(&mut layers.files);
+    findings.extend(environment.findings());
+    findings.append(&mut layers.misplaced);
+    let api: super::Api = layers.section("api", &mut findings);
+    let spool = layers.section("spool", &mut findings);
+    let recordings = layers.section("recordings", &mut findings);
+    let outbox = layers.section("outbox", &mut findings);
+    let delivery = layers.section("delivery", &mut findings);
+    let log = layers.section("log", &mut findings);
     findings.extend(validate::sections(&api, &spool, &recordings, &outbox, &delivery, &log));
-    match secret {
+    match secret::find(api.secret_file.as_deref(), environment) {
         Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => {
             Ok((Config { api, secret, spool, recordings, outbox, delivery, log }, findings))
         }
@@ -59,96 +33,38 @@ pub fn load(
     }
 }
 
-/// The file itself, then its drop-ins.
-fn files(chosen: Option<&Path>) -> Vec<PathBuf> {
-    let main = chosen.map_or_else(|| PathBuf::from(super::DEFAULT_PATH), Path::to_path_buf);
-    let drop_ins = main.with_extension("d");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&drop_ins)
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    if chosen.is_some() || main.exists() {
-        files.insert(0, main);
+/// Loads what looking at the outbox needs. The secret is not looked for and other sections are not checked: an operator
+/// may look while they are wrong, and outside the service, where its credentials and variables do not exist.
+///
+/// Returns it with the warnings, or every finding if `[outbox]` cannot be known.
+pub fn load_outbox(
+    file: Option<&Path>,
+    environment: &Environment,
+) -> Result<(OutboxConfig, Vec<Finding>), Vec<Finding>> {
+    let mut layers = Layers::read(file, environment);
+    let mut findings = std::mem::take(&mut layers.files);
+    let elsewhere = environment.findings().chain(std::mem::take(&mut layers.misplaced));
+    findings.extend(elsewhere.map(|finding| {
+        let ours = finding.key.strip_prefix(PREFIX).is_some_and(|key| key.starts_with("OUTBOX__"));
+        if ours { finding } else { Finding::warning(finding.key, finding.problem) }
+    }));
+    let outbox = layers.section("outbox", &mut findings);
+    findings.extend(validate::outbox(&outbox));
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(findings);
     }
-    files
-}
-
-fn read(path: &Path) -> Result<Table, Finding> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Finding::error(&name, format!("cannot be read: {error}")))?;
-    text.parse::<Table>()
-        .map_err(|error| Finding::error(&name, format!("is not valid TOML: {}", one_line(&error))))
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Later layers win key by key; lists are replaced, not joined.
-fn merge(into: &mut Table, from: Table) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
-            (_, value) => {
-                into.insert(key, value);
-            }
-        }
-    }
-}
-
-fn apply_environment(
-    tables: &mut Table,
-    environment: &BTreeMap<String, String>,
-    findings: &mut Vec<Finding>,
-) {
-    if let Some(url) = environment.get("REFLECTOR_API_URL") {
-        set(tables, "api", "url", Value::String(url.clone()));
-    }
-    for (variable, text) in environment {
-        let Some(path) = variable.strip_prefix(PREFIX) else { continue };
-        let path = path.to_lowercase().replace('_', "-");
-        match path.split_once("--") {
-            Some((section, key)) if SECTIONS.contains(&section) => set(tables, section, key, value(text)),
-            _ => findings.push(Finding::error(
-                variable.clone(),
-                format!(
-                    "names no key: write {PREFIX}SECTION__KEY with one of the sections {}",
-                    SECTIONS.join(", ")
-                ),
-            )),
-        }
-    }
-}
-
-fn set(tables: &mut Table, section: &str, key: &str, value: Value) {
-    let entry = tables.entry(section).or_insert_with(|| Value::Table(Table::new()));
-    if let Value::Table(table) = entry {
-        table.insert(key.to_owned(), value);
-    }
-}
-
-/// A variable's text as TOML where it is TOML (numbers, booleans, lists), else as text.
-fn value(text: &str) -> Value {
-    let parsed = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
-    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-fn section<T: DeserializeOwned + Default>(tables: &Table, name: &str, findings: &mut Vec<Finding>) -> T {
-    let Some(value) = tables.get(name) else { return T::default() };
-    value.clone().try_into().unwrap_or_else(|error: toml::de::Error| {
-        findings.push(Finding::error(name, one_line(&error)));
-        T::default()
-    })
+    let api_url = layers.text("api", "url").filter(|url| validate::is_api_url(url)).map(str::to_owned);
+    Ok((OutboxConfig { api_url, outbox }, findings))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
-    fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().copied().collect()
     }
 
     fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
@@ -234,5 +150,49 @@ mod tests {
         let secret = "0123456789abcdef0123456789abcdef";
         let (config, _) = load(Some(&file), &environment(&[("JITSI_WEBHOOK_SECRET", secret)])).unwrap();
         assert!(!format!("{config:?}").contains(secret));
+    }
+
+    #[test]
+    fn looking_at_the_outbox_needs_its_own_section_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let nothing_else = "[spool]\ndirectroy = \"/x\"\n[outbox]\ndirectory = \"/srv/outbox\"\n";
+        for (api, shown) in [
+            ("", None),
+            ("url = 3\n", None),
+            ("url = \"https://u:hunter2@api.example\"\n", None),
+            ("url = \"https://api.example\"\n", Some("https://api.example")),
+        ] {
+            let file = write(directory.path(), "agent.toml", &format!("[api]\n{api}{nothing_else}"));
+            let (config, findings) = load_outbox(Some(&file), &environment(&[])).unwrap();
+            assert_eq!(config.outbox.directory, PathBuf::from("/srv/outbox"), "{api}");
+            assert_eq!(config.api_url.as_deref(), shown, "{api}");
+            assert!(findings.is_empty(), "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn looking_at_the_outbox_is_refused_when_nobody_can_know_where_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        for (text, key) in [
+            ("[outbox]\ndirectory = \"here\"\n", "outbox.directory"),
+            ("[outbox]\nfolder = \"/x\"\n", "outbox"),
+            ("[outbox\n", "agent.toml"),
+        ] {
+            let file = write(directory.path(), "agent.toml", text);
+            let findings = load_outbox(Some(&file), &environment(&[])).err().unwrap();
+            assert!(findings.iter().any(|finding| finding.key.ends_with(key)), "{key}: {findings:?}");
+        }
+        let file = write(directory.path(), "agent.toml", "[colour]\nx = 1\n");
+        let (_, findings) = load_outbox(Some(&file), &environment(&[])).unwrap();
+        assert_eq!(findings.iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Warning]);
+    }
+
+    #[test]
+    fn a_broken_file_is_told_by_its_line_and_not_by_what_stands_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = write(directory.path(), "agent.toml", "[api]\n# one\nsecret = \"hunter2\n");
+        let findings = load(Some(&file), &environment(&[])).unwrap_err();
+        let said = format!("{findings:?}");
+        assert!(said.contains("line 3: ") && !said.contains("hunter2"), "{said}");
     }
 }

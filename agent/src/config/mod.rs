@@ -3,6 +3,8 @@
 //!
 //! Everything that is wrong is reported at once, each finding with the key and what to do about it.
 
+mod environment;
+mod layers;
 mod load;
 mod secret;
 mod validate;
@@ -12,11 +14,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use self::load::load;
+pub use self::environment::Environment;
+pub use self::load::{load, load_outbox};
 pub use self::secret::Secret;
 
 /// Where the configuration is looked for when nothing else is said.
 pub const DEFAULT_PATH: &str = "/etc/reflector-agent/agent.toml";
+
+/// What to do when the system forbids to read something.
+pub(crate) const RUN_AS: &str = "run this as root or as the agent's user";
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -35,6 +41,15 @@ pub struct Config {
     pub delivery: Delivery,
     /// What the agent says about itself.
     pub log: Log,
+}
+
+/// What looking at the outbox needs.
+#[derive(Debug, Clone)]
+pub struct OutboxConfig {
+    /// Where deliveries go, for display; `None` if it is not known here, or not an address.
+    pub api_url: Option<String>,
+    /// What is kept until the API has it.
+    pub outbox: Outbox,
 }
 
 /// `[api]`: where deliveries go.
@@ -111,7 +126,7 @@ pub struct Delivery {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Log {
-    /// A level (`error` to `trace`), or directives such as `info,reflector_agent::delivery=debug`.
+    /// A level (`error` to `trace`), or directives such as `info,agent::delivery=debug`.
     pub filter: String,
     /// `text` for people, `json` for programs.
     pub format: LogFormat,

@@ -1,11 +1,11 @@
 //! The shared secret: where it comes from, and that it is never printed.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use contract::signature::Secrets;
 
 use super::Finding;
+use super::environment::{CREDENTIALS, Environment, SECRET};
 
 /// The shortest secret that is accepted, in bytes.
 const SHORTEST: usize = 16;
@@ -28,20 +28,20 @@ pub struct Secret {
 }
 
 /// Finds the secret: the configured file, else the systemd credential, else the environment.
-pub(super) fn find(file: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Secret, Finding> {
-    let credential = || environment.get("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join("secret"));
+pub(super) fn find(file: Option<&Path>, environment: &Environment) -> Result<Secret, Finding> {
+    let credential = || environment.get(CREDENTIALS).map(|dir| PathBuf::from(dir).join("secret"));
     if let Some(path) = file {
         return from_file(path, "api.secret-file");
     }
     if let Some(path) = credential().filter(|path| path.exists()) {
         return from_file(&path, "credential `secret`");
     }
-    if let Some(text) = environment.get("JITSI_WEBHOOK_SECRET") {
-        return checked(text, "JITSI_WEBHOOK_SECRET");
+    if let Some(text) = environment.get(SECRET) {
+        return checked(text, SECRET);
     }
     Err(Finding::error(
         "api.secret-file",
-        "there is no secret: set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET, or set JITSI_WEBHOOK_SECRET",
+        "there is no secret: set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET, or set JITSI_WEBHOOK_SECRET (a credential of the systemd service exists inside the service alone)",
     ))
 }
 
@@ -50,7 +50,10 @@ fn from_file(path: &Path, origin: &str) -> Result<Secret, Finding> {
         Ok(text) => checked(&text, &format!("{origin} ({})", path.display())),
         Err(error) => Err(Finding::error(
             origin,
-            format!("{} cannot be read: {error}; the agent's user must be able to read it", path.display()),
+            format!(
+                "{} cannot be read: {error}; the agent's user, and whoever runs this, must be able to read it",
+                path.display()
+            ),
         )),
     }
 }

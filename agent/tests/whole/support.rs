@@ -1,6 +1,5 @@
 //! What the tests share.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// A configuration with everything below `directory`, and `more` TOML.
 pub(crate) fn config(directory: &Path, more: &str) -> Config {
     let path = config_file(directory, more);
-    let environment = BTreeMap::from([("JITSI_WEBHOOK_SECRET".to_owned(), SECRET.to_owned())]);
+    let environment = [("JITSI_WEBHOOK_SECRET", SECRET)].into_iter().collect();
     config::load(Some(&path), &environment).unwrap().0
 }
 

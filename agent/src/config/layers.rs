@@ -1,0 +1,155 @@
+//! The layers that set keys, merged into one table: file, drop-ins, environment.
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::Finding;
+use super::environment::{API_URL, Environment, PREFIX};
+
+/// The sections and their names.
+const SECTIONS: &[&str] = &["api", "spool", "recordings", "outbox", "delivery", "log"];
+
+/// What all layers say together, before it has types.
+pub(super) struct Layers {
+    tables: Table,
+    /// Files that nobody could read, so that nobody knows what they say.
+    pub(super) files: Vec<Finding>,
+    /// Sections and variables that set nothing.
+    pub(super) misplaced: Vec<Finding>,
+}
+
+impl Layers {
+    /// Reads every layer. `chosen` is the operator's file; without one, [`super::DEFAULT_PATH`] is read if it exists.
+    pub(super) fn read(chosen: Option<&Path>, environment: &Environment) -> Self {
+        let mut layers = Self { tables: Table::new(), files: Vec::new(), misplaced: Vec::new() };
+        for path in layers.paths(chosen) {
+            match read(&path) {
+                Ok(table) => merge(&mut layers.tables, table),
+                Err(finding) => layers.files.push(finding),
+            }
+        }
+        layers.apply(environment);
+        for key in layers.tables.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
+            let problem = format!("is not a section: the sections are {}", SECTIONS.join(", "));
+            layers.misplaced.push(Finding::error(key.clone(), problem));
+        }
+        layers
+    }
+
+    /// One section with its types; what is wrong with it is added to `findings`, and its defaults are used.
+    pub(super) fn section<T: DeserializeOwned + Default>(
+        &self,
+        name: &str,
+        findings: &mut Vec<Finding>,
+    ) -> T {
+        let Some(value) = self.tables.get(name) else { return T::default() };
+        value.clone().try_into().unwrap_or_else(|error: toml::de::Error| {
+            findings.push(Finding::error(name, one_line(&error.to_string())));
+            T::default()
+        })
+    }
+
+    /// The text of one key, if it is set to a text, whatever is wrong elsewhere.
+    pub(super) fn text(&self, section: &str, key: &str) -> Option<&str> {
+        self.tables.get(section)?.get(key)?.as_str()
+    }
+
+    /// The file itself, then its drop-ins.
+    fn paths(&mut self, chosen: Option<&Path>) -> Vec<PathBuf> {
+        let main = chosen.map_or_else(|| PathBuf::from(super::DEFAULT_PATH), Path::to_path_buf);
+        let drop_ins = main.with_extension("d");
+        let mut paths = toml_files(&drop_ins).unwrap_or_else(|error| {
+            self.files.push(unreadable(&drop_ins, &error));
+            Vec::new()
+        });
+        // A file that may not even be asked for is there as far as we know.
+        if chosen.is_some() || main.try_exists().unwrap_or(true) {
+            paths.insert(0, main);
+        }
+        paths
+    }
+
+    fn apply(&mut self, environment: &Environment) {
+        if let Some(url) = environment.get(API_URL) {
+            set(&mut self.tables, "api", "url", Value::String(url.to_owned()));
+        }
+        for (name, text) in environment.keys() {
+            let path = name.to_lowercase().replace('_', "-");
+            match path.split_once("--") {
+                Some((section, key)) if SECTIONS.contains(&section) => {
+                    set(&mut self.tables, section, key, value(text));
+                }
+                _ => self.misplaced.push(Finding::error(
+                    format!("{PREFIX}{name}"),
+                    format!(
+                        "names no key: write {PREFIX}SECTION__KEY with one of the sections {}",
+                        SECTIONS.join(", ")
+                    ),
+                )),
+            }
+        }
+    }
+}
+
+/// The `*.toml` of a directory in lexical order; none if there is no directory.
+fn toml_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension() == Some(OsStr::new("toml")));
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<Table, Finding> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    text.parse::<Table>().map_err(|error| {
+        // Not the error's own display: that shows the line, and somebody may have written a secret there.
+        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or(&text).split('\n').count());
+        let problem = format!("is not valid TOML: line {line}: {}", one_line(error.message()));
+        Finding::error(path.display().to_string(), problem)
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Finding {
+    let next = match error.kind() {
+        ErrorKind::PermissionDenied => format!("; {}", super::RUN_AS),
+        _ => String::new(),
+    };
+    Finding::error(path.display().to_string(), format!("cannot be read: {error}{next}"))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Later layers win key by key; lists are replaced, not joined.
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+fn set(tables: &mut Table, section: &str, key: &str, value: Value) {
+    let entry = tables.entry(section).or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(table) = entry {
+        table.insert(key.to_owned(), value);
+    }
+}
+
+/// A variable's text as TOML where it is TOML (numbers, booleans, lists), else as text.
+fn value(text: &str) -> Value {
+    let parsed = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
+    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+}
