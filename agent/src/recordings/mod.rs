@@ -1,33 +1,36 @@
 //! The recordings source: finds the files that Jibri finished.
 //!
 //! One thread with a plain loop: wait for a change, look at the directories, decide for every media file where it stands
-//! ([`stage`], pure), and queue a notice for those that are final. Nothing is ever written into a session directory:
+//! ([`mod@stage`], pure), and queue a notice for those that are final. Nothing is ever written into a session directory:
 //! Jibri deletes an empty one, and a file of ours would keep it from doing so.
 
+mod memory;
 pub mod metadata;
 pub mod notice;
 pub mod probe;
+pub mod session;
+pub mod sidecar;
 pub mod stage;
 pub mod writers;
 
 use std::collections::HashMap;
 use std::fs::{self, DirEntry};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use self::notice::Finished;
-use self::stage::{Seen, Sidecar, Stage, stage};
+use self::memory::Memory;
+use self::notice::{Finished, Origin};
+use self::session::{Looks, METADATA, Session};
+use self::sidecar::Sidecar;
+use self::stage::{Seen, Stage, stage};
 use crate::chain::Chain;
+use crate::clock::now_ms;
 use crate::config::Config;
-use crate::outbox::model::Progress;
+use crate::outbox::model::{NewItem, Progress};
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
 use crate::watch::{Stop, Wake, Watch};
-
-/// The name of the file that Jibri writes last.
-const METADATA: &str = "metadata.json";
 
 /// How soon a source tries again what the outbox refused.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -37,27 +40,16 @@ pub struct Recordings {
     roots: Vec<PathBuf>,
     patience: Duration,
     rescan: Duration,
-    host: String,
+    origin: Origin,
     rooms: Rooms,
     outbox: Outbox,
+    stop: Stop,
     watch: Watch,
-    sessions: HashMap<PathBuf, Session>,
+    sessions: HashMap<PathBuf, Memory>,
+    /// What the outbox refused, so that a large file is not read again for every try.
+    refused: Option<NewItem>,
     said: HashMap<PathBuf, String>,
 }
-
-/// What is remembered of a session directory between two looks.
-#[derive(Default)]
-struct Session {
-    /// The directory's modification time when everything in it had been dealt with.
-    settled: Option<i128>,
-    /// For each media file: how it looked, and since when it has looked so.
-    files: HashMap<PathBuf, (Looks, Instant)>,
-    /// Whether this look found it.
-    present: bool,
-}
-
-/// What changes when a recording goes on: the file's and the metadata's length and modification time.
-type Looks = (u64, i128, Option<(u64, i128)>);
 
 impl Recordings {
     /// Prepares watching the configured roots.
@@ -67,28 +59,51 @@ impl Recordings {
             roots: config.recordings.roots.clone(),
             patience,
             rescan: Duration::from_secs(config.recordings.rescan_seconds).min(patience),
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            origin: Origin {
+                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                host_id: outbox.host_id().to_owned(),
+            },
             rooms: Rooms::new(&config.api.rooms),
             outbox,
-            watch: Watch::new(stop)?,
+            watch: Watch::new(stop.clone())?,
+            stop,
             sessions: HashMap::new(),
+            refused: None,
             said: HashMap::new(),
         })
     }
 
     /// Looks for finished recordings until the agent stops.
     pub fn run(mut self) {
+        let mut looked: Option<Instant> = None;
+        let mut trouble = None;
         loop {
-            let timeout = match self.look() {
-                Ok(()) => self.rescan,
+            // A recording is written to all the time; that must not make every old session be looked at.
+            let result = if looked.is_some_and(|at| at.elapsed() < self.rescan) {
+                self.look_at_open_sessions()
+            } else {
+                looked = Some(Instant::now());
+                self.look()
+            };
+            let timeout = match result {
+                Ok(()) => {
+                    trouble = None;
+                    self.rescan.saturating_sub(looked.map_or(Duration::ZERO, |at| at.elapsed()))
+                }
                 Err(OutboxError::Closed) => return,
                 Err(error) => {
-                    tracing::warn!("recordings wait: {}", Chain(&error));
+                    let what = Chain(&error).to_string();
+                    if trouble.as_ref() != Some(&what) {
+                        tracing::warn!("recordings wait: {what}");
+                        trouble = Some(what);
+                    }
                     TRY_AGAIN
                 }
             };
-            if self.watch.wait(timeout) == Wake::Stop {
-                return;
+            match self.watch.wait(timeout) {
+                Wake::Stop => return,
+                Wake::Written => {}
+                Wake::Changed | Wake::Timeout => looked = None,
             }
         }
     }
@@ -113,7 +128,18 @@ impl Recordings {
                 }
             }
         }
-        self.forget_vanished();
+        if !self.stop.is_given() {
+            self.forget_vanished();
+        }
+        Ok(())
+    }
+
+    /// Looks only where something remains to be done.
+    fn look_at_open_sessions(&mut self) -> Result<(), OutboxError> {
+        let open = self.sessions.iter().filter(|(_, session)| session.settled.is_none());
+        for directory in open.map(|(path, _)| path.clone()).collect::<Vec<_>>() {
+            self.look_at_session(&directory)?;
+        }
         Ok(())
     }
 
@@ -130,102 +156,114 @@ impl Recordings {
             roots.iter().any(|root| root == path)
                 || sessions.get(path).is_some_and(|session| session.settled.is_none())
         });
+        self.said.retain(|path, _| {
+            roots.contains(path) || path.ancestors().any(|directory| sessions.contains_key(directory))
+        });
     }
 
     fn look_at_session(&mut self, directory: &Path) -> Result<(), OutboxError> {
-        let Ok(modified) = fs::metadata(directory).map(|metadata| modified(&metadata)) else { return Ok(()) };
-        let session = self.sessions.entry(directory.to_owned()).or_default();
-        session.present = true;
-        if session.settled == Some(modified) {
+        if self.stop.is_given() {
             return Ok(());
         }
-        session.settled = None;
+        let now = i128::from(now_ms()) * 1_000_000;
+        let memory = self.sessions.entry(directory.to_owned()).or_default();
+        memory.present = true;
+        if memory.settled.as_ref().is_some_and(|settled| settled.is_unchanged(directory, now)) {
+            return Ok(());
+        }
+        memory.settled = None;
         self.watch.add(directory);
-        let files = match media_files(directory) {
-            Ok(files) => files,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        let session = match Session::read(directory) {
+            Ok(session) => session,
             Err(error) => {
-                self.say(
-                    directory,
-                    format!("cannot be read: {error}; is the agent's user in Jibri's group?"),
-                );
+                self.say_unreadable(directory, &error);
                 return Ok(());
             }
         };
-        let mut settled = !files.is_empty();
-        for file in files {
-            match self.look_at_file(directory, &file) {
+        if self.look_at_files(directory, &session)? && !session.is_awaited(now) {
+            self.said.retain(|path, _| !path.starts_with(directory));
+            self.sessions.insert(directory.to_owned(), Memory::of_settled(session));
+        }
+        Ok(())
+    }
+
+    /// Decides about every media file. Returns whether nothing remains to be done for any of them.
+    fn look_at_files(&mut self, directory: &Path, session: &Session) -> Result<bool, OutboxError> {
+        let mut settled = true;
+        let sidecar_path = directory.join(METADATA);
+        let sidecar = Sidecar::read(&sidecar_path);
+        match sidecar.advice() {
+            Some(advice) => self.say(&sidecar_path, advice),
+            None => drop(self.said.remove(&sidecar_path)),
+        }
+        for (path, looks) in &session.media {
+            match self.look_at_file(directory, path, (*looks, session.metadata), &sidecar) {
                 Ok(done) => settled &= done,
                 Err(Failure::Outbox(error)) => return Err(error),
                 Err(Failure::File(error)) => {
                     settled = false;
-                    if error.kind() != io::ErrorKind::NotFound {
-                        self.say(
-                            &file,
-                            format!("cannot be read: {error}; is the agent's user in Jibri's group?"),
-                        );
-                    }
+                    self.say_unreadable(path, &error);
                 }
             }
         }
-        if settled && let Some(session) = self.sessions.get_mut(directory) {
-            *session = Session { settled: Some(modified), files: HashMap::new(), present: true };
-        }
-        Ok(())
+        Ok(settled)
     }
 
     /// Decides about one media file; queues it if it is final. Returns whether nothing remains to be done for it.
-    fn look_at_file(&mut self, directory: &Path, path: &Path) -> Result<bool, Failure> {
-        let sidecar_path = directory.join(METADATA);
-        let sidecar = read_sidecar(&sidecar_path);
-        let media = fs::metadata(path)?;
-        let beside = fs::metadata(&sidecar_path).ok();
-        let looks: Looks = (
-            media.len(),
-            modified(&media),
-            beside.as_ref().map(|metadata| (metadata.len(), modified(metadata))),
-        );
-        let unchanged = self.unchanged(directory, path, looks);
+    fn look_at_file(
+        &mut self,
+        directory: &Path,
+        path: &Path,
+        looks: (Looks, Option<Looks>),
+        sidecar: &Sidecar,
+    ) -> Result<bool, Failure> {
+        let (media, beside) = looks;
+        let metadata_is_newer = beside.is_some_and(|beside| beside.modified >= media.modified);
+        let memory = self.sessions.entry(directory.to_owned()).or_default();
+        let unchanged = memory.unchanged(path, looks, Instant::now());
         let has_writer = unchanged >= self.patience && writers::is_written(path);
-        let seen = Seen { metadata: sidecar, unchanged, has_writer };
-        let stage = stage(&seen, self.patience);
-        if stage == Stage::Growing {
-            return Ok(false);
-        }
-        let metadata =
-            if let Sidecar::Complete(metadata) = &seen.metadata { Some(&**metadata) } else { None };
-        let finished_at =
-            beside.as_ref().filter(|_| stage == Stage::Closed).map_or(modified(&media), modified);
+        let stage =
+            stage(&Seen { metadata: sidecar, metadata_is_newer, unchanged, has_writer }, self.patience);
+        let finished_at = match stage {
+            Stage::Growing => return Ok(false),
+            Stage::Abandoned => media.modified,
+            Stage::Closed => beside.map_or(media.modified, |beside| beside.modified.max(media.modified)),
+        };
         let session = directory.file_name().unwrap_or_default().to_string_lossy();
-        self.queue(&Finished { path, session: &session, stage, metadata, finished_at })?;
+        let metadata = sidecar.metadata();
+        self.queue(&Finished { path, session: &session, stage, metadata, finished_at })
+    }
+
+    /// Queues a finished file's notice, unless it was queued before. Returns whether that is done: reading a large file
+    /// through ends early when the agent stops.
+    fn queue(&mut self, finished: &Finished<'_>) -> Result<bool, Failure> {
+        let id = notice::id(&self.origin, finished)?;
+        if self.outbox.recording_is_queued(id.as_str())? {
+            return Ok(true);
+        }
+        let item = match (self.refused.take().filter(|item| item.id == id), notice::room(finished)) {
+            (Some(item), _) => item,
+            (None, Some(room)) if !self.rooms.contains(room.as_str()) => return Ok(true),
+            (None, Some(room)) => match notice::item(&self.origin, id, &room, finished, &self.stop)? {
+                Some(item) => item,
+                None => return Ok(false),
+            },
+            (None, None) => notice::nameless(id, finished),
+        };
+        let path = finished.path.display().to_string();
+        if let Err(error) = self.outbox.append(vec![item.clone()], Progress::Recording { path }) {
+            self.refused = Some(item);
+            return Err(error.into());
+        }
+        tracing::info!(event.id = %item.id, file = %finished.path.display(), room = item.room, "a recording is finished");
         Ok(true)
     }
 
-    /// For how long the file has looked as it does. Counted by our own observation, so that no clock can be wrong.
-    fn unchanged(&mut self, directory: &Path, path: &Path, looks: Looks) -> Duration {
-        let now = Instant::now();
-        let session = self.sessions.entry(directory.to_owned()).or_default();
-        let known = session.files.entry(path.to_owned()).or_insert((looks, now));
-        if known.0 != looks {
-            *known = (looks, now);
+    /// Says that a file or directory cannot be read, unless it is just gone.
+    fn say_unreadable(&mut self, path: &Path, error: &io::Error) {
+        if error.kind() != io::ErrorKind::NotFound {
+            self.say(path, format!("cannot be read: {error}; is the agent's user in Jibri's group?"));
         }
-        now - known.1
-    }
-
-    fn queue(&mut self, finished: &Finished<'_>) -> Result<(), Failure> {
-        let id = notice::id(&self.host, finished)?;
-        if self.outbox.recording_is_queued(id.as_str())? {
-            return Ok(());
-        }
-        let item = match notice::room(finished) {
-            Some(room) if !self.rooms.contains(room.as_str()) => return Ok(()),
-            Some(room) => notice::item(&self.host, id, &room, finished)?,
-            None => notice::nameless(id, finished),
-        };
-        tracing::info!(event.id = %item.id, file = %finished.path.display(), room = item.room, "a recording is finished");
-        let path = finished.path.display().to_string();
-        self.outbox.append(vec![item], Progress::Recording { path })?;
-        Ok(())
     }
 
     fn say(&mut self, path: &Path, what: String) {
@@ -236,6 +274,7 @@ impl Recordings {
     }
 }
 
+/// Why a file was not dealt with.
 enum Failure {
     File(io::Error),
     Outbox(OutboxError),
@@ -256,33 +295,4 @@ impl From<OutboxError> for Failure {
 fn is_session(entry: &DirEntry) -> bool {
     let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
     !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
-}
-
-/// Every regular file that is neither hidden nor the metadata: the extension is a matter of Jibri's configuration.
-fn media_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != METADATA && !name.as_encoded_bytes().starts_with(b".") && entry.file_type()?.is_file() {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read_sidecar(path: &Path) -> Sidecar {
-    let Ok(file) = fs::File::open(path) else { return Sidecar::Absent };
-    let mut bytes = Vec::new();
-    match file.take(metadata::MAX_BYTES).read_to_end(&mut bytes) {
-        Ok(_) => metadata::parse(&bytes)
-            .map_or(Sidecar::Unreadable, |metadata| Sidecar::Complete(Box::new(metadata))),
-        Err(_) => Sidecar::Unreadable,
-    }
-}
-
-/// The last modification, in nanoseconds since 1970.
-fn modified(metadata: &fs::Metadata) -> i128 {
-    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
 }

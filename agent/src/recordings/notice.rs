@@ -5,9 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use contract::event::MAX_EVENT_BYTES;
-use contract::id::EventId;
-use contract::recording::{RecordingComplete, RecordingStatus};
+use contract::id::{EventId, hex};
+use contract::recording::{self, RecordingComplete, RecordingStatus};
 use contract::room::RoomName;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -16,9 +15,19 @@ use super::metadata::Metadata;
 use super::probe::{Media, probe};
 use super::stage::Stage;
 use crate::outbox::model::{Kind, NewItem};
+use crate::watch::Stop;
 
 /// The length of Jibri's time stamp in a file name: `_2026-08-05-13-56-46`.
 const STAMP: usize = 20;
+
+/// Where recordings are found.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The host's name, for people. It may change, and two hosts may share it.
+    pub host: String,
+    /// What the outbox calls the host: the same for as long as the outbox is.
+    pub host_id: String,
+}
 
 /// A media file that will not change any more.
 #[derive(Debug, Clone)]
@@ -36,11 +45,11 @@ pub struct Finished<'a> {
 }
 
 /// The id of a file's notice: the same for the same file, another one once the file is another or known better.
-pub fn id(host: &str, finished: &Finished<'_>) -> io::Result<EventId> {
+pub fn id(origin: &Origin, finished: &Finished<'_>) -> io::Result<EventId> {
     let metadata = std::fs::metadata(finished.path)?;
     let name = finished.path.file_name().unwrap_or_default();
     Ok(EventId::of_recording(&[
-        host.as_bytes(),
+        origin.host_id.as_bytes(),
         finished.session.as_bytes(),
         name.as_encoded_bytes(),
         &metadata.ino().to_be_bytes(),
@@ -51,12 +60,17 @@ pub fn id(host: &str, finished: &Finished<'_>) -> io::Result<EventId> {
 
 /// The room that was recorded: the last part of the meeting's address, else what the file is named after.
 pub fn room(finished: &Finished<'_>) -> Option<RoomName> {
-    let from_url = finished
-        .metadata
-        .and_then(|metadata| metadata.meeting_url.as_deref())
-        .and_then(|url| url.trim_end_matches('/').rsplit('/').next());
-    let from_name = || finished.path.file_stem().and_then(|stem| stem.to_str()).and_then(call_name);
-    from_url.or_else(from_name).and_then(|name| RoomName::parse(name).ok())
+    let url = finished.metadata.and_then(|metadata| metadata.meeting_url.as_deref());
+    let stem = finished.path.file_stem().and_then(|stem| stem.to_str());
+    let parse = |name: &str| RoomName::parse(name).ok();
+    url.and_then(last_segment).and_then(parse).or_else(|| stem.and_then(call_name).and_then(parse))
+}
+
+/// The last part of an address's path, if it has one: a host alone names no room.
+fn last_segment(url: &str) -> Option<&str> {
+    let (_, after_scheme) = url.split_once("://")?;
+    let (_, path) = after_scheme.split_once('/')?;
+    path.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty())
 }
 
 /// The name of the call in front of Jibri's time stamp.
@@ -70,11 +84,17 @@ fn call_name(stem: &str) -> Option<&str> {
     is_stamp.then_some(name)
 }
 
-/// Reads the file through, once, and makes the item that tells the API about it.
-pub fn item(host: &str, id: EventId, room: &RoomName, finished: &Finished<'_>) -> io::Result<NewItem> {
+/// Reads the file through, once, and makes the item that tells the API about it; `None` when the agent stops meanwhile.
+pub fn item(
+    origin: &Origin,
+    id: EventId,
+    room: &RoomName,
+    finished: &Finished<'_>,
+    stop: &Stop,
+) -> io::Result<Option<NewItem>> {
     let media = probe(finished.path)?;
-    let (size_bytes, sha256) = digest(finished.path)?;
-    let mut notice = RecordingComplete {
+    let Some((size_bytes, sha256)) = digest(finished.path, stop)? else { return Ok(None) };
+    let notice = RecordingComplete {
         id: id.clone(),
         room_name: room.clone(),
         recording_file: finished.path.display().to_string(),
@@ -82,7 +102,7 @@ pub fn item(host: &str, id: EventId, room: &RoomName, finished: &Finished<'_>) -
         timestamp: OffsetDateTime::from_unix_timestamp_nanos(finished.finished_at)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH),
         session_id: finished.session.to_owned(),
-        host: host.to_owned(),
+        host: origin.host.clone(),
         size_bytes,
         sha256: Some(sha256),
         duration_ms: media.duration_ms,
@@ -90,13 +110,23 @@ pub fn item(host: &str, id: EventId, room: &RoomName, finished: &Finished<'_>) -
         meeting_session_id: finished.metadata.and_then(|metadata| metadata.meeting_session_id.clone()),
         participants: finished.metadata.map(|metadata| metadata.participants.clone()).unwrap_or_default(),
     };
-    let mut body = serde_json::to_vec(&notice)?;
-    if body.len() > MAX_EVENT_BYTES {
-        tracing::warn!(file = %finished.path.display(), "metadata.json lists too much about the participants; they are left out");
-        notice.participants.clear();
-        body = serde_json::to_vec(&notice)?;
-    }
-    Ok(NewItem { id, room: room.to_string(), kind: Kind::Recording, body, offset: 0, parked: None })
+    let body = acceptable_body(notice)?;
+    Ok(Some(NewItem { id, room: room.to_string(), kind: Kind::Recording, body, offset: 0, parked: None }))
+}
+
+/// The notice as JSON. What `metadata.json` said is left out when the API would refuse the notice with it, because it is
+/// too long or holds a character that no text may hold: clients write there, and the recording counts for more.
+fn acceptable_body(mut notice: RecordingComplete) -> serde_json::Result<Vec<u8>> {
+    let body = serde_json::to_vec(&notice)?;
+    let Err(error) = recording::parse(&body) else { return Ok(body) };
+    tracing::warn!(
+        file = notice.recording_file,
+        "the recording is reported without what metadata.json says: {error}"
+    );
+    notice.participants.clear();
+    notice.meeting_session_id = None;
+    notice.meeting_url = None;
+    serde_json::to_vec(&notice)
 }
 
 /// An item for a recording whose room nobody can tell: kept for a person.
@@ -122,32 +152,44 @@ fn status(stage: Stage, media: Media) -> RecordingStatus {
     }
 }
 
-/// Size and SHA-256, in one pass and constant memory.
-fn digest(path: &Path) -> io::Result<(u64, String)> {
+/// Size and SHA-256, in one pass and constant memory; `None` when the agent stops meanwhile.
+fn digest(path: &Path, stop: &Stop) -> io::Result<Option<(u64, String)>> {
     let mut file = File::open(path)?;
     let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 128 * 1024]);
-    loop {
+    while !stop.is_given() {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            break;
+            return Ok(Some((size, hex(&hash.finalize()))));
         }
         hash.update(&buffer[..read]);
         size += read as u64;
     }
-    let text = hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-        text
-    });
-    Ok((size, text))
+    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::event::MAX_EVENT_BYTES;
+    use serde_json::Value;
+
     use super::*;
 
     fn finished<'a>(path: &'a str, metadata: Option<&'a Metadata>) -> Finished<'a> {
         Finished { path: Path::new(path), session: "s", stage: Stage::Closed, metadata, finished_at: 0 }
+    }
+
+    fn origin(host: &str, host_id: &str) -> Origin {
+        Origin { host: host.into(), host_id: host_id.into() }
+    }
+
+    /// The notice about a file that holds `abc`.
+    fn told(metadata: Option<&Metadata>, stop: &Stop) -> Option<NewItem> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.mp4");
+        std::fs::write(&path, b"abc").unwrap();
+        let (origin, finished) = (origin("host", "1"), finished(path.to_str().unwrap(), metadata));
+        let id = id(&origin, &finished).unwrap();
+        item(&origin, id, &RoomName::parse("r").unwrap(), &finished, stop).unwrap()
     }
 
     #[test]
@@ -161,6 +203,11 @@ mod tests {
             (None, "/r/s/%c3%bcber_2026-08-05-13-56-46.mp4", Some("%c3%bcber")),
             (None, "/r/s/standup.mp4", None),
             (None, "/r/s/_2026-08-05-13-56-46.mp4", None),
+            (Some(url("https://m.example")), "/r/s/standup_2026-08-05-13-56-46.mp4", Some("standup")),
+            (Some(url("https://m.example/")), "/r/s/standup_2026-08-05-13-56-46.mp4", Some("standup")),
+            (Some(url("https://m.example//")), "/r/s/x.mp4", None),
+            (Some(url("about:blank")), "/r/s/x.mp4", None),
+            (Some(url("https://m.example/a\u{1}b")), "/r/s/standup_2026-08-05-13-56-46.mp4", Some("standup")),
             (Some(Metadata::default()), "/r/s/standup_2026-08-05-13-56-46.mp4", Some("standup")),
         ] {
             let found = room(&finished(path, metadata.as_ref()));
@@ -176,29 +223,55 @@ mod tests {
         let closed =
             Finished { path: &path, session: "s", stage: Stage::Closed, metadata: None, finished_at: 0 };
         let abandoned = Finished { stage: Stage::Abandoned, ..closed.clone() };
-        let first = id("host", &abandoned).unwrap();
-        assert_eq!(id("host", &abandoned).unwrap(), first);
-        assert_ne!(id("host", &closed).unwrap(), first);
-        assert_ne!(id("other", &abandoned).unwrap(), first);
+        let here = origin("host", "1");
+        let first = id(&here, &abandoned).unwrap();
+        assert_eq!(id(&here, &abandoned).unwrap(), first);
+        assert_eq!(id(&origin("renamed", "1"), &abandoned).unwrap(), first);
+        assert_ne!(id(&here, &closed).unwrap(), first);
+        assert_ne!(id(&origin("host", "2"), &abandoned).unwrap(), first);
         std::fs::write(&path, b"12").unwrap();
-        assert_ne!(id("host", &abandoned).unwrap(), first);
+        assert_ne!(id(&here, &abandoned).unwrap(), first);
     }
 
     #[test]
     fn a_notice_carries_size_and_digest() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.mp4");
-        std::fs::write(&path, b"abc").unwrap();
-        let closed =
-            Finished { path: &path, session: "s", stage: Stage::Closed, metadata: None, finished_at: 0 };
-        let made =
-            item("host", id("host", &closed).unwrap(), &RoomName::parse("r").unwrap(), &closed).unwrap();
-        let event = contract::recording::parse(&made.body).unwrap();
+        let made = told(None, &Stop::new().unwrap()).unwrap();
+        let event = recording::parse(&made.body).unwrap();
         assert_eq!(
             event.text("sha256"),
             Some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         );
         assert_eq!(event.data["size_bytes"], 3);
         assert_eq!(event.id, made.id);
+    }
+
+    #[test]
+    fn a_file_is_not_read_on_when_the_agent_stops() {
+        let stop = Stop::new().unwrap();
+        stop.give();
+        assert!(told(None, &stop).is_none());
+    }
+
+    #[test]
+    fn metadata_that_the_api_would_refuse_does_not_hold_up_the_recording() {
+        let stop = Stop::new().unwrap();
+        let with = |participants: Vec<Value>, session: &str| Metadata {
+            meeting_url: Some("https://m.example/r".into()),
+            meeting_session_id: Some(session.into()),
+            participants,
+        };
+        let empty = told(Some(&with(vec![String::new().into()], "s")), &stop).unwrap().body.len();
+        let filled = |length: usize| with(vec!["x".repeat(length - empty).into()], "s");
+        for (metadata, passed_on) in [
+            (with(vec!["Alice".into()], "s"), true),
+            (filled(MAX_EVENT_BYTES - 1024), true),
+            (filled(MAX_EVENT_BYTES), false),
+            (with(vec!["a\0b".into()], "s"), false),
+            (with(vec![], &"s".repeat(MAX_EVENT_BYTES)), false),
+        ] {
+            let event = recording::parse(&told(Some(&metadata), &stop).unwrap().body).unwrap();
+            assert_eq!(event.text("meeting_url").is_some(), passed_on);
+            assert_eq!(event.data["size_bytes"], 3);
+        }
     }
 }

@@ -1,34 +1,26 @@
 //! Where a recording file stands: a pure function of what is seen on disk.
 //!
 //! Jibri's order of stopping (read in its source): ffmpeg ends, then `metadata.json` is written, then the call is left
-//! and the finalize script runs. A complete `metadata.json` therefore proves that the media file is final. Media without
-//! metadata is still being recorded, or Jibri died; nothing on disk tells the two apart but time and the absence of a
-//! writer.
+//! and the finalize script runs. A complete `metadata.json` therefore proves that the media written before it are final.
+//! It proves nothing about later media: Jicofo tries again with the same session, whose directory then holds the first
+//! attempt's metadata beside the second attempt's growing file. Media without such proof are still being recorded, or
+//! Jibri died; nothing on disk tells the two apart but time and the absence of a writer.
 
 use std::time::Duration;
 
-use super::metadata::Metadata;
+use super::sidecar::Sidecar;
 
 /// What is seen of one media file and its directory.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen<'a> {
     /// The metadata beside the file.
-    pub metadata: Sidecar,
+    pub metadata: &'a Sidecar,
+    /// Whether the metadata was written after the file was, or at the same time as far as the file system tells.
+    pub metadata_is_newer: bool,
     /// For how long neither the file nor the metadata has changed.
     pub unchanged: Duration,
     /// Whether a process has the file open for writing, as far as we may know.
     pub has_writer: bool,
-}
-
-/// The state of `metadata.json`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Sidecar {
-    /// There is none.
-    Absent,
-    /// There is a file that is not JSON, perhaps because it is being written.
-    Unreadable,
-    /// It was read.
-    Complete(Box<Metadata>),
 }
 
 /// Where a file stands.
@@ -42,14 +34,20 @@ pub enum Stage {
     Abandoned,
 }
 
-/// Decides where a file stands. `patience` is how long a file without metadata must have been left alone.
-pub fn stage(seen: &Seen, patience: Duration) -> Stage {
+/// Decides where a file stands. `patience` is how long a file without proof must have been left alone.
+///
+/// A file that a finalize script wrote anew is younger than its metadata, too: once left alone it is closed, not
+/// abandoned. Metadata that we may not read could be a proof of either, so the file waits for the operator.
+pub fn stage(seen: &Seen<'_>, patience: Duration) -> Stage {
+    let left_alone = !seen.has_writer && seen.unchanged >= patience;
     match seen.metadata {
-        Sidecar::Complete(_) => Stage::Closed,
-        Sidecar::Absent | Sidecar::Unreadable if !seen.has_writer && seen.unchanged >= patience => {
-            Stage::Abandoned
-        }
-        Sidecar::Absent | Sidecar::Unreadable => Stage::Growing,
+        Sidecar::Complete(_) if seen.metadata_is_newer || left_alone => Stage::Closed,
+        Sidecar::Absent | Sidecar::Unreadable | Sidecar::TooLong if left_alone => Stage::Abandoned,
+        Sidecar::Complete(_)
+        | Sidecar::Absent
+        | Sidecar::Unreadable
+        | Sidecar::TooLong
+        | Sidecar::Withheld(_) => Stage::Growing,
     }
 }
 
@@ -58,19 +56,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_final_with_metadata_or_when_it_was_left_alone() {
+    fn a_file_is_final_with_later_metadata_or_when_it_was_left_alone() {
         let patience = Duration::from_mins(5);
         let complete = Sidecar::Complete(Box::default());
-        for (metadata, seconds, has_writer, expected) in [
-            (complete.clone(), 0, false, Stage::Closed),
-            (complete, 0, true, Stage::Closed),
-            (Sidecar::Absent, 299, false, Stage::Growing),
-            (Sidecar::Absent, 300, false, Stage::Abandoned),
-            (Sidecar::Absent, 86_400, true, Stage::Growing),
-            (Sidecar::Unreadable, 299, false, Stage::Growing),
-            (Sidecar::Unreadable, 300, false, Stage::Abandoned),
+        let withheld = Sidecar::Withheld("Permission denied".into());
+        for (metadata, metadata_is_newer, seconds, has_writer, expected) in [
+            (&complete, true, 0, false, Stage::Closed),
+            (&complete, true, 0, true, Stage::Closed),
+            (&complete, false, 0, false, Stage::Growing),
+            (&complete, false, 299, false, Stage::Growing),
+            (&complete, false, 300, false, Stage::Closed),
+            (&complete, false, 86_400, true, Stage::Growing),
+            (&Sidecar::Absent, false, 299, false, Stage::Growing),
+            (&Sidecar::Absent, false, 300, false, Stage::Abandoned),
+            (&Sidecar::Absent, false, 86_400, true, Stage::Growing),
+            (&Sidecar::Unreadable, true, 299, false, Stage::Growing),
+            (&Sidecar::Unreadable, true, 300, false, Stage::Abandoned),
+            (&Sidecar::TooLong, true, 299, false, Stage::Growing),
+            (&Sidecar::TooLong, true, 300, false, Stage::Abandoned),
+            (&withheld, true, 0, false, Stage::Growing),
+            (&withheld, true, 86_400, false, Stage::Growing),
         ] {
-            let seen = Seen { metadata, unchanged: Duration::from_secs(seconds), has_writer };
+            let unchanged = Duration::from_secs(seconds);
+            let seen = Seen { metadata, metadata_is_newer, unchanged, has_writer };
             assert_eq!(stage(&seen, patience), expected, "{seen:?}");
         }
     }

@@ -4,19 +4,29 @@
 //! patience of [`super::stage`] backs up.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Whether some process that we may look at writes to `path`.
+/// Whether some process that we may look at writes to the file at `path`.
 pub fn is_written(path: &Path) -> bool {
-    let Ok(processes) = fs::read_dir("/proc") else { return false };
+    let (Ok(file), Ok(processes)) = (fs::metadata(path), fs::read_dir("/proc")) else { return false };
     processes.flatten().any(|process| {
         fs::read_dir(process.path().join("fd")).is_ok_and(|descriptors| {
             descriptors.flatten().any(|descriptor| {
-                fs::read_link(descriptor.path()).is_ok_and(|target| target == path)
+                is_open_as(&descriptor.path(), path, &file)
                     && is_for_writing(&process.path().join("fdinfo").join(descriptor.file_name()))
             })
         })
     })
+}
+
+/// Whether the descriptor leads to the file, whichever way the path takes: roots may be links, containers mount them
+/// elsewhere.
+fn is_open_as(descriptor: &Path, path: &Path, file: &fs::Metadata) -> bool {
+    // The name is compared first, because asking after the file itself can hang on a network file system that is none
+    // of our business.
+    fs::read_link(descriptor).is_ok_and(|target| target.file_name() == path.file_name())
+        && fs::metadata(descriptor).is_ok_and(|open| (open.dev(), open.ino()) == (file.dev(), file.ino()))
 }
 
 /// The access mode is in the two lowest bits of `flags`, which is octal (`proc_pid_fdinfo(5)`); 0 is read-only.
@@ -33,10 +43,22 @@ mod tests {
     #[test]
     fn a_writer_is_seen_and_a_reader_does_not_count() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().canonicalize().unwrap();
-        assert!(is_written(&path));
+        assert!(is_written(file.path()));
         let path = file.into_temp_path();
         let _reader = fs::File::open(&path).unwrap();
-        assert!(!is_written(&path.canonicalize().unwrap()));
+        assert!(!is_written(&path));
+    }
+
+    #[test]
+    fn a_writer_is_seen_through_a_linked_root_and_another_file_of_that_name_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let [real, link, other] = ["real", "link", "other"].map(|name| directory.path().join(name));
+        fs::create_dir(&real).unwrap();
+        fs::create_dir(&other).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let _writer = fs::File::create(real.join("a.mp4")).unwrap();
+        fs::write(other.join("a.mp4"), b"").unwrap();
+        assert!(is_written(&link.join("a.mp4")));
+        assert!(!is_written(&other.join("a.mp4")));
     }
 }

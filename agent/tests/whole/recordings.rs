@@ -1,8 +1,10 @@
 //! The recordings source on real directories.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use agent::outbox::model::State;
 use agent::outbox::{Outbox, Writer};
@@ -83,7 +85,22 @@ impl Host {
     }
 
     fn notice_of(&self, session: &str) -> Value {
-        eventually(session, || self.notices().into_iter().find(|notice| notice["session_id"] == session))
+        eventually(session, || self.notices_of(session).pop())
+    }
+
+    fn notices_of(&self, session: &str) -> Vec<Value> {
+        self.notices().into_iter().filter(|notice| notice["session_id"] == session).collect()
+    }
+
+    /// Returns once the agent has looked at everything that is there now: a look that finds the second of two new
+    /// sessions began after the first was found.
+    fn look_has_passed(&self) {
+        for name in ["passed-1", "passed-2"] {
+            let session = self.session(name);
+            write(&session, "reflector-passed_2026-08-05-13-56-46.mp4", &mp4());
+            write(&session, "metadata.json", METADATA);
+            self.notice_of(name);
+        }
     }
 }
 
@@ -170,4 +187,75 @@ fn a_recording_without_a_name_waits_for_a_person() {
         all.into_iter().find(|delivery| delivery.state == State::Parked)
     });
     assert!(parked.note.unwrap().contains("unnamed.mp4 names no room"));
+}
+
+#[test]
+fn a_second_attempt_in_the_same_session_waits_for_its_own_metadata() {
+    let host = Host::start();
+    let session = host.session("s1");
+    write(&session, "reflector-daily_2026-08-05-13-56-46.mp4", &mp4());
+    write(&session, "metadata.json", METADATA);
+    let first = host.notice_of("s1");
+    let second = session.join("reflector-daily_2026-08-05-14-02-11.mp4");
+    let mut recorder = fs::File::create(&second).unwrap();
+    recorder.write_all(&mp4()[..500]).unwrap();
+    host.look_has_passed();
+    assert_eq!(host.notices_of("s1"), std::slice::from_ref(&first), "the second attempt is still recorded");
+    recorder.write_all(&mp4()[500..]).unwrap();
+    drop(recorder);
+    write(&session, "metadata.json", METADATA);
+    let told = eventually("the second attempt", || {
+        host.notices_of("s1").into_iter().find(|notice| notice["recording_file"] == second.to_str().unwrap())
+    });
+    assert_eq!((&told["recording_status"], &told["size_bytes"]), (&"completed".into(), &mp4().len().into()));
+    assert_eq!(host.notices_of("s1").len(), 2, "each attempt is told once");
+}
+
+#[test]
+fn a_recording_that_goes_on_after_it_was_given_up_is_told_again() {
+    let host = Host::start();
+    let session = host.session("s1");
+    let path = session.join("reflector-a_2026-08-05-13-56-46.mp4");
+    fs::write(&path, &mp4()[..500]).unwrap();
+    assert_eq!(host.notice_of("s1")["recording_status"], "truncated");
+    let mut recorder = fs::File::options().append(true).open(&path).unwrap();
+    recorder.write_all(&mp4()[500..]).unwrap();
+    drop(recorder);
+    eventually("the whole file", || {
+        host.notices_of("s1").into_iter().find(|notice| notice["recording_status"] == "orphaned")
+    });
+}
+
+#[test]
+fn metadata_that_cannot_be_read_is_waited_for() {
+    let host = Host::start();
+    let session = host.session("s1");
+    write(&session, "reflector-a_2026-08-05-13-56-46.mp4", &mp4());
+    fs::create_dir(session.join("metadata.json")).unwrap();
+    let later = host.session("later");
+    write(&later, "reflector-b_2026-08-05-13-56-46.mp4", &mp4());
+    host.notice_of("later");
+    host.look_has_passed();
+    assert_eq!(host.notices_of("s1"), [] as [Value; 0], "nobody knows whether it is finished");
+    fs::remove_dir(session.join("metadata.json")).unwrap();
+    write(&session, "metadata.json", METADATA);
+    assert_eq!(host.notice_of("s1")["recording_status"], "completed");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_huge_file() {
+    let mut host = Host::start();
+    let session = host.session("s1");
+    let path = session.join("reflector-a_2026-08-05-13-56-46.mp4");
+    // Sparse: nothing on disk, but an hour's reading.
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    write(&session, "metadata.json", METADATA);
+    eventually("the file is being read", || {
+        let mut descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        descriptors.find(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|target| target == path))
+    });
+    let told = Instant::now();
+    host.halt();
+    assert!(told.elapsed() < Duration::from_secs(5), "it took {:?}", told.elapsed());
+    assert!(host.notices().is_empty());
 }

@@ -1,0 +1,63 @@
+//! What is remembered of a session directory between two looks.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::session::{Looks, Session};
+
+/// How a media file and the metadata beside it looked.
+pub(super) type Pair = (Looks, Option<Looks>);
+
+/// What is remembered of a session directory between two looks.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// How it looked when everything in it had been dealt with.
+    pub(super) settled: Option<Session>,
+    /// Whether the last look at its root found it.
+    pub(super) present: bool,
+    /// For each media file that is not dealt with: how it looked, and since when.
+    files: HashMap<PathBuf, (Pair, Instant)>,
+}
+
+impl Memory {
+    /// Everything in the session has been dealt with.
+    pub(super) fn of_settled(session: Session) -> Self {
+        Self { settled: Some(session), present: true, files: HashMap::new() }
+    }
+
+    /// Takes in how a file looks `now`, and tells for how long it has looked so.
+    ///
+    /// Counted by our own observation, so that no clock of a file system can be wrong.
+    pub(super) fn unchanged(&mut self, path: &Path, looks: Pair, now: Instant) -> Duration {
+        let known = self.files.entry(path.to_owned()).or_insert((looks, now));
+        if known.0 != looks {
+            *known = (looks, now);
+        }
+        now - known.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_of_the_file_or_its_metadata_starts_the_count_again() {
+        let looks = |length, modified| Looks { length, modified };
+        let (path, start, mut memory) = (Path::new("a.mp4"), Instant::now(), Memory::default());
+        for (second, pair, expected) in [
+            (0, (looks(1, 1), None), 0),
+            (5, (looks(1, 1), None), 5),
+            (6, (looks(2, 1), None), 0),
+            (9, (looks(2, 1), None), 3),
+            (10, (looks(2, 2), None), 0),
+            (11, (looks(2, 2), Some(looks(9, 9))), 0),
+            (12, (looks(2, 2), Some(looks(9, 9))), 1),
+            (13, (looks(2, 2), Some(looks(9, 10))), 0),
+        ] {
+            let unchanged = memory.unchanged(path, pair, start + Duration::from_secs(second));
+            assert_eq!(unchanged, Duration::from_secs(expected), "after {second} s");
+        }
+    }
+}
