@@ -58,7 +58,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 
 /// The client and the routes of the configured API.
 pub fn http(config: &Config) -> anyhow::Result<(Client, Routes)> {
-    let https = config.api.url.starts_with("https:");
+    let https = config.api.url.parse::<hyper::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https"));
     let client =
         Client::new(https, config.delivery.connections, config.connect_timeout(), config.request_timeout())?;
     let routes = Routes::below(&config.api.url).context("api.url is not an address")?;

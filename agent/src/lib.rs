@@ -9,7 +9,7 @@
 //! 3. [`delivery`] signs it, sends it, and turns the answer into what is written down about it.
 //! 4. [`cli`] lets a person ask what happened.
 //!
-//! [`app`] is the one place that knows every part; [`config`] is read there and nowhere else.
+//! [`app`] is the one place that knows every part; [`config`] says how they behave.
 
 pub mod app;
 pub mod chain;

@@ -17,6 +17,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use contract::verdict::Outcome;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -194,7 +195,8 @@ impl<'a> State<'a> {
         report_parked(&parked_ids, &settlement.parked);
         let health = settlement::health(&reply);
         let failures = if progress { 0 } else { self.lanes.failures(lane) };
-        let (turn, wait, failures) = self.decide(failures, health, settlement.again);
+        let (turn, wait, failures) = self.decide(failures, health, settlement.again, fastrand::f64());
+        tracing::debug!(lane, ?turn, ?health, reason = brief(&reply), "a turn ended");
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
         let mut answer = turn::answer(lane, &reply, earlier);
         answer.parked = settlement.parked;
@@ -210,7 +212,7 @@ impl<'a> State<'a> {
     }
 
     /// What a lane with so many failures in a row does next, how long it waits, and its failures then.
-    fn decide(&self, failures: u32, health: Health, again: Again) -> (Turn, Duration, u32) {
+    fn decide(&self, failures: u32, health: Health, again: Again, chance: f64) -> (Turn, Duration, u32) {
         match again {
             Again::Nothing => (Turn::Progress, Duration::ZERO, 0),
             Again::Smaller(limit) => (Turn::Smaller(limit), Duration::ZERO, failures),
@@ -226,7 +228,7 @@ impl<'a> State<'a> {
                 // While the API fails as a whole, its own failures set the pace, not those of the room that probes it.
                 let pace =
                     if health == Health::Failing { self.gate.failures().saturating_add(1) } else { failures };
-                let wait = self.backoff.wait(pace, fastrand::f64()).max(floor);
+                let wait = self.backoff.wait(pace, chance).max(floor);
                 (Turn::Wait { until: Instant::now() + wait, failures }, wait, failures)
             }
         }
@@ -240,12 +242,16 @@ impl<'a> State<'a> {
                 tracing::info!(failures, "the API answers again; deliveries go on");
             }
             Health::Failing if failures + 1 == WORTH_A_WARNING => tracing::warn!(
-                reason = reply.note,
+                reason = brief(reply),
                 wait_ms,
                 "the API has not accepted deliveries {WORTH_A_WARNING} times in a row; everything is kept and retried (see `reflector-agent status`)"
             ),
             Health::Failing => {
-                tracing::info!(reason = reply.note, wait_ms, "a delivery did not get through; it is retried");
+                tracing::info!(
+                    reason = brief(reply),
+                    wait_ms,
+                    "a delivery did not get through; it is retried"
+                );
             }
             Health::Answering => {}
         }
@@ -259,5 +265,14 @@ fn report_parked(ids: &[String], parked: &[(Seq, String)]) {
             reason = why,
             "an event was refused for good and is parked; see `reflector-agent deliveries show {id}`"
         );
+    }
+}
+
+/// What an answer was, for the log: its text, which may quote what was sent, stays in the outbox.
+fn brief(reply: &Reply) -> String {
+    match reply.outcome {
+        Outcome::Unreachable => reply.note.clone(),
+        Outcome::Answered { status, code: Some(code), .. } => format!("{status} {}", code.as_str()),
+        Outcome::Answered { status, code: None, .. } => format!("{status}, not from a Reflector API"),
     }
 }

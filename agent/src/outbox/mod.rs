@@ -63,7 +63,9 @@ pub enum OutboxError {
     #[error("another reflector-agent is running on this outbox")]
     Locked,
     /// The size cap is reached.
-    #[error("the outbox is at its size cap of {0} bytes")]
+    #[error(
+        "the outbox is at its size cap of {0} bytes: sources wait and nothing is dropped; bring the API back, or raise `max-bytes` in [outbox]"
+    )]
     Full(u64),
     /// The commit failed; the log says why. Nothing was stored, and trying again is safe.
     #[error("the outbox cannot be written at the moment")]

@@ -204,7 +204,7 @@ impl Spool {
                 store(&self.outbox, tail, reading)?;
             }
             self.tails.remove(&identity);
-        } else if tail.is_open() && seconds_since(stamp) > STAYS_OPEN_SECONDS {
+        } else if tail.is_open() && seconds_since(stamp, now_ms() / 1000) > STAYS_OPEN_SECONDS {
             tail.close();
         }
         Ok(Pass::Done)
@@ -217,11 +217,12 @@ impl Spool {
             return Ok(());
         }
         self.tidied = Some(Instant::now());
+        let now = now_ms() / 1000;
         let age = i64::try_from(self.remove_after_hours.saturating_mul(3600)).unwrap_or(i64::MAX);
         for identity in self.tails.keys().copied().collect::<Vec<_>>() {
             let Some(tail) = self.tails.get_mut(&identity) else { continue };
-            let is_old = tail.stamp().is_ok_and(|stamp| seconds_since(stamp) > age);
-            if !is_old || !segment::is_over(&tail.path, age, now_ms() / 1000) {
+            let is_old = tail.stamp().is_ok_and(|stamp| seconds_since(stamp, now) > age);
+            if !is_old || !segment::is_over(&tail.path, age, now) {
                 continue;
             }
             if let Ok(Some(reading)) = tail.remainder(&mut self.buffer) {
@@ -305,8 +306,8 @@ fn turn(modified: i128, path: &Path) -> (i128, bool, Reverse<u64>, PathBuf) {
     (modified, is_segment(path), Reverse(number), path.to_owned())
 }
 
-fn seconds_since(stamp: Stamp) -> i64 {
-    i64::try_from(i128::from(now_ms() / 1000) - stamp.modified / 1_000_000_000).unwrap_or(0)
+fn seconds_since(stamp: Stamp, now: i64) -> i64 {
+    i64::try_from(i128::from(now) - stamp.modified / 1_000_000_000).unwrap_or(0)
 }
 
 /// A segment in use, as opposed to what rotation left behind.
