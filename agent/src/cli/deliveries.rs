@@ -118,8 +118,10 @@ fn list(log: &DeliveryLog, filter: Filter, limit: u32, json: bool) -> anyhow::Re
         ]);
         Ok(())
     })?;
-    if !json {
-        print(&rows.trim_fmt())?;
+    match (json, rows.is_empty()) {
+        (true, _) => {}
+        (false, true) => say("no delivery matches"),
+        (false, false) => print(&rows.trim_fmt())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -187,15 +189,18 @@ fn show(delivery: &Delivery, attempts: &[Attempt], json: bool) -> anyhow::Result
 
 fn retry(log: &mut DeliveryLog, ids: Option<&[String]>) -> anyhow::Result<ExitCode> {
     let ready = log.retry(ids)?;
-    print(&match ready {
-        0 => "nothing was parked".to_owned(),
-        1 => "1 parked delivery is ready again; a running agent sends it within seconds".to_owned(),
-        _ => format!("{ready} parked deliveries are ready again; a running agent sends them within seconds"),
-    })?;
+    match ready {
+        0 if ids.is_some() => {}
+        0 => say("no delivery is parked"),
+        1 => print("1 parked delivery is ready again; a running agent sends it within seconds")?,
+        _ => print(&format!(
+            "{ready} parked deliveries are ready again; a running agent sends them within seconds"
+        ))?,
+    }
     let asked = ids.map_or(ready, |ids| ids.iter().collect::<BTreeSet<_>>().len());
     if ready < asked {
         say(&format!(
-            "{} of {asked} not parked here, or an unreadable line, which cannot be sent: see `deliveries show ID`",
+            "{} of {asked} not parked here, or an unreadable line, which cannot be sent: `deliveries show ID` says which",
             asked - ready
         ));
         return Ok(ExitCode::FAILURE);

@@ -30,7 +30,7 @@ const EX_CONFIG: u8 = 78;
 #[derive(Debug, Parser)]
 #[command(name = "reflector-agent", version, propagate_version = true, after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// The configuration file; the `*.toml` in the directory beside it that ends in `.d` are read too
+    /// The configuration file; drop-ins beside it (`agent.d/*.toml` for `agent.toml`) override it
     /// [default: /etc/reflector-agent/agent.toml, if it exists].
     #[arg(long, global = true, value_name = "FILE", env = "REFLECTOR_AGENT_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
@@ -58,7 +58,7 @@ enum Command {
     /// Read the delivery log: what was sent, what waits, and why; and send parked deliveries again.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
-    /// Send one signed test event to the API and explain the answer. It changes no meeting.
+    /// Send the API one signed test event, which changes no meeting, and explain the answer.
     SendTest,
 }
 

@@ -10,10 +10,10 @@ use crate::outbox::model::Kind;
 /// A table without lines, in the manner of `systemctl list-units`.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    if !header.is_empty() {
+        table.set_header(header);
+    }
     table
 }
 

@@ -12,8 +12,13 @@ use super::{Config, Finding, OutboxConfig, Severity, secret, validate};
 pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let mut layers = Layers::read(file, environment);
     let mut findings = std::mem::take(&mut layers.files);
+    let unread = !findings.is_empty();
     findings.extend(environment.findings());
     findings.append(&mut layers.misplaced);
+    if unread {
+        // Whatever else there is to say would be about defaults that nobody chose.
+        return Err(findings);
+    }
     let api: super::Api = layers.section("api", &mut findings);
     let spool = layers.section("spool", &mut findings);
     let recordings = layers.section("recordings", &mut findings);
@@ -194,5 +199,6 @@ mod tests {
         let findings = load(Some(&file), &environment(&[])).unwrap_err();
         let said = format!("{findings:?}");
         assert!(said.contains("line 3: ") && !said.contains("hunter2"), "{said}");
+        assert_eq!(findings.len(), 1, "nothing is said about what may well stand in the file: {said}");
     }
 }
