@@ -14,7 +14,7 @@ pub mod stage;
 pub mod writers;
 
 use std::collections::HashMap;
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -117,7 +117,7 @@ impl Recordings {
             match fs::read_dir(&root) {
                 Ok(entries) => {
                     self.said.remove(&root);
-                    for entry in entries.flatten().filter(is_session) {
+                    for entry in entries.flatten().filter(session::is_one) {
                         self.look_at_session(&entry.path())?;
                     }
                 }
@@ -238,8 +238,12 @@ impl Recordings {
     /// through ends early when the agent stops.
     fn queue(&mut self, finished: &Finished<'_>) -> Result<bool, Failure> {
         let id = notice::id(&self.origin, finished)?;
-        if self.outbox.recording_is_queued(id.as_str())? {
-            return Ok(true);
+        // Metadata that a finalize script took away does not make the recording a worse one.
+        let with_metadata = notice::id(&self.origin, &Finished { stage: Stage::Closed, ..finished.clone() })?;
+        for told in [&id, &with_metadata] {
+            if self.outbox.recording_is_queued(told.as_str())? {
+                return Ok(true);
+            }
         }
         let item = match (self.refused.take().filter(|item| item.id == id), notice::room(finished)) {
             (Some(item), _) => item,
@@ -290,9 +294,4 @@ impl From<OutboxError> for Failure {
     fn from(error: OutboxError) -> Self {
         Self::Outbox(error)
     }
-}
-
-fn is_session(entry: &DirEntry) -> bool {
-    let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-    !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }

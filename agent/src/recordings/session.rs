@@ -1,6 +1,6 @@
 //! What a session directory looks like, so that a later look can tell whether anything in it went on.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -83,6 +83,12 @@ impl Session {
         let newest = files.map(|looks| looks.modified).fold(self.modified, i128::max);
         now - newest < i128::try_from(FRESH.as_nanos()).unwrap_or(i128::MAX)
     }
+}
+
+/// Whether an entry of a root is a session directory.
+pub fn is_one(entry: &DirEntry) -> bool {
+    let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+    !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
 fn looks(metadata: &fs::Metadata) -> Looks {

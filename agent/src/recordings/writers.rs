@@ -1,7 +1,7 @@
 //! Whether a process has a file open for writing.
 //!
 //! Only processes that we may look at are seen: those of our own user, or all of them as root. So "no" is a hint that the
-//! patience of [`super::stage`] backs up.
+//! patience of [`mod@super::stage`] backs up.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

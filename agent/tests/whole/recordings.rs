@@ -227,6 +227,26 @@ fn a_recording_that_goes_on_after_it_was_given_up_is_told_again() {
 }
 
 #[test]
+fn metadata_that_is_taken_away_changes_nothing() {
+    let host = Host::start();
+    let session = host.session("s1");
+    write(&session, "reflector-a_2026-08-05-13-56-46.mp4", &mp4());
+    write(&session, "metadata.json", METADATA);
+    host.notice_of("s1");
+    fs::remove_file(session.join("metadata.json")).unwrap();
+    host.look_has_passed();
+    let later = host.session("later");
+    write(&later, "reflector-b_2026-08-05-13-56-46.mp4", &mp4());
+    host.notice_of("later");
+    write(&session, "reflector-c_2026-08-05-13-57-46.mp4", &mp4());
+    write(&session, "metadata.json", METADATA);
+    eventually("another recording", || (host.notices_of("s1").len() > 1).then_some(()));
+    let told: Vec<_> =
+        host.notices_of("s1").iter().map(|notice| notice["recording_status"].clone()).collect();
+    assert_eq!(told, ["completed", "completed"]);
+}
+
+#[test]
 fn metadata_that_cannot_be_read_is_waited_for() {
     let host = Host::start();
     let session = host.session("s1");
