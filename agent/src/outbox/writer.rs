@@ -44,6 +44,8 @@ struct Writer<'a> {
     answers: Vec<Answer>,
     /// Whether the last commit failed, so that it is said once.
     failing: bool,
+    /// Bytes that may surely be added before the size has to be looked at again.
+    surely_free: u64,
     /// Whether pruning made no room since something was settled last.
     pruned_in_vain: bool,
     /// Pages written since the last checkpoint, roughly; 0 means that the log is folded in.
@@ -68,6 +70,7 @@ pub(super) fn run(
         signals,
         answers: Vec::new(),
         failing: false,
+        surely_free: 0,
         pruned_in_vain: false,
         unfolded: 1,
         version,
@@ -139,7 +142,8 @@ impl Writer<'_> {
         if appends.is_empty() && self.answers.is_empty() {
             return;
         }
-        let full = appends.iter().any(|append| !append.items.is_empty()) && self.is_full();
+        let bytes = bytes_of(&appends);
+        let full = bytes > 0 && self.is_full(bytes);
         let mut touched = Vec::new();
         match self.commit(&appends, full, &mut touched) {
             Ok(files) => {
@@ -213,9 +217,16 @@ impl Writer<'_> {
 
     /// Whether the pages in use reach the cap; settled items make room before anything is refused. Where that was in vain,
     /// it is not tried again before something was settled.
-    fn is_full(&mut self) -> bool {
+    fn is_full(&mut self, adding: u64) -> bool {
+        // Rows, indexes and half-empty pages take more than the bytes themselves.
+        let adding = adding.saturating_mul(4);
+        if adding < self.surely_free {
+            self.surely_free -= adding;
+            return false;
+        }
         let in_use = |connection: &Connection| prune::bytes_in_use(connection).unwrap_or(0);
-        if in_use(&self.connection) < self.limits.max_bytes {
+        self.surely_free = self.limits.max_bytes.saturating_sub(in_use(&self.connection));
+        if self.surely_free > 0 {
             return false;
         }
         if self.pruned_in_vain {
@@ -299,12 +310,16 @@ impl Writer<'_> {
     }
 }
 
+/// Roughly how many bytes the items take.
+fn bytes_of(appends: &[Append]) -> u64 {
+    appends.iter().flat_map(|append| &append.items).map(|item| item.body.len() as u64 + 200).sum()
+}
+
 /// Roughly how many pages of the log a commit takes.
 fn pages_of(appends: &[Append], answers: &[Answer]) -> i64 {
-    let bytes: usize =
-        appends.iter().flat_map(|append| &append.items).map(|item| item.body.len() + 200).sum();
     let settled: usize = answers.iter().map(|answer| 1 + answer.settled.len() / 8).sum();
-    i64::try_from(2 * appends.len() + bytes / 3000 + settled).unwrap_or(i64::MAX)
+    let fixed = i64::try_from(2 * appends.len() + settled).unwrap_or(i64::MAX);
+    i64::try_from(bytes_of(appends) / 3000).unwrap_or(i64::MAX).saturating_add(fixed)
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
