@@ -32,8 +32,8 @@ pub struct Group<'a> {
     pub occupants: Vec<(RoomPlace, OccupantKey, Occupant)>,
     /// What the events say about recording sessions.
     pub sessions: Vec<(RoomPlace, String, Session)>,
-    /// Finished files; stored if their notice is new.
-    pub files: Vec<File>,
+    /// Finished files.
+    pub files: Vec<(RoomPlace, File)>,
     /// Boots of sources.
     pub boots: Vec<NewBoot<'a>>,
 }
@@ -68,22 +68,35 @@ pub struct NewBoot<'a> {
     pub data: &'a str,
 }
 
+/// What the statement did.
+#[derive(Debug)]
+pub enum Answer {
+    /// Everything was stored for which there is a meeting.
+    Stored(Stored),
+    /// Nothing was, because these ids are stored already.
+    Known(Vec<String>),
+}
+
 /// What the statement stored.
 #[derive(Debug, Default)]
 pub struct Stored {
     /// For each of [`Group::rooms`] whether it has a meeting.
     pub has_meeting: Vec<bool>,
-    /// The ids of events that were not there before.
-    pub event_ids: Vec<String>,
     /// The event ids of boots that were not there before.
     pub boot_event_ids: Vec<String>,
 }
 
-/// Stores a group in one round trip and one transaction.
+/// Readies a connection for [`store`]. A plan that was made while the tables were small is kept when they are large; without
+/// scans of whole tables it is the same for both.
+pub async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("-- events.prepare\nSET enable_seqscan = off").execute(connection).await.map(drop)
+}
+
+/// Stores a group in one round trip and one transaction: all of it, or nothing when one of its ids is stored already.
 ///
-/// Events of rooms without a meeting are left out, and so are events whose id is stored already. The newest meeting of a room
-/// takes its events. The upserts keep the greater of what is there and what comes, like [`Occupant::merge`].
-pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<Stored, sqlx::Error> {
+/// No id may stand in the group twice. Events of rooms without a meeting are left out. The newest meeting of a room takes its
+/// events. The upserts keep the greater of what is there and what comes, like [`Occupant::merge`].
+pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<Answer, sqlx::Error> {
     let is_usual = group.sessions.is_empty() && group.files.is_empty() && group.boots.is_empty();
     let mut query = sqlx::query(if is_usual { USUAL } else { ALL }).bind(&group.rooms);
     macro_rules! bind {
@@ -130,22 +143,36 @@ pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<S
         );
         bind!(
             group.files,
-            |f| &*f.id,
-            |f| &*f.file,
-            |f| &*f.status,
-            |f| f.completed_at,
-            |f| f.session_id.as_deref(),
-            |f| f.host.as_deref(),
-            |f| f.size_bytes,
-            |f| f.duration_ms,
-            |f| f.sha256.as_deref(),
-            |f| f.bucket.as_deref(),
-            |f| f.object_key.as_deref(),
+            |(room, _)| *room,
+            |(_, f)| &*f.id,
+            |(_, f)| &*f.file,
+            |(_, f)| &*f.status,
+            |(_, f)| f.completed_at,
+            |(_, f)| f.session_id.as_deref(),
+            |(_, f)| f.host.as_deref(),
+            |(_, f)| f.size_bytes,
+            |(_, f)| f.duration_ms,
+            |(_, f)| f.sha256.as_deref(),
+            |(_, f)| f.bucket.as_deref(),
+            |(_, f)| f.object_key.as_deref(),
         );
         bind!(group.boots, |b| b.boot_id, |b| b.event_id, |b| b.source, |b| b.started_at, |b| b.data);
     }
     let row = query.fetch_one(connection).await?;
-    Ok(Stored { has_meeting: row.try_get(0)?, event_ids: row.try_get(1)?, boot_event_ids: row.try_get(2)? })
+    let known: Vec<String> = row.try_get(1)?;
+    if known.is_empty() {
+        Ok(Answer::Stored(Stored { has_meeting: row.try_get(0)?, boot_event_ids: row.try_get(2)? }))
+    } else {
+        Ok(Answer::Known(known))
+    }
+}
+
+/// Whether [`store`] only has to be repeated: another transaction stored one of the ids in the meantime, or the two were in each
+/// other's way (SQLSTATE class 40). Nothing was written.
+pub fn is_contention(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    error.constraint() == Some("meeting_event_pkey")
+        || error.code().is_some_and(|code| code.starts_with("40"))
 }
 
 fn at(statement: Option<&Statement>) -> Option<OffsetDateTime> {

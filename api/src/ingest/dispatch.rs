@@ -2,13 +2,13 @@
 
 use contract::event::Event;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::outcome::Outcome;
 use super::store::Store;
-use super::{Request, StoreError};
+use super::{Answer, Request, StoreError};
 
 /// The most events in a group, unless a single request brings more.
 const MAX_GROUP: usize = 1000;
@@ -112,14 +112,14 @@ impl Waiting {
     }
 }
 
-/// Stores the events of all requests together and answers each.
+/// Stores the events of all requests together and answers each. Those whose caller has given up are left out.
 async fn serve(mut store: Store, requests: Vec<Request>) -> Finished {
     let begun = Instant::now();
     let mut events: Vec<Event> =
         Vec::with_capacity(requests.iter().map(|request| request.events.len()).sum());
     let mut answers = Vec::with_capacity(requests.len());
-    for request in requests {
-        answers.push((request.events.len(), request.answer));
+    for request in requests.into_iter().filter(|request| !request.answer.is_closed()) {
+        answers.push((request.events.len(), request.answer, request.share));
         events.extend(request.events);
     }
     let requests = answers.len();
@@ -127,19 +127,17 @@ async fn serve(mut store: Store, requests: Vec<Request>) -> Finished {
     Finished { store, requests, begun }
 }
 
-type Answer = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
-
 /// Hands each request its own outcomes. One whose caller has gone away is sent again, and gets `duplicate` then.
-fn answer(result: Result<Vec<Outcome>, StoreError>, answers: Vec<(usize, Answer)>) {
+fn answer(result: Result<Vec<Outcome>, StoreError>, answers: Vec<(usize, Answer, OwnedSemaphorePermit)>) {
     match result {
         Ok(outcomes) => {
             let mut outcomes = outcomes.into_iter();
-            for (count, answer) in answers {
+            for (count, answer, _share) in answers {
                 let _ = answer.send(Ok(outcomes.by_ref().take(count).collect()));
             }
         }
         Err(error) => {
-            for (_, answer) in answers {
+            for (_, answer, _share) in answers {
                 let _ = answer.send(Err(error.clone()));
             }
         }
@@ -148,13 +146,22 @@ fn answer(result: Result<Vec<Outcome>, StoreError>, answers: Vec<(usize, Answer)
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::{Semaphore, oneshot};
+
     use super::*;
 
     fn waiting(requests: usize, events_each: usize) -> Waiting {
         let mut waiting = Waiting::default();
+        let room_left = Arc::new(Semaphore::new(requests));
         for _ in 0..requests {
             let event = Event::parse(br#"{"event":"e","room":"r","timestamp":0}"#).unwrap();
-            waiting.push(Request { events: vec![event; events_each], answer: oneshot::channel().0 });
+            waiting.push(Request {
+                events: vec![event; events_each],
+                answer: oneshot::channel().0,
+                share: Arc::clone(&room_left).try_acquire_owned().unwrap(),
+            });
         }
         waiting
     }

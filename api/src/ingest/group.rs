@@ -9,7 +9,7 @@ use crate::domain::presence::{Occupant, OccupantKey, Sighting};
 use crate::domain::recording::{File, Session};
 
 /// The rooms of `events`, numbered from 1 in the order of their first mention.
-pub(super) fn room_places(events: &[Event]) -> HashMap<&str, usize> {
+pub(super) fn room_places<'a>(events: &[&'a Event]) -> HashMap<&'a str, usize> {
     let mut places = HashMap::new();
     for event in events {
         let next = places.len() + 1;
@@ -20,7 +20,7 @@ pub(super) fn room_places(events: &[Event]) -> HashMap<&str, usize> {
 
 /// The rows that store `events`. What they say about one occupant or one session is merged, so that no row is written twice, and
 /// sorted by room and key, so that two groups never wait for each other's rows crosswise.
-pub(super) fn group(events: &[Event]) -> Group<'_> {
+pub(super) fn group<'a>(events: &[&'a Event]) -> Group<'a> {
     let places = room_places(events);
     let mut group = Group { rooms: in_order(&places), ..Group::default() };
     let mut occupants: BTreeMap<(&str, OccupantKey), (RoomPlace, Occupant)> = BTreeMap::new();
@@ -46,7 +46,7 @@ pub(super) fn group(events: &[Event]) -> Group<'_> {
                 .or_insert_with(|| (room, Session::default()));
             *known = std::mem::take(known).merge(session);
         }
-        group.files.extend(File::of(event));
+        group.files.extend(File::of(event).map(|file| (room, file)));
     }
     group.occupants =
         occupants.into_iter().map(|((_, key), (room, occupant))| (room, key, occupant)).collect();
@@ -103,7 +103,7 @@ mod tests {
             event(5, name::RECORDING_OFF, "r2", r#"{"session_id":"s"}"#),
             event(6, "of-a-later-release", "r2", "{}"),
         ];
-        let group = group(&events);
+        let group = group(&events.iter().collect::<Vec<_>>());
         assert_eq!(group.rooms, ["r1", "r2"]);
         assert_eq!(group.events.iter().map(|e| (e.id, e.room)).collect::<Vec<_>>().len(), 6);
         assert_eq!(group.occupants.iter().map(|(room, ..)| *room).collect::<Vec<_>>(), [1, 2]);
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_boot_is_no_event_of_a_meeting() {
         let events = [event(1, name::SOURCE_STARTED, "h", r#"{"boot_id":"b","source":"s"}"#)];
-        let group = group(&events);
+        let group = group(&events.iter().collect::<Vec<_>>());
         assert!(group.events.is_empty());
         assert_eq!((group.boots[0].boot_id, group.boots[0].source), ("b", "s"));
     }

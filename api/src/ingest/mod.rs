@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use contract::event::Event;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 mod dispatch;
 mod group;
@@ -25,8 +25,9 @@ mod store;
 
 pub use outcome::Outcome;
 
-/// How many bytes of bodies may wait for their commit. What exceeds this is answered with 503 at once.
-const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// How many bytes of bodies may wait for their commit. What exceeds this is answered with 503 at once. A parsed event takes
+/// several times the bytes of its body, so this is what bounds the service's memory.
+pub const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 
 /// The way in.
 #[derive(Debug, Clone)]
@@ -52,8 +53,12 @@ pub enum StoreError {
 /// The events of one request, and where their answer goes.
 struct Request {
     events: Vec<Event>,
-    answer: oneshot::Sender<Result<Vec<Outcome>, StoreError>>,
+    answer: Answer,
+    /// Their part of what may wait; given back with the answer, not when the caller gives up, because until then they are there.
+    share: OwnedSemaphorePermit,
 }
+
+type Answer = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
 
 impl Ingest {
     /// Starts the task that stores events. It ends when the last clone of the way in is gone and everything is answered.
@@ -67,9 +72,10 @@ impl Ingest {
     /// their order.
     pub async fn store(&self, events: Vec<Event>, bytes: usize) -> Result<Vec<Outcome>, StoreError> {
         let share = u32::try_from(bytes).map_err(|_| StoreError::Busy)?;
-        let _share = self.room_left.try_acquire_many(share).map_err(|_| StoreError::Busy)?;
+        let share =
+            Arc::clone(&self.room_left).try_acquire_many_owned(share).map_err(|_| StoreError::Busy)?;
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request { events, answer }).map_err(|_| stopped())?;
+        self.requests.send(Request { events, answer, share }).map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 }

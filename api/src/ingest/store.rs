@@ -1,24 +1,37 @@
 //! Stores a group's events, whatever happens to the connection and whatever one of them holds.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use contract::event::Event;
+use futures_util::FutureExt as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 use tokio::time::timeout;
 
 use super::StoreError;
 use super::group::group;
-use super::outcome::{Outcome, outcomes};
-use crate::db::{self, events::Stored};
+use super::outcome::{Ledger, Outcome, outcomes};
+use crate::db::{self, events::Answer};
 
 /// How long the database may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a statement is tried that gets into the way of others. Each time it does, another one has got through.
+const MAX_TRIES: u32 = 10;
 
 /// A connection that is made when it is needed.
 pub(super) struct Store {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
+}
+
+/// Why events could not be stored together.
+enum Failure {
+    /// One of them says what cannot be stored.
+    Objection(String),
+    /// It is not the events' fault.
+    Of(StoreError),
 }
 
 impl Store {
@@ -29,52 +42,71 @@ impl Store {
     /// Stores all of `events`. When the database objects to what an event says, the group is halved until that event stands
     /// alone, so that it cannot take others with it.
     pub(super) async fn all(&mut self, events: &[Event]) -> Result<Vec<Outcome>, StoreError> {
-        let mut results = Vec::with_capacity(events.len());
-        let mut parts = vec![events];
-        while let Some(part) = parts.pop() {
-            match self.together(part).await {
-                Ok(stored) => results.extend(outcomes(part, &stored)),
-                Err(error) if db::is_outage(&error) => return Err(StoreError::Outage(error.to_string())),
-                Err(error) if !db::is_about_data(&error) => {
-                    return Err(StoreError::Failed(error.to_string()));
+        let mut ledger = Ledger::new(events);
+        let mut limit = usize::MAX;
+        while let Some(part) = ledger.open(limit) {
+            match self.together(&part.events).await {
+                Ok(Answer::Stored(stored)) => {
+                    ledger.settle(&part, outcomes(&part.events, &stored));
+                    limit = limit.saturating_mul(2);
                 }
-                Err(error) if part.len() < 2 => results.push(Outcome::Refused(error.to_string())),
-                Err(_) => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
+                Ok(Answer::Known(ids)) => ledger.know(&ids),
+                Err(Failure::Objection(reason)) if part.events.len() < 2 => {
+                    ledger.settle(&part, vec![Outcome::Refused(reason)]);
                 }
+                Err(Failure::Objection(_)) => limit = part.events.len() / 2,
+                Err(Failure::Of(error)) => return Err(error),
             }
         }
-        Ok(results)
+        Ok(ledger.close())
     }
 
     /// Stores `events` in one transaction. A connection that has died since its last use is replaced once; repeating is safe
     /// even if the commit took place, because ids are stored once.
-    async fn together(&mut self, events: &[Event]) -> Result<Stored, sqlx::Error> {
-        let group = group(events);
-        let mut is_first_try = true;
+    async fn together(&mut self, events: &[&Event]) -> Result<Answer, Failure> {
+        let mut tries = 1;
+        let mut was_replaced = false;
         loop {
-            let connection = match &mut self.connection {
-                Some(connection) => connection,
-                none => none.insert(connect(&self.options).await?),
-            };
-            let result = patiently(db::events::store(connection, &group)).await;
-            match result {
-                Err(error) if db::is_outage(&error) => {
+            match AssertUnwindSafe(self.once(events)).catch_unwind().await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) if db::events::is_contention(&error) && tries < MAX_TRIES => tries += 1,
+                Ok(Err(error)) if db::events::is_contention(&error) || db::is_outage(&error) => {
                     self.connection = None;
-                    if !is_first_try {
-                        return Err(error);
+                    if was_replaced {
+                        return Err(Failure::Of(StoreError::Outage(error.to_string())));
                     }
-                    is_first_try = false;
+                    was_replaced = true;
                 }
-                other => return other,
+                Ok(Err(error)) if db::is_about_data(&error) => {
+                    return Err(Failure::Objection(error.to_string()));
+                }
+                Ok(Err(error)) => return Err(Failure::Of(StoreError::Failed(error.to_string()))),
+                // The connection may be in the middle of anything.
+                Err(_) => {
+                    self.connection = None;
+                    return Err(Failure::Objection("the service cannot store what it says".to_owned()));
+                }
             }
         }
+    }
+
+    async fn once(&mut self, events: &[&Event]) -> Result<Answer, sqlx::Error> {
+        let group = group(events);
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(connect(&self.options).await?),
+        };
+        patiently(db::events::store(connection, &group)).await
     }
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    patiently(options.connect()).await
+    patiently(async {
+        let mut connection = options.connect().await?;
+        db::events::prepare(&mut connection).await?;
+        Ok(connection)
+    })
+    .await
 }
 
 async fn patiently<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {

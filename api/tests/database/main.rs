@@ -6,4 +6,5 @@ mod client;
 mod embedded;
 mod load;
 mod program;
+#[path = "../support/wait.rs"]
 mod wait;

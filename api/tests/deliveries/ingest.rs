@@ -187,3 +187,46 @@ async fn a_meeting_goes_with_everything_that_belongs_to_it() {
         assert_eq!(app.count(query).await, expected, "{query}");
     }
 }
+
+/// Presence and recordings must be the fold of the events that are stored, and of nothing else.
+#[tokio::test]
+async fn an_id_that_is_stored_already_changes_nothing_whatever_comes_with_it() {
+    let app = App::start().await;
+    app.meeting("m", "r").await;
+    app.meeting("other", "other").await;
+    let (occupant, session) = (json!({"occupant_id": "o"}), json!({"session_id": "s"}));
+    app.event(&event("j", "muc-occupant-joined", "r", 1, &occupant)).await.ok();
+    app.event(&event("on", "jibri-recording-on", "r", 1, &session)).await.ok();
+    for room in ["r", "other"] {
+        app.event(&event("j", "muc-occupant-left", room, 2, &occupant)).await.ok();
+        app.event(&event("on", "jibri-recording-off", room, 2, &session)).await.ok();
+        let results = app
+            .batch(&[
+                event("on", "muc-room-destroyed", room, 3, &json!({})).to_string(),
+                event(&format!("new-{room}"), "e", room, 3, &json!({})).to_string(),
+                event("j", "jibri-recording-on", room, 3, &json!({"session_id": "t"})).to_string(),
+                event(&format!("new-{room}"), "muc-occupant-left", room, 4, &occupant).to_string(),
+            ])
+            .await;
+        let expected = [("duplicate", ""), ("stored", ""), ("duplicate", ""), ("duplicate", "")];
+        assert_eq!(statuses(&results), expected, "{room}");
+    }
+    for (query, expected) in [
+        ("SELECT count(*) FROM reflector.meeting_event", 4),
+        ("SELECT count(*) FROM reflector.participant", 1),
+        ("SELECT count(*) FROM reflector.participant WHERE last_left_at IS NOT NULL", 0),
+        ("SELECT count(*) FROM reflector.recording_session", 1),
+        ("SELECT count(*) FROM reflector.recording_session WHERE last_off_at IS NOT NULL", 0),
+    ] {
+        assert_eq!(app.count(query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_stands_first_in_an_unknown_room_is_stored_where_the_room_is_known() {
+    let app = App::start().await;
+    app.meeting("m", "known").await;
+    let lines = ["unknown", "known", "known"].map(|room| event("a", "e", room, 1, &json!({})).to_string());
+    let expected = [("rejected", "meeting_not_found"), ("stored", ""), ("duplicate", "")];
+    assert_eq!(statuses(&app.batch(&lines).await), expected);
+}

@@ -13,3 +13,4 @@ mod frontends;
 mod ingest;
 mod reading;
 mod recordings;
+mod way_in;

@@ -1,3 +1,4 @@
 //! What the test binaries share.
 
 pub(crate) mod postgres;
+pub(crate) mod wait;

@@ -57,21 +57,20 @@ file AS (
     id, meeting_id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key
   )
   SELECT
-    f.id, stored.meeting_id, f.file, f.status, f.completed_at, f.session_id, f.host, f.size_bytes, f.duration_ms,
+    f.id, room.meeting_ids[f.room], f.file, f.status, f.completed_at, f.session_id, f.host, f.size_bytes, f.duration_ms,
     f.sha256, f.bucket, f.object_key
-  FROM unnest(
-    $36::text[], $37::text[], $38::text[], $39::timestamptz[], $40::text[], $41::text[], $42::bigint[], $43::bigint[],
-    $44::text[], $45::text[], $46::text[]
+  FROM room, unnest(
+    $36::int[], $37::text[], $38::text[], $39::text[], $40::timestamptz[], $41::text[], $42::text[], $43::bigint[],
+    $44::bigint[], $45::text[], $46::text[], $47::text[]
   ) AS f (
-    id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key
+    room, id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key
   )
-  JOIN stored ON stored.id = f.id
-  ON CONFLICT (id) DO NOTHING
+  WHERE room.meeting_ids[f.room] IS NOT NULL
 ),
 boot AS (
   INSERT INTO reflector.source_boot (boot_id, event_id, source, started_at, data)
   SELECT b.boot_id, b.event_id, b.source, b.started_at, b.data::jsonb
-  FROM unnest($47::text[], $48::text[], $49::text[], $50::timestamptz[], $51::text[])
+  FROM room, unnest($48::text[], $49::text[], $50::text[], $51::timestamptz[], $52::text[])
     AS b (boot_id, event_id, source, started_at, data)
   ON CONFLICT DO NOTHING
   RETURNING event_id

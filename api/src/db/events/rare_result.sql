@@ -1,4 +1,4 @@
 SELECT
   (SELECT ARRAY(SELECT unnest(meeting_ids) IS NOT NULL) FROM room),
-  ARRAY(SELECT id FROM stored),
+  ARRAY(SELECT id FROM known),
   ARRAY(SELECT event_id FROM boot)

@@ -1,20 +1,32 @@
 -- events.store
-WITH room AS MATERIALIZED (
+-- Ids that are stored already. Where there is one, `room` has no row, and nothing below writes anything.
+WITH known AS MATERIALIZED (
+  SELECT id FROM reflector.meeting_event WHERE id = ANY($2::text[])
+),
+room AS MATERIALIZED (
   SELECT COALESCE(array_agg(newest.id ORDER BY asked.place), '{}') AS meeting_ids
   FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
   LEFT JOIN LATERAL (
     SELECT m.id FROM reflector.meeting m WHERE m.room_name = asked.name ORDER BY m.start_date DESC LIMIT 1
   ) AS newest ON true
+  HAVING NOT EXISTS (SELECT FROM known)
 ),
-stored AS (
-  INSERT INTO reflector.meeting_event (id, meeting_id, name, occurred_at, data)
-  SELECT e.id, room.meeting_ids[e.room], e.name, e.occurred_at, e.data::jsonb
-  FROM room, unnest($2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::text[])
-    WITH ORDINALITY AS e (id, room, name, occurred_at, data, place)
-  WHERE room.meeting_ids[e.room] IS NOT NULL
-  ORDER BY e.place
-  ON CONFLICT (id) DO NOTHING
-  RETURNING id, meeting_id
+-- Positions are drawn in the order of the events, rows are written in the order of the ids: so two groups with the same ids never
+-- wait for each other crosswise. An id that another transaction stores meanwhile makes the whole statement fail.
+event AS (
+  INSERT INTO reflector.meeting_event (id, position, meeting_id, name, occurred_at, data)
+  OVERRIDING SYSTEM VALUE
+  SELECT e.id, e.position, e.meeting_id, e.name, e.occurred_at, e.data::jsonb
+  FROM (
+    SELECT
+      e.id, nextval('reflector.meeting_event_position_seq') AS position, room.meeting_ids[e.room] AS meeting_id, e.name,
+      e.occurred_at, e.data
+    FROM room, unnest($2::text[], $3::int[], $4::text[], $5::timestamptz[], $6::text[])
+      WITH ORDINALITY AS e (id, room, name, occurred_at, data, place)
+    WHERE room.meeting_ids[e.room] IS NOT NULL
+    ORDER BY e.place
+  ) AS e
+  ORDER BY e.id COLLATE "C"
 ),
 occupant AS (
   INSERT INTO reflector.participant AS p (
