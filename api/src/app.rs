@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::auth::bearer::Authenticator;
 use crate::config::{Config, Database};
 use crate::db;
+use crate::db::connect::{self, Unreachable};
 use crate::db::embedded::Embedded;
 use crate::http::{State, router, serve};
 use crate::ingest::Ingest;
@@ -97,7 +98,7 @@ impl Store {
             }
         };
         let store = Self { pool: db::pool(options.clone()), options, embedded };
-        match store.migrate().await {
+        match store.prepare().await {
             Ok(()) => Ok(store),
             Err(error) => {
                 store.close().await;
@@ -106,16 +107,26 @@ impl Store {
         }
     }
 
+    async fn prepare(&self) -> anyhow::Result<()> {
+        self.reach().await?;
+        db::migrate(&self.pool).await.context("cannot bring the database's schema up to date")
+    }
+
     /// Waits for a database that is still starting. Whatever else is wrong will not pass by waiting.
-    async fn migrate(&self) -> anyhow::Result<()> {
+    async fn reach(&self) -> Result<(), Unreachable> {
         let deadline = Instant::now() + DATABASE_PATIENCE;
+        let mut said = String::new();
         loop {
-            match db::migrate(&self.pool).await {
-                Err(error) if db::is_outage_of_migration(&error) && Instant::now() < deadline => {
-                    tracing::info!("waiting for the database: {error}");
+            match connect::probe(&self.options).await {
+                Err(error) if error.may_pass() && Instant::now() < deadline => {
+                    let reason = error.to_string();
+                    if reason != said {
+                        tracing::warn!("waiting for the database: {reason}");
+                        said = reason;
+                    }
                     sleep(DATABASE_PAUSE).await;
                 }
-                result => return result.context("cannot bring the database's schema up to date"),
+                result => return result,
             }
         }
     }

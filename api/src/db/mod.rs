@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 
+pub mod connect;
 pub mod embedded;
 pub mod event_page;
 pub mod events;
@@ -27,9 +28,9 @@ const MAX_CONNECTIONS: u32 = 10;
 /// How long a request waits for a connection before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Options for the server at `url`.
+/// Options for the server at `url`. Statements are not logged: a slow one comes back as an outage or a late answer, which are.
 pub fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    Ok(PgConnectOptions::from_str(url)?.application_name("reflector-api"))
+    Ok(PgConnectOptions::from_str(url)?.application_name("reflector-api").disable_statement_logging())
 }
 
 /// A pool that connects when it is first used.
@@ -43,8 +44,13 @@ pub fn pool(options: PgConnectOptions) -> PgPool {
 /// Brings the schema up to date, one process at a time. Refuses a database that a newer release has changed.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut connection = pool.acquire().await?.detach();
-    // The list of migrations has no schema in its name, and must be looked for where the first migration left it.
-    sqlx::query("-- migrate\nSET search_path = public").execute(&mut connection).await?;
+    // The list of migrations has no schema in its name, and must be looked for where the first migration left it. That it is
+    // there already is no news.
+    sqlx::query(
+        "-- migrate\nSELECT set_config('search_path', 'public', false), set_config('client_min_messages', 'warning', false)",
+    )
+    .execute(&mut connection)
+    .await?;
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
     Ok(())
@@ -83,12 +89,4 @@ pub fn is_about_data(error: &sqlx::Error) -> bool {
 /// Asks the database for a sign of life.
 pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("-- db.ping\nSELECT 1").execute(pool).await.map(drop)
-}
-
-/// Whether a migration failed only because the database cannot be reached or is not ready.
-pub fn is_outage_of_migration(error: &MigrateError) -> bool {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => is_outage(error),
-        _ => false,
-    }
 }

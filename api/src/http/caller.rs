@@ -36,8 +36,7 @@ impl FromRequestParts<State> for MaybeUser {
                 tracing::debug!(request.id = request_id::current(), "answering 401: {reason}");
                 ApiError::titled(ProblemCode::AuthenticationInvalid)
             }
-            Refusal::Unchecked => ApiError::new(
-                ProblemCode::Unavailable,
+            Refusal::Unchecked => ApiError::for_now(
                 "The keys that bearer tokens are checked with cannot be fetched at the moment; try again shortly.",
             ),
         })

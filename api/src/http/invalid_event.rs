@@ -5,6 +5,7 @@ use contract::problem::ProblemCode;
 use serde_json::{Value, json};
 
 use super::problem::ApiError;
+use super::request_id;
 use super::validation::Invalid;
 
 /// The code of the refusal.
@@ -30,6 +31,12 @@ pub fn of_data(reason: String) -> ApiError {
     let loc = vec![json!("body"), json!("data")];
     let finding = Invalid { kind: "value_error", loc, msg: reason, input: Value::Null, ctx: None };
     ApiError::new(ProblemCode::EventInvalid, json!([finding]))
+}
+
+/// What a sender is told of an event that the database objects to, with `reason`, which is for the log only.
+pub fn unstorable(reason: &str) -> String {
+    tracing::info!(request.id = request_id::current(), "the database refuses an event: {reason}");
+    "The event holds a value that cannot be stored".to_owned()
 }
 
 fn finding(error: &EventError, body: &[u8]) -> Invalid {

@@ -17,6 +17,7 @@ mod fallback;
 pub mod health;
 pub mod invalid_event;
 pub mod json_body;
+mod outage;
 pub mod path_text;
 pub mod private;
 pub mod problem;

@@ -7,6 +7,7 @@ use contract::problem::{Problem, ProblemCode};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
+use super::outage::Reason;
 use super::request_id;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -22,12 +23,13 @@ const RETRY_SECONDS: u32 = 1;
 pub struct ApiError {
     problem: Box<Problem>,
     retry_after: Option<u32>,
+    outage: Option<Reason>,
 }
 
 impl ApiError {
     /// A refusal with a sentence for people, or with the list form of a validation error.
     pub fn new(code: ProblemCode, detail: impl Into<serde_json::Value>) -> Self {
-        Self { problem: Box::new(Problem::new(code, detail)), retry_after: None }
+        Self { problem: Box::new(Problem::new(code, detail)), retry_after: None, outage: None }
     }
 
     /// A refusal whose title says everything.
@@ -35,23 +37,21 @@ impl ApiError {
         Self::new(code, code.title())
     }
 
-    /// A part that the server needs does not answer: 503 with `Retry-After`. The reason is for the log only.
-    pub fn unavailable(reason: &dyn std::fmt::Display) -> Self {
-        tracing::warn!(request.id = request_id::current(), "answering 503: {reason}");
-        let mut error = Self::new(
-            ProblemCode::Unavailable,
-            "The database does not answer. Nothing was stored; send the request again.",
-        );
-        error.retry_after = Some(RETRY_SECONDS);
-        error
+    /// A refusal that another time would not be: 503 with `Retry-After`.
+    pub fn for_now(detail: impl Into<serde_json::Value>) -> Self {
+        Self { retry_after: Some(RETRY_SECONDS), ..Self::new(ProblemCode::Unavailable, detail) }
+    }
+
+    /// The same for want of the database. The reason is for the log only, which has one line for all of an outage's requests.
+    pub fn unavailable(reason: &dyn std::fmt::Display, detail: &str) -> Self {
+        tracing::debug!(request.id = request_id::current(), "answering 503: {reason}");
+        Self { outage: Some(Reason(reason.to_string())), ..Self::for_now(detail) }
     }
 
     /// The sender did not get its body through in time. 503, because a sender must not take this for an objection to the body.
     pub fn too_slow(patience: Duration) -> Self {
         let detail = format!("The body did not arrive within {} s; send it again.", patience.as_secs());
-        let mut error = Self::new(ProblemCode::Unavailable, detail);
-        error.retry_after = Some(RETRY_SECONDS);
-        error
+        Self::for_now(detail)
     }
 
     /// The server failed: 500. The reason is for the log only.
@@ -68,7 +68,11 @@ impl ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        if crate::db::is_outage(&error) { Self::unavailable(&error) } else { Self::internal(&error) }
+        if crate::db::is_outage(&error) {
+            Self::unavailable(&error, "The database does not answer; try again shortly.")
+        } else {
+            Self::internal(&error)
+        }
     }
 }
 
@@ -80,6 +84,9 @@ impl IntoResponse for ApiError {
         let mut response = (status, [(CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(reason) = self.outage {
+            response.extensions_mut().insert(reason);
         }
         if matches!(self.problem.code, ProblemCode::NotAuthenticated | ProblemCode::AuthenticationInvalid) {
             response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);

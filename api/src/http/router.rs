@@ -8,12 +8,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::outage::{self, Outage};
 use super::problem::ApiError;
 use super::{State, cors, fallback, health, request_id, v1};
 
 /// The whole service as one router.
 ///
-/// From the outside in: every answer gets a request id, answers for other origins their headers, and a panic becomes an answer.
+/// From the outside in: every answer gets a request id, answers for other origins their headers, refusals during an outage are
+/// counted, and a panic becomes an answer.
 pub fn router(state: State) -> Router {
     let routes = Router::new()
         .route("/health", get(health::get))
@@ -26,6 +28,7 @@ pub fn router(state: State) -> Router {
     };
     routes
         .layer(CatchPanicLayer::custom(after_panic))
+        .layer(from_fn_with_state(Outage::new(state.db.clone()), outage::watch))
         .layer(from_fn_with_state(state.config.clone(), cors::share))
         .layer(from_fn(request_id::assign))
         .with_state(state)

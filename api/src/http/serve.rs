@@ -15,8 +15,9 @@ use tower::ServiceExt as _;
 /// How long a client may take for the head of a request, also on a connection that is kept open.
 const HEADER_PATIENCE: Duration = Duration::from_secs(75);
 
-/// How long requests that are under way may take to finish after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long requests that are under way may take to finish after a stop was asked for. A commit takes far less; a sender that is
+/// still busy with its body gets no answer and sends again.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How long to wait after an accept failed for want of something (file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

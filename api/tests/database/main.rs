@@ -6,5 +6,6 @@ mod client;
 mod embedded;
 mod load;
 mod program;
+mod stop;
 #[path = "../support/wait.rs"]
 mod wait;

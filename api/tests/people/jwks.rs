@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::Request;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, RETRY_AFTER};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -87,4 +87,5 @@ async fn without_an_issuer_nobody_is_let_in() {
         Request::get("/v1/rooms").header(AUTHORIZATION, format!("Bearer {}", token("key-1", "alice")));
     let answer = app.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!((answer.status, &answer.json["code"]), (503, &json!("unavailable")));
+    assert_eq!(answer.headers.get(RETRY_AFTER).unwrap(), "1");
 }

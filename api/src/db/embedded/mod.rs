@@ -151,6 +151,7 @@ impl Embedded {
             .username(NAME)
             .database(database)
             .application_name("reflector-api")
+            .disable_statement_logging()
     }
 
     async fn wait_until_ready(&self) -> Result<(), Error> {

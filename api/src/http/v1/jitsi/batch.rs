@@ -69,7 +69,9 @@ fn result(id: String, outcome: Outcome) -> EventResult {
             let code = ProblemCode::MeetingNotFound;
             rejected(id, code, code.title().to_owned())
         }
-        Outcome::Refused(reason) => rejected(id, ProblemCode::EventInvalid, reason),
+        Outcome::Refused(reason) => {
+            rejected(id, ProblemCode::EventInvalid, invalid_event::unstorable(&reason))
+        }
     }
 }
 
