@@ -218,3 +218,19 @@ async fn a_page_that_cannot_be_is_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_meeting_that_is_over_is_read_without_a_way_in() {
+    let (app, meeting) = app_with_meeting().await;
+    let open = app.get(Some("alice"), &path(&meeting)).await.ok();
+    assert!(open["room_url"].as_str().unwrap().contains("?jwt=") && open["host_room_url"] != "");
+    for end in [
+        "UPDATE reflector.meeting SET end_date = now()",
+        "UPDATE reflector.meeting SET end_date = now() + interval '8 h', is_active = false",
+    ] {
+        sqlx::query(end).execute(&app.db).await.unwrap();
+        let over = app.get(Some("alice"), &path(&meeting)).await.ok();
+        let told = (&over["is_active"], &over["room_url"], &over["host_room_url"]);
+        assert_eq!(told, (&json!(false), &json!(""), &json!("")), "{end}");
+    }
+}

@@ -15,7 +15,7 @@ use crate::jitsi::token::TokenIssuer;
 /// A meeting's addresses for one caller.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Links {
-    /// Leads in as a participant.
+    /// Leads in as a participant; empty when the meeting is over.
     pub room_url: String,
     /// Leads in as a moderator; empty for everybody but the room's owner. Frontends use `host_room_url || room_url`.
     pub host_room_url: String,
@@ -38,7 +38,8 @@ pub fn platform_of(state: &State, platform: Platform) -> Result<&TokenIssuer, Ap
 }
 
 impl Links {
-    /// The addresses of `meeting` for `caller` from `now` on.
+    /// The addresses of `meeting` for `caller` from `now` on; none when it is over. Its tokens would open its name on the Jitsi
+    /// host for hours after its end.
     pub fn mint(
         issuer: &TokenIssuer,
         meeting: &Meeting,
@@ -46,6 +47,9 @@ impl Links {
         is_owner: bool,
         now: OffsetDateTime,
     ) -> Result<Self, ApiError> {
+        if !meeting.is_open(now) {
+            return Ok(Self::default());
+        }
         let link = |moderator| {
             let target = Target {
                 meeting_id: &meeting.id,
