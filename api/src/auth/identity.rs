@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The longest `sub` that is accepted, in bytes: the limit that OIDC sets.
-const MAX_SUBJECT_BYTES: usize = 255;
+pub const MAX_SUBJECT_BYTES: usize = 255;
 
 /// A person who has proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]

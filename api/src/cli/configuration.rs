@@ -15,10 +15,10 @@ pub(super) fn read(variables: &Variables) -> Result<(Config, Vec<Finding>), Vec<
     Config::read(variables, &surroundings)
 }
 
-/// This process's environment. A variable that is not UTF-8 is none of ours.
+/// This process's environment.
 pub(super) fn environment() -> Variables {
     std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect()
 }
 

@@ -12,7 +12,7 @@ pub(super) fn run(err: &mut impl Write) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    logging::start(config.log_format)?;
+    logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(app::migrate(&config))?;
     Ok(ExitCode::SUCCESS)

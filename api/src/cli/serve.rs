@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, err: &mut impl Write) -> anyhow::Result
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    logging::start(config.log_format)?;
+    logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     runtime.block_on(app::serve(config))?;
     Ok(ExitCode::SUCCESS)

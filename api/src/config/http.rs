@@ -25,17 +25,9 @@ pub(super) fn root_path(reader: &mut Reader<'_>) -> String {
     String::new()
 }
 
-pub(super) fn ui_base_url(reader: &mut Reader<'_>) -> String {
-    let text = reader.text_or("UI_BASE_URL", "http://localhost:3000");
-    if !is_web_address(&text) {
-        reader.error("UI_BASE_URL", format!("{text:?} must begin with http:// or https://"));
-    }
-    text.trim_end_matches('/').to_owned()
-}
-
-pub(super) fn is_web_address(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+/// Whether `text` is an address that begins with `http://` or `https://` and names a host.
+pub fn is_web_address(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
 }
 
 /// Which origins of browsers may read answers.
@@ -66,28 +58,5 @@ impl Cors {
             );
         }
         Self { origins: Some(list), credentials }
-    }
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One line of text per event.
-    Plain,
-    /// One JSON object per event.
-    Json,
-}
-
-impl LogFormat {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        match reader.text_or("REFLECTOR_API_LOG_FORMAT", "plain").as_str() {
-            "plain" => Self::Plain,
-            "json" => Self::Json,
-            other => {
-                let message = format!("{other:?} is no log format; there are plain and json");
-                reader.error("REFLECTOR_API_LOG_FORMAT", message);
-                Self::Plain
-            }
-        }
     }
 }

@@ -12,14 +12,16 @@ mod database;
 mod finding;
 mod http;
 mod jitsi;
+mod log;
 mod reader;
 mod secret;
 
 pub use auth::{Auth, BearerAuth, KeySource};
 pub use database::Database;
 pub use finding::{Finding, Severity};
-pub use http::{Cors, LogFormat};
+pub use http::{Cors, is_web_address};
 pub use jitsi::{Jitsi, JitsiMeetings, SigningKey};
+pub use log::{Log, LogFormat};
 pub use reader::{Surroundings, Variables};
 pub use secret::Secret;
 
@@ -44,10 +46,8 @@ pub struct Config {
     pub cors: Cors,
     /// Whether callers without a token may list shared rooms: `PUBLIC_MODE`.
     pub public_mode: bool,
-    /// The frontend's address, without trailing slash: `UI_BASE_URL`.
-    pub ui_base_url: String,
-    /// How log lines look: `REFLECTOR_API_LOG_FORMAT`.
-    pub log_format: LogFormat,
+    /// What is logged, and how.
+    pub log: Log,
 }
 
 impl Config {
@@ -67,8 +67,7 @@ impl Config {
             auth: Auth::read(&mut reader),
             cors: Cors::read(&mut reader),
             public_mode: reader.flag("PUBLIC_MODE", false),
-            ui_base_url: http::ui_base_url(&mut reader),
-            log_format: LogFormat::read(&mut reader),
+            log: Log::read(&mut reader),
         };
         reader.refuse_unknown("REFLECTOR_API_");
         let findings = reader.into_findings();

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::finding::{Finding, Severity};
 use super::secret::{Secret, weakness};
 
-/// Variables by name.
+/// Variables by name. Bytes of the environment that are no UTF-8 stand as U+FFFD, and are a finding where they are read.
 pub type Variables = BTreeMap<String, String>;
 
 /// What [`super::Config::read`] needs to know besides the variables.
@@ -55,8 +55,11 @@ impl<'a> Reader<'a> {
 
     /// The variable's value without surrounding blanks; `None` when unset or empty.
     pub(super) fn text(&mut self, variable: &'static str) -> Option<String> {
-        self.asked.insert(variable);
+        let is_first = self.asked.insert(variable);
         let value = self.variables.get(variable)?.trim();
+        if is_first && value.contains(char::REPLACEMENT_CHARACTER) {
+            self.error(variable, "holds bytes that are no UTF-8; set it anew");
+        }
         (!value.is_empty()).then(|| value.to_owned())
     }
 

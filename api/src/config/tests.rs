@@ -70,7 +70,7 @@ fn everything_that_is_wrong_is_found_at_once_and_no_secret_is_repeated() {
         ("AUTH_BACKEND", "ldap"),
         ("CORS_ORIGIN", "reflector.example.com"),
         ("ROOT_PATH", "server-api"),
-        ("UI_BASE_URL", "localhost:3000"),
+        ("RUST_LOG", "api=loud"),
         ("REFLECTOR_API_LISTEN", "1250"),
         ("REFLECTOR_API_STATE_DIR", "state"),
         ("REFLECTOR_API_LOG_FORMAT", "xml"),
@@ -99,7 +99,7 @@ fn everything_that_is_wrong_is_found_at_once_and_no_secret_is_repeated() {
         "REFLECTOR_API_LOG_FORMAT",
         "REFLECTOR_API_STATE_DIR",
         "ROOT_PATH",
-        "UI_BASE_URL",
+        "RUST_LOG",
     ];
     assert_eq!(errors, expected);
     let text = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -118,9 +118,32 @@ fn a_database_address_loses_the_driver_that_sqlalchemy_needs() {
     for (given, expected) in [
         ("postgresql+asyncpg://u:p@h:5432/d", "postgresql://u:p@h:5432/d"),
         ("postgres://u@h/d?sslmode=require", "postgres://u@h/d?sslmode=require"),
+        ("postgresql+asyncpg://u@h/d?ssl=require", "postgresql://u@h/d?sslmode=require"),
+        ("postgres://u@h/d?options[geqo]=off", "postgres://u@h/d?options[geqo]=off"),
     ] {
         assert_eq!(config(&[("DATABASE_URL", given)]).database, Database::Server(Secret::new(expected)));
     }
+}
+
+#[test]
+fn a_parameter_of_the_database_address_that_is_not_known_is_named_and_left_out() {
+    let (config, warnings) =
+        read(&[("DATABASE_URL", "postgres://u@h/d?command_timeout=hunter2&sslmode=require&pool")]).unwrap();
+    assert_eq!(config.database, Database::Server(Secret::new("postgres://u@h/d?sslmode=require")));
+    let text = warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(text.contains("\"command_timeout\"") && text.contains("\"pool\""), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let findings = read(&[("DATABASE_URL", "postgres://u@h/d?ssl=perhaps")]).unwrap_err();
+    assert!(found(&findings).contains(&("DATABASE_URL", Severity::Error)));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_found_where_they_are_read_and_nowhere_else() {
+    let findings = read(&[("AUTH_BACKEND", "none\u{fffd}"), ("SOMEBODY_ELSES", "\u{fffd}")]).unwrap_err();
+    let text = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(text.contains("AUTH_BACKEND: holds bytes that are no UTF-8"), "{text}");
+    assert!(!text.contains("SOMEBODY_ELSES"), "{text}");
+    assert!(read(&[("REFLECTOR_API_STATE_DIR", "/srv"), ("HOME", "\u{fffd}")]).is_ok());
 }
 
 #[test]

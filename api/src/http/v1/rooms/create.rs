@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::RoomBody;
+use crate::config::is_web_address;
 use crate::db::rooms::{self, CreateError};
 use crate::domain::moment::whole_microseconds;
 use crate::domain::room::{
@@ -84,10 +85,6 @@ impl CreateRoom {
             webhook_secret,
         }
     }
-}
-
-fn is_web_address(text: &str) -> bool {
-    reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
 }
 
 /// 32 random bytes as 43 characters.
