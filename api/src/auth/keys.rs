@@ -29,6 +29,9 @@ pub enum VerifyError {
     /// The signature verifies, the claims are refused.
     #[error("the token is refused: {0}")]
     Claims(#[from] ClaimError),
+    /// The token asks, in `crit`, for extensions to be understood. None are, and such a token must be refused.
+    #[error("the token needs an extension that is not known here")]
+    Critical,
     /// There is no key for the token.
     #[error(transparent)]
     Key(#[from] KeyLookupError),
@@ -56,6 +59,9 @@ impl Verifier {
     /// The person that `token` speaks for, at `now`.
     pub async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Identity, VerifyError> {
         let header = jsonwebtoken::decode_header(token)?;
+        if header.crit.is_some() {
+            return Err(VerifyError::Critical);
+        }
         let claims = match &self.keys {
             Keys::One(key) => self.signed_claims(token, key)?,
             Keys::Set(keys) => self.signed_claims(token, &*keys.get(header.kid.as_deref()).await?)?,
@@ -139,6 +145,15 @@ mod tests {
         ] {
             assert!(matches!(verifier.verify(&token, NOW).await, Err(VerifyError::Token(_))), "{what}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_needs_an_extension_is_refused() {
+        let shared = verifier(Algorithm::HS256, KeySource::Shared(Secret::new(SECRET)));
+        let header = Header { crit: Some(vec!["exp".to_owned()]), ..Header::new(Algorithm::HS256) };
+        let token =
+            jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+        assert!(matches!(shared.verify(&token, NOW).await, Err(VerifyError::Critical)));
     }
 
     #[tokio::test]

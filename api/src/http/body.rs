@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use contract::problem::ProblemCode;
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt as _;
 
 use super::problem::ApiError;
@@ -24,6 +24,16 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
         Ok(result) => result,
         Err(_) => Err(ApiError::too_slow(PATIENCE)),
     }
+}
+
+/// Refuses a body that is compressed or encoded otherwise: bytes count as they are sent.
+pub fn refuse_encoded(headers: &HeaderMap) -> Result<(), ApiError> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    let detail = "The body must be sent as it is: leave out the header `Content-Encoding`";
+    Err(ApiError::new(ProblemCode::MediaTypeUnsupported, detail))
 }
 
 fn announced(headers: &HeaderMap) -> usize {

@@ -38,6 +38,7 @@ impl FromRequest<State> for JsonObject {
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(None));
         }
+        body::refuse_encoded(&parts.headers)?;
         if !is_json(&parts.headers) {
             return Err(ApiError::new(
                 ProblemCode::MediaTypeUnsupported,

@@ -38,12 +38,13 @@ impl FromRequest<State> for Signed {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &State) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
+        let (parts, content) = request.into_parts();
         let kind = Kind::of(&parts.headers);
         let limit = if kind == Kind::Ndjson { MAX_BYTES } else { MAX_EVENT_BYTES };
-        let bytes = body::read(&parts.headers, body, limit).await?;
+        let bytes = body::read(&parts.headers, content, limit).await?;
         webhook::verify(&state.config.jitsi, &parts.headers, &bytes, OffsetDateTime::now_utc())
             .map_err(refusal)?;
+        body::refuse_encoded(&parts.headers)?;
         Ok(Self { kind, bytes })
     }
 }

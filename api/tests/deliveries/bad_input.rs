@@ -5,7 +5,7 @@ use contract::batch::MAX_BYTES;
 use contract::event::MAX_EVENT_BYTES;
 use contract::signature::{JITSI_SIGNATURE, Secrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use http::Request;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -158,6 +158,20 @@ async fn what_is_signed_but_wrong_is_refused_for_a_named_reason() {
         assert!(answer.body["detail"].is_string() || answer.body["detail"][0]["msg"].is_string(), "{what}");
     }
     assert_eq!(app.count("SELECT count(*) FROM reflector.meeting_event").await, 0);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_by_the_name_of_its_header() {
+    let app = App::start().await;
+    app.meeting("m", "r").await;
+    for (encoding, expected) in [("gzip", 415), ("identity, gzip", 415), ("Identity", 200)] {
+        let mut request = signed(PATH, "application/json", GOOD);
+        request.headers_mut().insert(CONTENT_ENCODING, encoding.parse().unwrap());
+        let answer = app.send(request).await;
+        assert_eq!(answer.status, expected, "{encoding}: {}", answer.body);
+        let names_it = answer.body["detail"].as_str().is_some_and(|text| text.contains("Content-Encoding"));
+        assert_eq!(names_it, expected == 415, "{encoding}: {}", answer.body);
+    }
 }
 
 #[tokio::test]
