@@ -58,16 +58,18 @@ CREATE TABLE reflector.meeting_event (
 CREATE INDEX meeting_event_meeting ON reflector.meeting_event (meeting_id, position);
 
 -- One row per boot of a writer of events (a load of the Prosody module). Everything that an earlier boot of the same source left
--- open ended when the next one started; that is derived when read, so it holds for events that arrive late, too.
+-- open ended when the next one started; that is derived when read, so it holds for events that arrive late, too. Which boot is the
+-- later one is told by the order of storing: a clock may step back across a restart.
 CREATE TABLE reflector.source_boot (
   boot_id     text PRIMARY KEY,
+  position    bigint GENERATED ALWAYS AS IDENTITY,
   event_id    text NOT NULL UNIQUE,
   source      text NOT NULL,
   started_at  timestamptz NOT NULL,
   received_at timestamptz NOT NULL DEFAULT now(),
   data        jsonb NOT NULL
 );
-CREATE INDEX source_boot_source ON reflector.source_boot (source, started_at);
+CREATE INDEX source_boot_source ON reflector.source_boot (source, position);
 
 -- Whether the first of two dated statements is the later one: by the source's clock, then by its sequence number, then by the
 -- texts, so that there is an answer for any two. NULL comes before everything. Postgres puts the bodies in place of the calls.
@@ -79,26 +81,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (COALESCE(at, '-infinity'), COALESCE(seq, -1), COALESCE(said, '') COLLATE "C")
      > (COALESCE(other_at, '-infinity'), COALESCE(other_seq, -1), COALESCE(other_said, '') COLLATE "C");
 
-CREATE FUNCTION reflector.describes_later(
-  at timestamptz, seq bigint,
-  user_id text, display_name text, email text, role text, affiliation text, kind text,
-  other_at timestamptz, other_seq bigint,
-  other_user_id text, other_display_name text, other_email text, other_role text, other_affiliation text, other_kind text
-) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (
-  COALESCE(at, '-infinity'), COALESCE(seq, -1),
-  COALESCE(user_id, '') COLLATE "C", COALESCE(display_name, '') COLLATE "C", COALESCE(email, '') COLLATE "C",
-  COALESCE(role, '') COLLATE "C", COALESCE(affiliation, '') COLLATE "C", COALESCE(kind, '') COLLATE "C"
-) > (
-  COALESCE(other_at, '-infinity'), COALESCE(other_seq, -1),
-  COALESCE(other_user_id, '') COLLATE "C", COALESCE(other_display_name, '') COLLATE "C",
-  COALESCE(other_email, '') COLLATE "C", COALESCE(other_role, '') COLLATE "C",
-  COALESCE(other_affiliation, '') COLLATE "C", COALESCE(other_kind, '') COLLATE "C"
-);
-
 -- Presence, folded: each column is a maximum or minimum over the events that speak of the occupant, so the result is the same
--- in whatever order and however often they arrive. `*_at` with `*_seq` is a place in the source's order.
+-- in whatever order and however often they arrive. `*_at` with `*_seq` is a place in the source's order. What describes an occupant
+-- is a text with the moment before it, 48 characters that sort like moments: each is the latest that was said, and what an event
+-- does not mention stays.
 CREATE TABLE reflector.participant (
   meeting_id    text NOT NULL,
   occupant_id   text NOT NULL,
@@ -110,14 +96,12 @@ CREATE TABLE reflector.participant (
   last_left_at  timestamptz,                 -- latest leave, and its reason
   last_left_seq bigint,
   left_reason   text,
-  described_at  timestamptz,                 -- latest event that described the occupant, and what it said
-  described_seq bigint,
-  user_id       text,
-  display_name  text,
-  email         text,
-  role          text,
-  affiliation   text,
-  kind          text,
+  user_id       text COLLATE "C",
+  display_name  text COLLATE "C",
+  email         text COLLATE "C",
+  role          text COLLATE "C",
+  affiliation   text COLLATE "C",
+  kind          text COLLATE "C",
   PRIMARY KEY (meeting_id, occupant_id, breakout_room_id)
 );
 
@@ -135,6 +119,16 @@ CREATE TABLE reflector.recording_session (
   mode           text,
   initiator      text,
   PRIMARY KEY (meeting_id, session_id)
+);
+
+-- The latest end of each room of a meeting ('' is the main one). Who has not left by then left with it, and what is recorded by then
+-- ended with it; whoever joins later is there again.
+CREATE TABLE reflector.room_end (
+  meeting_id       text NOT NULL REFERENCES reflector.meeting ON DELETE CASCADE,
+  breakout_room_id text NOT NULL,
+  ended_at         timestamptz NOT NULL,
+  ended_seq        bigint,
+  PRIMARY KEY (meeting_id, breakout_room_id)
 );
 
 -- Events and participants are only ever stored by a statement that has just looked their meeting up. A foreign key would look it

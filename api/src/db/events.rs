@@ -3,15 +3,17 @@
 use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
 
-use crate::domain::moment::Statement;
+use crate::domain::moment::{Moment, Statement};
 use crate::domain::presence::{Occupant, OccupantKey};
 use crate::domain::recording::{File, Session};
+
+pub mod stamp;
 
 /// Events and what they say about occupants: nearly every group. Postgres prepares each part of a statement for every execution,
 /// whether it gets rows or not, so the parts that are seldom needed stay out.
 const USUAL: &str = concat!(include_str!("events/usual.sql"), include_str!("events/usual_result.sql"));
 
-/// Events, occupants, recording sessions, finished files and boots.
+/// Events, occupants, recording sessions, finished files, boots and ends of rooms.
 const ALL: &str = concat!(
     include_str!("events/usual.sql"),
     include_str!("events/rare.sql"),
@@ -36,6 +38,8 @@ pub struct Group<'a> {
     pub files: Vec<(RoomPlace, File)>,
     /// Boots of sources.
     pub boots: Vec<NewBoot<'a>>,
+    /// The latest ends of rooms, by breakout room.
+    pub ends: Vec<(RoomPlace, String, Moment)>,
 }
 
 /// A row for `meeting_event`.
@@ -97,7 +101,10 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// No id may stand in the group twice. Events of rooms without a meeting are left out. The newest meeting of a room takes its
 /// events. The upserts keep the greater of what is there and what comes, like [`Occupant::merge`].
 pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<Answer, sqlx::Error> {
-    let is_usual = group.sessions.is_empty() && group.files.is_empty() && group.boots.is_empty();
+    let is_usual = group.sessions.is_empty()
+        && group.files.is_empty()
+        && group.boots.is_empty()
+        && group.ends.is_empty();
     let mut query = sqlx::query(if is_usual { USUAL } else { ALL }).bind(&group.rooms);
     macro_rules! bind {
         ($rows:expr, $($column:expr),+ $(,)?) => {
@@ -117,14 +124,12 @@ pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<A
         |(.., o)| at(o.last_left.as_ref()),
         |(.., o)| seq(o.last_left.as_ref()),
         |(.., o)| text(o.last_left.as_ref()),
-        |(.., o)| o.description.moment.map(|moment| moment.at),
-        |(.., o)| o.description.moment.and_then(|moment| moment.seq),
-        |(.., o)| o.description.user_id.as_deref(),
-        |(.., o)| o.description.display_name.as_deref(),
-        |(.., o)| o.description.email.as_deref(),
-        |(.., o)| o.description.role.as_deref(),
-        |(.., o)| o.description.affiliation.as_deref(),
-        |(.., o)| o.description.kind.as_deref(),
+        |(.., o)| o.description.user_id.as_ref().map(stamp::stamped),
+        |(.., o)| o.description.display_name.as_ref().map(stamp::stamped),
+        |(.., o)| o.description.email.as_ref().map(stamp::stamped),
+        |(.., o)| o.description.role.as_ref().map(stamp::stamped),
+        |(.., o)| o.description.affiliation.as_ref().map(stamp::stamped),
+        |(.., o)| o.description.kind.as_ref().map(stamp::stamped),
     );
     if !is_usual {
         bind!(
@@ -157,6 +162,7 @@ pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<A
             |(_, f)| f.object_key.as_deref(),
         );
         bind!(group.boots, |b| b.boot_id, |b| b.event_id, |b| b.source, |b| b.started_at, |b| b.data);
+        bind!(group.ends, |(room, ..)| *room, |(_, id, _)| &**id, |(.., m)| m.at, |(.., m)| m.seq);
     }
     let row = query.fetch_one(connection).await?;
     let known: Vec<String> = row.try_get(1)?;

@@ -6,10 +6,11 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::event_page::{self, EventPage};
+use super::events::stamp;
 use super::meetings;
 use crate::domain::meeting::{Meeting, Tenure};
 use crate::domain::moment::{Boot, Moment, Statement};
-use crate::domain::presence::{Description, Occupant, OccupantKey};
+use crate::domain::presence::{Description, Occupant, OccupantKey, Told};
 use crate::domain::recording::{File, Session};
 
 /// Everything that is known of one meeting.
@@ -35,9 +36,7 @@ pub struct Record {
 pub async fn read(db: &PgPool, id: &str, after: i64) -> Result<Option<Record>, sqlx::Error> {
     let mut snapshot = db.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
     let Some((meeting, tenure)) = meetings::find(&mut *snapshot, id).await? else { return Ok(None) };
-    let occupants = occupants(&mut snapshot, id).await?;
-    let sessions = sessions(&mut snapshot, id).await?;
-    let boots = boots(&mut snapshot, &occupants, &sessions).await?;
+    let (occupants, sessions, boots) = attendance(&mut snapshot, id).await?;
     let files = files(&mut snapshot, id).await?;
     let events = event_page::read(&mut snapshot, id, after).await?;
     snapshot.commit().await?;
@@ -49,10 +48,43 @@ pub async fn presence(
     db: &PgPool,
     id: &str,
 ) -> Result<(BTreeMap<OccupantKey, Occupant>, Vec<Boot>), sqlx::Error> {
-    let mut connection = db.acquire().await?;
-    let occupants = occupants(&mut connection, id).await?;
-    let boots = boots(&mut connection, &occupants, &BTreeMap::new()).await?;
+    let (occupants, _, boots) = attendance(&mut *db.acquire().await?, id).await?;
     Ok((occupants, boots))
+}
+
+type Occupants = BTreeMap<OccupantKey, Occupant>;
+type Sessions = BTreeMap<String, Session>;
+
+/// Occupants and sessions as the ends of their rooms left them, with the boots that tell what else ended.
+async fn attendance(
+    db: &mut PgConnection,
+    meeting_id: &str,
+) -> Result<(Occupants, Sessions, Vec<Boot>), sqlx::Error> {
+    let (mut occupants, mut sessions) = (occupants(db, meeting_id).await?, sessions(db, meeting_id).await?);
+    let boots = boots(db, &occupants, &sessions).await?;
+    for (breakout_room_id, end) in room_ends(db, meeting_id).await? {
+        for (_, occupant) in occupants.iter_mut().filter(|(key, _)| key.breakout_room_id == breakout_room_id)
+        {
+            *occupant = std::mem::take(occupant).after_room_end(end, &boots);
+        }
+        if breakout_room_id.is_empty() {
+            for session in sessions.values_mut() {
+                *session = std::mem::take(session).after_room_end(end, &boots);
+            }
+        }
+    }
+    Ok((occupants, sessions, boots))
+}
+
+async fn room_ends(db: &mut PgConnection, meeting_id: &str) -> Result<Vec<(String, Moment)>, sqlx::Error> {
+    let rows: Vec<(String, OffsetDateTime, Option<i64>)> = sqlx::query_as(
+        "-- record.room_ends
+        SELECT breakout_room_id, ended_at, ended_seq FROM reflector.room_end WHERE meeting_id = $1",
+    )
+    .bind(meeting_id)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|(room, at, seq)| (room, Moment { at, seq })).collect())
 }
 
 #[derive(FromRow)]
@@ -66,8 +98,6 @@ struct OccupantRow {
     last_left_at: Option<OffsetDateTime>,
     last_left_seq: Option<i64>,
     left_reason: Option<String>,
-    described_at: Option<OffsetDateTime>,
-    described_seq: Option<i64>,
     user_id: Option<String>,
     display_name: Option<String>,
     email: Option<String>,
@@ -76,14 +106,13 @@ struct OccupantRow {
     kind: Option<String>,
 }
 
-/// A moment of two columns.
-fn moment(at: Option<OffsetDateTime>, seq: Option<i64>) -> Option<Moment> {
-    at.map(|at| Moment { at, seq })
-}
-
 /// A statement of three columns.
 fn statement(at: Option<OffsetDateTime>, seq: Option<i64>, text: Option<String>) -> Option<Statement> {
-    moment(at, seq).map(|moment| Statement { moment, text })
+    at.map(|at| Statement { moment: Moment { at, seq }, text })
+}
+
+fn told(stamped: Option<String>) -> Option<Told> {
+    stamped.and_then(|stamped| stamp::read(&stamped))
 }
 
 impl From<OccupantRow> for (OccupantKey, Occupant) {
@@ -94,27 +123,23 @@ impl From<OccupantRow> for (OccupantKey, Occupant) {
             last_join: statement(row.last_join_at, row.last_join_seq, row.last_join_boot),
             last_left: statement(row.last_left_at, row.last_left_seq, row.left_reason),
             description: Description {
-                moment: moment(row.described_at, row.described_seq),
-                user_id: row.user_id,
-                display_name: row.display_name,
-                email: row.email,
-                role: row.role,
-                affiliation: row.affiliation,
-                kind: row.kind,
+                user_id: told(row.user_id),
+                display_name: told(row.display_name),
+                email: told(row.email),
+                role: told(row.role),
+                affiliation: told(row.affiliation),
+                kind: told(row.kind),
             },
         };
         (key, occupant)
     }
 }
 
-async fn occupants(
-    db: &mut PgConnection,
-    meeting_id: &str,
-) -> Result<BTreeMap<OccupantKey, Occupant>, sqlx::Error> {
+async fn occupants(db: &mut PgConnection, meeting_id: &str) -> Result<Occupants, sqlx::Error> {
     let rows = sqlx::query_as::<_, OccupantRow>(
         "-- record.occupants
         SELECT occupant_id, breakout_room_id, first_join_at, last_join_at, last_join_seq, last_join_boot, last_left_at,
-          last_left_seq, left_reason, described_at, described_seq, user_id, display_name, email, role, affiliation, kind
+          last_left_seq, left_reason, user_id, display_name, email, role, affiliation, kind
         FROM reflector.participant
         WHERE meeting_id = $1",
     )
@@ -138,7 +163,7 @@ struct SessionRow {
     initiator: Option<String>,
 }
 
-async fn sessions(db: &mut PgConnection, meeting_id: &str) -> Result<BTreeMap<String, Session>, sqlx::Error> {
+async fn sessions(db: &mut PgConnection, meeting_id: &str) -> Result<Sessions, sqlx::Error> {
     let rows = sqlx::query_as::<_, SessionRow>(
         "-- record.sessions
         SELECT session_id, first_on_at, last_on_at, last_on_seq, last_on_boot, last_off_at, last_off_seq, failure_reason, mode,
@@ -159,11 +184,11 @@ async fn sessions(db: &mut PgConnection, meeting_id: &str) -> Result<BTreeMap<St
     Ok(rows.into_iter().map(|row| (row.session_id.clone(), session(row))).collect())
 }
 
-/// The boots that joins and recordings were seen by, each with the one that followed it.
+/// The boots that joins and recordings were seen by, each with the one that followed it, in the order in which they were stored.
 async fn boots(
     db: &mut PgConnection,
-    occupants: &BTreeMap<OccupantKey, Occupant>,
-    sessions: &BTreeMap<String, Session>,
+    occupants: &Occupants,
+    sessions: &Sessions,
 ) -> Result<Vec<Boot>, sqlx::Error> {
     let joins = occupants.values().filter_map(|occupant| occupant.last_join.as_ref());
     let starts = sessions.values().filter_map(|session| session.last_on.as_ref());
@@ -175,18 +200,24 @@ async fn boots(
     }
     let rows: Vec<(String, String, OffsetDateTime)> = sqlx::query_as(
         "-- record.boots
-        SELECT boot_id, source, started_at FROM reflector.source_boot WHERE boot_id = ANY($1)
-        UNION
-        SELECT later.boot_id, later.source, later.started_at
-        FROM reflector.source_boot boot
-        CROSS JOIN LATERAL (
-          SELECT other.boot_id, other.source, other.started_at
-          FROM reflector.source_boot other
-          WHERE other.source = boot.source AND other.started_at > boot.started_at
-          ORDER BY other.started_at
-          LIMIT 1
-        ) later
-        WHERE boot.boot_id = ANY($1)",
+        WITH named AS (
+          SELECT position, boot_id, source, started_at FROM reflector.source_boot WHERE boot_id = ANY($1)
+        )
+        SELECT boot_id, source, started_at
+        FROM (
+          TABLE named
+          UNION
+          SELECT next.*
+          FROM named
+          CROSS JOIN LATERAL (
+            SELECT other.position, other.boot_id, other.source, other.started_at
+            FROM reflector.source_boot other
+            WHERE other.source = named.source AND other.position > named.position
+            ORDER BY other.position
+            LIMIT 1
+          ) next
+        ) boot
+        ORDER BY position",
     )
     .bind(ids)
     .fetch_all(db)

@@ -71,7 +71,7 @@ impl Tenure {
 pub fn people_present(occupants: &BTreeMap<OccupantKey, Occupant>, boots: &[Boot]) -> usize {
     occupants
         .values()
-        .filter(|occupant| !matches!(occupant.description.kind.as_deref(), Some("recorder" | "transcriber")))
+        .filter(|occupant| !matches!(occupant.kind(), Some("recorder" | "transcriber")))
         .filter(|occupant| occupant.stay(boots).present)
         .count()
 }
@@ -131,7 +131,7 @@ fn directory_name(session_id: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::moment::{Moment, Statement};
-    use crate::domain::presence::Description;
+    use crate::domain::presence::{Description, Told};
     use time::macros::datetime;
 
     const NOON: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
@@ -145,7 +145,10 @@ mod tests {
             first_join_at: Some(NOON),
             last_join: Some(Statement::new(at(0), Some("boot-1"))),
             last_left: left.map(|minute| Statement::new(at(minute), None)),
-            description: Description { kind: kind.map(ToOwned::to_owned), ..Description::default() },
+            description: Description {
+                kind: kind.map(|kind| Told { moment: None, text: kind.to_owned() }),
+                ..Description::default()
+            },
         }
     }
 

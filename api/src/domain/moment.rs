@@ -27,6 +27,9 @@ pub struct Statement {
 }
 
 /// One start of a source of events. What earlier boots of the same source left open ended with it.
+///
+/// Lists of boots are in the order in which they were stored, and that tells which of two is the later one: a source's clock may step
+/// back across a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boot {
     /// The boot's id.
@@ -53,14 +56,14 @@ impl Statement {
 }
 
 impl Boot {
-    /// When the source of `boot_id` started the next time; `None` while that boot is its latest, or is not known.
-    pub fn superseded_at(boots: &[Self], boot_id: &str) -> Option<OffsetDateTime> {
-        let boot = boots.iter().find(|boot| boot.boot_id == boot_id)?;
-        boots
-            .iter()
-            .filter(|other| other.source == boot.source && other.started_at > boot.started_at)
-            .map(|other| other.started_at)
-            .min()
+    /// When what `opening` began, in the boot that it names, ended because its source started again; never before it began. `None`
+    /// while that boot is its source's latest, or is not known.
+    pub fn superseded_at(boots: &[Self], opening: &Statement) -> Option<OffsetDateTime> {
+        let boot_id = opening.text.as_deref()?;
+        let mut from_then_on = boots.iter().skip_while(|boot| boot.boot_id != boot_id);
+        let boot = from_then_on.next()?;
+        let next = from_then_on.find(|other| other.source == boot.source)?;
+        Some(next.started_at.max(opening.moment.at))
     }
 }
 

@@ -38,29 +38,36 @@ pub struct Occupant {
     pub last_join: Option<Statement>,
     /// The latest leave, with its reason.
     pub last_left: Option<Statement>,
-    /// The latest description.
+    /// How the occupant was described.
     pub description: Description,
 }
 
-/// How an occupant was described, and when.
-///
-/// A leave describes without a time: it may tell a name that no join told, but never replaces what a join or an update said.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// What was told of an occupant: of each member the latest. What an event does not mention stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
-    /// When; `None` for what a leave said and for no description at all.
-    pub moment: Option<Moment>,
     /// The user's id in the system that issued the token.
-    pub user_id: Option<String>,
+    pub user_id: Option<Told>,
     /// The name that is shown: `display_name`, else `nick`.
-    pub display_name: Option<String>,
+    pub display_name: Option<Told>,
     /// The e-mail address.
-    pub email: Option<String>,
+    pub email: Option<Told>,
     /// The role in the room.
-    pub role: Option<String>,
+    pub role: Option<Told>,
     /// The affiliation with the room.
-    pub affiliation: Option<String>,
+    pub affiliation: Option<Told>,
     /// `human`, `phone`, `recorder` or `transcriber`.
-    pub kind: Option<String>,
+    pub kind: Option<Told>,
+}
+
+/// A text and when it was told. Of two at the same moment the greater text counts as later.
+///
+/// A leave tells without a time: it may name whom no join named, but never replaces what a join or an update said.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    /// When; `None` for what a leave said.
+    pub moment: Option<Moment>,
+    /// What.
+    pub text: String,
 }
 
 /// When an occupant was there.
@@ -78,6 +85,19 @@ pub struct Stay {
 
 /// The reason of a stay that ended because the source of its events started anew.
 pub const SOURCE_RESTARTED: &str = "source_restarted";
+
+/// The reason of a stay that ended with the room.
+pub const ROOM_DESTROYED: &str = "room_destroyed";
+
+/// The end of a room that `event` tells of: of which breakout room (empty for the main room), and when. `None` for events of other
+/// kinds.
+pub fn room_end(event: &Event) -> Option<(String, Moment)> {
+    (event.name == name::ROOM_DESTROYED).then(|| (breakout_room_id(event), Moment::of(event)))
+}
+
+fn breakout_room_id(event: &Event) -> String {
+    bounded(event.text("breakout_room_id").unwrap_or_default())
+}
 
 impl Sighting {
     /// What `event` says about an occupant; `None` for events of other kinds and for those that name nobody.
@@ -109,23 +129,39 @@ impl OccupantKey {
     fn of(event: &Event) -> Option<Self> {
         let id =
             event.text("occupant_id").or_else(|| event.text("user_id")).or_else(|| event.text("nick"))?;
-        let breakout_room_id = event.text("breakout_room_id").unwrap_or_default();
-        Some(Self { occupant_id: bounded(id), breakout_room_id: bounded(breakout_room_id) })
+        Some(Self { occupant_id: bounded(id), breakout_room_id: breakout_room_id(event) })
     }
 }
 
 impl Description {
     fn of(event: &Event, moment: Option<Moment>) -> Self {
-        let text = |member| event.text(member).map(ToOwned::to_owned);
+        let told = |member| event.text(member).map(|text| Told { moment, text: text.to_owned() });
         Self {
-            moment,
-            user_id: text("user_id"),
-            display_name: text("display_name").or_else(|| text("nick")),
-            email: text("email"),
-            role: text("role"),
-            affiliation: text("affiliation"),
-            kind: text("kind"),
+            user_id: told("user_id"),
+            display_name: told("display_name").or_else(|| told("nick")),
+            email: told("email"),
+            role: told("role"),
+            affiliation: told("affiliation"),
+            kind: told("kind"),
         }
+    }
+
+    fn merge(self, other: Self) -> Self {
+        Self {
+            user_id: self.user_id.max(other.user_id),
+            display_name: self.display_name.max(other.display_name),
+            email: self.email.max(other.email),
+            role: self.role.max(other.role),
+            affiliation: self.affiliation.max(other.affiliation),
+            kind: self.kind.max(other.kind),
+        }
+    }
+}
+
+impl Told {
+    /// The text alone.
+    pub fn into_text(self) -> String {
+        self.text
     }
 }
 
@@ -137,26 +173,47 @@ impl Occupant {
             first_join_at: self.first_join_at.into_iter().chain(other.first_join_at).min(),
             last_join: self.last_join.max(other.last_join),
             last_left: self.last_left.max(other.last_left),
-            description: self.description.max(other.description),
+            description: self.description.merge(other.description),
         }
+    }
+
+    /// The same once the occupant's room ended at `end`: whoever was there until then left with it.
+    #[must_use]
+    pub fn after_room_end(mut self, end: Moment, boots: &[Boot]) -> Self {
+        let was_there = self.leave().is_none()
+            && self.last_join.as_ref().is_some_and(|join| {
+                join.moment <= end && Boot::superseded_at(boots, join).is_none_or(|at| at > end.at)
+            });
+        if was_there {
+            self.last_left = Some(Statement::new(end, Some(ROOM_DESTROYED)));
+        }
+        self
+    }
+
+    /// The leave that ended the last stay.
+    fn leave(&self) -> Option<&Statement> {
+        let joined = self.last_join.as_ref();
+        self.last_left.as_ref().filter(|left| joined.is_none_or(|join| left.moment >= join.moment))
+    }
+
+    /// `human`, `phone`, `recorder` or `transcriber`, if that was told.
+    pub fn kind(&self) -> Option<&str> {
+        self.description.kind.as_ref().map(|told| &*told.text)
     }
 
     /// When the occupant was there, given the boots of all sources.
     pub fn stay(&self, boots: &[Boot]) -> Stay {
         let joined = self.last_join.as_ref();
-        let left =
-            self.last_left.as_ref().filter(|left| joined.is_none_or(|join| left.moment >= join.moment));
         let stay = |left_at, left_reason, present| Stay {
             joined_at: self.first_join_at,
             left_at,
             left_reason,
             present,
         };
-        if let Some(left) = left {
+        if let Some(left) = self.leave() {
             return stay(Some(left.moment.at), left.text.clone(), false);
         }
-        let boot_id = joined.and_then(|join| join.text.as_deref());
-        match boot_id.and_then(|boot_id| Boot::superseded_at(boots, boot_id)) {
+        match joined.and_then(|join| Boot::superseded_at(boots, join)) {
             Some(at) => stay(Some(at), Some(SOURCE_RESTARTED.to_owned()), false),
             None => stay(None, None, joined.is_some()),
         }

@@ -100,14 +100,30 @@ impl Session {
         }
     }
 
+    /// The same once the meeting's room ended at `end`: what ran until then ended with it.
+    #[must_use]
+    pub fn after_room_end(mut self, end: Moment, boots: &[Boot]) -> Self {
+        let ran = self.off().is_none()
+            && self.last_on.as_ref().is_some_and(|on| {
+                on.moment <= end && Boot::superseded_at(boots, on).is_none_or(|at| at > end.at)
+            });
+        if ran {
+            self.last_off = Some(Statement::new(end, None));
+        }
+        self
+    }
+
+    /// The off that ended the last run.
+    fn off(&self) -> Option<&Statement> {
+        let on = self.last_on.as_ref();
+        self.last_off.as_ref().filter(|off| on.is_none_or(|on| off.moment >= on.moment))
+    }
+
     /// When the recording ran, given the boots of all sources.
     pub fn run(&self, boots: &[Boot]) -> Run {
-        let on = self.last_on.as_ref();
-        let off = self.last_off.as_ref().filter(|off| on.is_none_or(|on| off.moment >= on.moment));
-        let boot_id = on.and_then(|on| on.text.as_deref());
-        let ended_at = off
-            .map(|off| off.moment.at)
-            .or_else(|| boot_id.and_then(|boot_id| Boot::superseded_at(boots, boot_id)));
+        let (on, off) = (self.last_on.as_ref(), self.off());
+        let ended_at =
+            off.map(|off| off.moment.at).or_else(|| on.and_then(|on| Boot::superseded_at(boots, on)));
         Run {
             started_at: self.first_on_at,
             ended_at,

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use contract::event::{Event, name};
 
 use crate::db::events::{Group, NewBoot, NewEvent, RoomPlace};
-use crate::domain::presence::{Occupant, OccupantKey, Sighting};
+use crate::domain::moment::Moment;
+use crate::domain::presence::{Occupant, OccupantKey, Sighting, room_end};
 use crate::domain::recording::{File, Session};
 
 /// The rooms of `events`, numbered from 1 in the order of their first mention.
@@ -25,6 +26,7 @@ pub(super) fn group<'a>(events: &[&'a Event]) -> Group<'a> {
     let mut group = Group { rooms: in_order(&places), ..Group::default() };
     let mut occupants: BTreeMap<(&str, OccupantKey), (RoomPlace, Occupant)> = BTreeMap::new();
     let mut sessions: BTreeMap<(&str, String), (RoomPlace, Session)> = BTreeMap::new();
+    let mut ends: BTreeMap<(&str, String), (RoomPlace, Moment)> = BTreeMap::new();
     for event in events {
         if event.name == name::SOURCE_STARTED {
             group.boots.extend(boot(event));
@@ -46,10 +48,15 @@ pub(super) fn group<'a>(events: &[&'a Event]) -> Group<'a> {
                 .or_insert_with(|| (room, Session::default()));
             *known = std::mem::take(known).merge(session);
         }
+        if let Some((breakout_room_id, end)) = room_end(event) {
+            let (_, known) = ends.entry((event.room.as_str(), breakout_room_id)).or_insert((room, end));
+            *known = end.max(*known);
+        }
         group.files.extend(File::of(event).map(|file| (room, file)));
     }
     group.occupants =
         occupants.into_iter().map(|((_, key), (room, occupant))| (room, key, occupant)).collect();
+    group.ends = ends.into_iter().map(|((_, id), (room, end))| (room, id, end)).collect();
     group.sessions = sessions.into_iter().map(|((_, id), (room, session))| (room, id, session)).collect();
     group
 }

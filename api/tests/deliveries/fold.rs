@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::db::events::stamp;
 use api::domain::moment::{Moment, Statement};
 use api::domain::presence::{Description, Occupant, Sighting};
 use api::domain::recording::Session;
@@ -56,19 +57,18 @@ fn statement(row: &PgRow, prefix: &str, text: &str) -> Option<Statement> {
 }
 
 fn occupant(row: &PgRow) -> Occupant {
-    let described_at: Option<OffsetDateTime> = row.get("described_at");
+    let told = |member| row.get::<Option<String>, _>(member).map(|stamped| stamp::read(&stamped).unwrap());
     Occupant {
         first_join_at: row.get("first_join_at"),
         last_join: statement(row, "last_join", "last_join_boot"),
         last_left: statement(row, "last_left", "left_reason"),
         description: Description {
-            moment: described_at.map(|at| Moment { at, seq: row.get("described_seq") }),
-            user_id: row.get("user_id"),
-            display_name: row.get("display_name"),
-            email: row.get("email"),
-            role: row.get("role"),
-            affiliation: row.get("affiliation"),
-            kind: row.get("kind"),
+            user_id: told("user_id"),
+            display_name: told("display_name"),
+            email: told("email"),
+            role: told("role"),
+            affiliation: told("affiliation"),
+            kind: told("kind"),
         },
     }
 }

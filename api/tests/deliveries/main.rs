@@ -10,6 +10,7 @@ mod app;
 mod bad_input;
 mod fold;
 mod frontends;
+mod endings;
 mod ingest;
 mod reading;
 mod recordings;

@@ -124,7 +124,7 @@ async fn what_an_earlier_boot_left_open_ended_when_the_next_began() {
     app.deliver(EVENTS, &event(&meeting, "evt_3", "jibri-recording-on", 3, &recording)).await.ok();
     assert_eq!(app.get(Some("alice"), &path(&meeting)).await.ok()["num_clients"], 1);
 
-    for later in [boot("evt_9", "boot-3", 30), boot("evt_8", "boot-2", 20)] {
+    for later in [boot("evt_8", "boot-2", 20), boot("evt_9", "boot-3", 30)] {
         app.deliver(EVENTS, &later).await.ok();
     }
     let record = app.get(Some("alice"), &path(&meeting)).await.ok();

@@ -12,10 +12,10 @@ session AS (
     s.last_off_at, s.last_off_seq, s.failure_reason,
     s.mode, s.initiator
   FROM room, unnest(
-    $25::int[], $26::text[], $27::timestamptz[],
-    $28::timestamptz[], $29::bigint[], $30::text[],
-    $31::timestamptz[], $32::bigint[], $33::text[],
-    $34::text[], $35::text[]
+    $23::int[], $24::text[], $25::timestamptz[],
+    $26::timestamptz[], $27::bigint[], $28::text[],
+    $29::timestamptz[], $30::bigint[], $31::text[],
+    $32::text[], $33::text[]
   ) AS s (
     room, session_id, first_on_at,
     last_on_at, last_on_seq, last_on_boot,
@@ -60,8 +60,8 @@ file AS (
     f.id, room.meeting_ids[f.room], f.file, f.status, f.completed_at, f.session_id, f.host, f.size_bytes, f.duration_ms,
     f.sha256, f.bucket, f.object_key
   FROM room, unnest(
-    $36::int[], $37::text[], $38::text[], $39::text[], $40::timestamptz[], $41::text[], $42::text[], $43::bigint[],
-    $44::bigint[], $45::text[], $46::text[], $47::text[]
+    $34::int[], $35::text[], $36::text[], $37::text[], $38::timestamptz[], $39::text[], $40::text[], $41::bigint[],
+    $42::bigint[], $43::text[], $44::text[], $45::text[]
   ) AS f (
     room, id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key
   )
@@ -70,8 +70,17 @@ file AS (
 boot AS (
   INSERT INTO reflector.source_boot (boot_id, event_id, source, started_at, data)
   SELECT b.boot_id, b.event_id, b.source, b.started_at, b.data::jsonb
-  FROM room, unnest($48::text[], $49::text[], $50::text[], $51::timestamptz[], $52::text[])
+  FROM room, unnest($46::text[], $47::text[], $48::text[], $49::timestamptz[], $50::text[])
     AS b (boot_id, event_id, source, started_at, data)
   ON CONFLICT DO NOTHING
   RETURNING event_id
+),
+room_end AS (
+  INSERT INTO reflector.room_end AS r (meeting_id, breakout_room_id, ended_at, ended_seq)
+  SELECT room.meeting_ids[d.room], d.breakout_room_id, d.ended_at, d.ended_seq
+  FROM room, unnest($51::int[], $52::text[], $53::timestamptz[], $54::bigint[])
+    AS d (room, breakout_room_id, ended_at, ended_seq)
+  WHERE room.meeting_ids[d.room] IS NOT NULL
+  ON CONFLICT (meeting_id, breakout_room_id) DO UPDATE SET ended_at = EXCLUDED.ended_at, ended_seq = EXCLUDED.ended_seq
+  WHERE reflector.is_later(EXCLUDED.ended_at, EXCLUDED.ended_seq, NULL, r.ended_at, r.ended_seq, NULL)
 )

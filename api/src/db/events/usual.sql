@@ -33,23 +33,23 @@ occupant AS (
     meeting_id, occupant_id, breakout_room_id, first_join_at,
     last_join_at, last_join_seq, last_join_boot,
     last_left_at, last_left_seq, left_reason,
-    described_at, described_seq, user_id, display_name, email, role, affiliation, kind
+    user_id, display_name, email, role, affiliation, kind
   )
   SELECT
     room.meeting_ids[o.room], o.occupant_id, o.breakout_room_id, o.first_join_at,
     o.last_join_at, o.last_join_seq, o.last_join_boot,
     o.last_left_at, o.last_left_seq, o.left_reason,
-    o.described_at, o.described_seq, o.user_id, o.display_name, o.email, o.role, o.affiliation, o.kind
+    o.user_id, o.display_name, o.email, o.role, o.affiliation, o.kind
   FROM room, unnest(
     $7::int[], $8::text[], $9::text[], $10::timestamptz[],
     $11::timestamptz[], $12::bigint[], $13::text[],
     $14::timestamptz[], $15::bigint[], $16::text[],
-    $17::timestamptz[], $18::bigint[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[]
+    $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[]
   ) AS o (
     room, occupant_id, breakout_room_id, first_join_at,
     last_join_at, last_join_seq, last_join_boot,
     last_left_at, last_left_seq, left_reason,
-    described_at, described_seq, user_id, display_name, email, role, affiliation, kind
+    user_id, display_name, email, role, affiliation, kind
   )
   WHERE room.meeting_ids[o.room] IS NOT NULL
   ON CONFLICT (meeting_id, occupant_id, breakout_room_id) DO UPDATE SET
@@ -78,36 +78,10 @@ occupant AS (
       EXCLUDED.last_left_at, EXCLUDED.last_left_seq, EXCLUDED.left_reason,
       p.last_left_at, p.last_left_seq, p.left_reason
     ) THEN EXCLUDED.left_reason ELSE p.left_reason END,
-    described_at = CASE WHEN reflector.describes_later(
-      EXCLUDED.described_at, EXCLUDED.described_seq, EXCLUDED.user_id, EXCLUDED.display_name, EXCLUDED.email, EXCLUDED.role, EXCLUDED.affiliation, EXCLUDED.kind,
-      p.described_at, p.described_seq, p.user_id, p.display_name, p.email, p.role, p.affiliation, p.kind
-    ) THEN EXCLUDED.described_at ELSE p.described_at END,
-    described_seq = CASE WHEN reflector.describes_later(
-      EXCLUDED.described_at, EXCLUDED.described_seq, EXCLUDED.user_id, EXCLUDED.display_name, EXCLUDED.email, EXCLUDED.role, EXCLUDED.affiliation, EXCLUDED.kind,
-      p.described_at, p.described_seq, p.user_id, p.display_name, p.email, p.role, p.affiliation, p.kind
-    ) THEN EXCLUDED.described_seq ELSE p.described_seq END,
-    user_id = CASE WHEN reflector.describes_later(
-      EXCLUDED.described_at, EXCLUDED.described_seq, EXCLUDED.user_id, EXCLUDED.display_name, EXCLUDED.email, EXCLUDED.role, EXCLUDED.affiliation, EXCLUDED.kind,
-      p.described_at, p.described_seq, p.user_id, p.display_name, p.email, p.role, p.affiliation, p.kind
-    ) THEN EXCLUDED.user_id ELSE p.user_id END,
-    display_name = CASE WHEN reflector.describes_later(
-      EXCLUDED.described_at, EXCLUDED.described_seq, EXCLUDED.user_id, EXCLUDED.display_name, EXCLUDED.email, EXCLUDED.role, EXCLUDED.affiliation, EXCLUDED.kind,
-      p.described_at, p.described_seq, p.user_id, p.display_name, p.email, p.role, p.affiliation, p.kind
-    ) THEN EXCLUDED.display_name ELSE p.display_name END,
-    email = CASE WHEN reflector.describes_later(
-      EXCLUDED.described_at, EXCLUDED.described_seq, EXCLUDED.user_id, EXCLUDED.display_name, EXCLUDED.email, EXCLUDED.role, EXCLUDED.affiliation, EXCLUDED.kind,
-      p.described_at, p.described_seq, p.user_id, p.display_name, p.email, p.role, p.affiliation, p.kind
-    ) THEN EXCLUDED.email ELSE p.email END,
-    role = CASE WHEN reflector.describes_later(
-      EXCLUDED.described_at, EXCLUDED.described_seq, EXCLUDED.user_id, EXCLUDED.display_name, EXCLUDED.email, EXCLUDED.role, EXCLUDED.affiliation, EXCLUDED.kind,
-      p.described_at, p.described_seq, p.user_id, p.display_name, p.email, p.role, p.affiliation, p.kind
-    ) THEN EXCLUDED.role ELSE p.role END,
-    affiliation = CASE WHEN reflector.describes_later(
-      EXCLUDED.described_at, EXCLUDED.described_seq, EXCLUDED.user_id, EXCLUDED.display_name, EXCLUDED.email, EXCLUDED.role, EXCLUDED.affiliation, EXCLUDED.kind,
-      p.described_at, p.described_seq, p.user_id, p.display_name, p.email, p.role, p.affiliation, p.kind
-    ) THEN EXCLUDED.affiliation ELSE p.affiliation END,
-    kind = CASE WHEN reflector.describes_later(
-      EXCLUDED.described_at, EXCLUDED.described_seq, EXCLUDED.user_id, EXCLUDED.display_name, EXCLUDED.email, EXCLUDED.role, EXCLUDED.affiliation, EXCLUDED.kind,
-      p.described_at, p.described_seq, p.user_id, p.display_name, p.email, p.role, p.affiliation, p.kind
-    ) THEN EXCLUDED.kind ELSE p.kind END
+    user_id = GREATEST(p.user_id, EXCLUDED.user_id),
+    display_name = GREATEST(p.display_name, EXCLUDED.display_name),
+    email = GREATEST(p.email, EXCLUDED.email),
+    role = GREATEST(p.role, EXCLUDED.role),
+    affiliation = GREATEST(p.affiliation, EXCLUDED.affiliation),
+    kind = GREATEST(p.kind, EXCLUDED.kind)
 )

@@ -54,6 +54,21 @@ fn a_recording_runs_from_its_first_on_to_a_later_off_or_the_next_boot() {
 }
 
 #[test]
+fn a_room_s_end_ends_what_ran_until_then_without_a_failure() {
+    let on = event(name::RECORDING_ON, 10, &json!({"session_id": "s"}));
+    let failed = event(name::RECORDING_OFF, 12, &json!({"session_id": "s", "failure_reason": "error"}));
+    for (events, end, expected) in [
+        (vec![on.clone()], 20, (Some(20), None, false)),
+        (vec![on.clone()], 9, (None, None, true)),
+        (vec![on, failed], 20, (Some(12), Some("error"), false)),
+    ] {
+        let end = Moment { at: OffsetDateTime::from_unix_timestamp(end).unwrap(), seq: None };
+        let run = folded(&events).after_room_end(end, &[]).run(&[]);
+        assert_eq!((seconds(&run).1, run.failure_reason.as_deref(), run.running), expected, "{end:?}");
+    }
+}
+
+#[test]
 fn a_notice_announces_a_file() {
     let notice = br#"{"id":"rec_1","room_name":"r","recording_file":"/r/s/f.mp4","recording_status":"completed","timestamp":1,"session_id":"s","host":"h","size_bytes":5,"duration_ms":7,"sha256":"ab"}"#;
     let file = File::of(&contract::recording::parse(notice).unwrap()).unwrap();

@@ -14,7 +14,7 @@ use crate::db::event_page::StoredEvent;
 use crate::db::record::{self, Record};
 use crate::domain::meeting::{Recording, Tenure, people_present, recordings};
 use crate::domain::moment::Boot;
-use crate::domain::presence::{Occupant, OccupantKey};
+use crate::domain::presence::{Occupant, OccupantKey, Told};
 use crate::domain::recording::File;
 use crate::http::State;
 use crate::http::caller::User;
@@ -103,12 +103,12 @@ impl ParticipantBody {
         Self {
             occupant_id: key.occupant_id,
             breakout_room_id: Some(key.breakout_room_id).filter(|id| !id.is_empty()),
-            user_id: description.user_id,
-            display_name: description.display_name,
-            email: description.email,
-            role: description.role,
-            affiliation: description.affiliation,
-            kind: description.kind,
+            user_id: description.user_id.map(Told::into_text),
+            display_name: description.display_name.map(Told::into_text),
+            email: description.email.map(Told::into_text),
+            role: description.role.map(Told::into_text),
+            affiliation: description.affiliation.map(Told::into_text),
+            kind: description.kind.map(Told::into_text),
             joined_at: stay.joined_at.map(DateTime),
             left_at: stay.left_at.map(DateTime),
             left_reason: stay.left_reason,
