@@ -109,7 +109,9 @@ impl Store {
 
     async fn prepare(&self) -> anyhow::Result<()> {
         self.reach().await?;
-        db::migrate(&self.pool).await.context("cannot bring the database's schema up to date")
+        let migrated = db::migrate(&self.pool).await;
+        // The error repeats its causes, which a context would print once more.
+        migrated.map_err(|error| anyhow::anyhow!("cannot bring the database's schema up to date: {error}"))
     }
 
     /// Waits for a database that is still starting. Whatever else is wrong will not pass by waiting.

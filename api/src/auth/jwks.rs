@@ -50,11 +50,11 @@ pub enum KeyLookupError {
 /// Why a key set could not be fetched.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
-    #[error("{0}")]
+    #[error("it does not arrive")]
     Http(#[from] reqwest::Error),
     #[error("it is larger than {MAX_BYTES} bytes")]
     TooLarge,
-    #[error("it is no key set: {0}")]
+    #[error("it is no key set")]
     Json(#[from] serde_json::Error),
     #[error("it holds no key for {0:?}")]
     Empty(Algorithm),
@@ -153,8 +153,9 @@ impl Jwks {
             }
             Err(error) => tracing::warn!(
                 known = cache.keys.len(),
-                "cannot fetch the key set of AUTH_JWT_JWKS_URL ({}): {error}; tokens of unknown keys are refused",
+                "cannot fetch the key set of AUTH_JWT_JWKS_URL ({}), tokens of unknown keys are refused: {:#}",
                 self.url,
+                anyhow::Error::from(error),
             ),
         }
     }

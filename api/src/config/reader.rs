@@ -53,12 +53,15 @@ impl<'a> Reader<'a> {
         self.findings.push(Finding { severity, variable: variable.to_owned(), message });
     }
 
-    /// The variable's value without surrounding blanks; `None` when unset or empty.
+    /// The variable's value without surrounding blanks; `None` when unset, empty or no text.
     pub(super) fn text(&mut self, variable: &'static str) -> Option<String> {
         let is_first = self.asked.insert(variable);
         let value = self.variables.get(variable)?.trim();
-        if is_first && value.contains(char::REPLACEMENT_CHARACTER) {
-            self.error(variable, "holds bytes that are no UTF-8; set it anew");
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            if is_first {
+                self.error(variable, "holds bytes that are no UTF-8; set it anew");
+            }
+            return None;
         }
         (!value.is_empty()).then(|| value.to_owned())
     }

@@ -33,7 +33,8 @@ impl FromRequestParts<State> for MaybeUser {
         let now = OffsetDateTime::now_utc();
         state.authenticator.identify(&parts.headers, now).await.map(Self).map_err(|refusal| match refusal {
             Refusal::Invalid(reason) => {
-                tracing::debug!(request.id = request_id::current(), "answering 401: {reason}");
+                let reason = anyhow::Error::from(reason);
+                tracing::debug!(request.id = request_id::current(), "answering 401: {reason:#}");
                 ApiError::titled(ProblemCode::AuthenticationInvalid)
             }
             Refusal::Unchecked => ApiError::for_now(

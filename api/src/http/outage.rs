@@ -10,7 +10,7 @@ use axum::response::Response;
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 
-use crate::db;
+use crate::db::{self, connect};
 
 /// How often it is looked whether an outage is over.
 const LOOK: Duration = Duration::from_secs(2);
@@ -54,16 +54,18 @@ impl Outage {
         Arc::new(Self { db, course: Mutex::default() })
     }
 
-    fn note(self: &Arc<Self>, reason: &str) {
+    fn note(self: &Arc<Self>, reason: String) {
         let is_first = self.course.lock().unwrap_or_else(PoisonError::into_inner).refuse();
         if is_first {
-            tracing::warn!("requests are being answered with 503: {reason}");
-            tokio::spawn(Arc::clone(self).until_over());
+            tokio::spawn(Arc::clone(self).until_over(reason));
         }
     }
 
-    async fn until_over(self: Arc<Self>) {
+    async fn until_over(self: Arc<Self>, reason: String) {
         let begun = Instant::now();
+        // A request that waited for a connection in vain does not know why there was none.
+        let reason = connect::probe(&self.db.connect_options()).await.err().map_or(reason, |e| e.to_string());
+        tracing::warn!("requests are being answered with 503: {reason}");
         while !self.db.is_closed() {
             sleep(LOOK).await;
             let is_answering = db::ping(&self.db).await.is_ok();
@@ -83,7 +85,7 @@ impl Outage {
 pub(super) async fn watch(State(outage): State<Arc<Outage>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(Reason(reason)) = response.extensions_mut().remove::<Reason>() {
-        outage.note(&reason);
+        outage.note(reason);
     }
     response
 }

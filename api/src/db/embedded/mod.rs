@@ -29,6 +29,8 @@ mod supervisor;
 use place::Place;
 use supervisor::Supervisor;
 
+use super::connect::Unreachable;
+
 /// The user and the database that the cluster is made with.
 const NAME: &str = "reflector";
 /// The port; without TCP it is a part of the socket's file name, and nothing else.
@@ -89,7 +91,7 @@ pub enum Error {
         output: String,
     },
     /// A file operation failed.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}", path.display())]
     File {
         /// What was tried.
         action: &'static str,
@@ -99,10 +101,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// It was started and does not answer.
-    #[error("the private PostgreSQL does not answer ({source}); its log is in {}", log.display())]
+    #[error("the private PostgreSQL does not answer; its log is in {}", log.display())]
     Silent {
         /// The last attempt's error.
-        source: sqlx::Error,
+        source: Unreachable,
         /// Where to look.
         log: PathBuf,
     },
@@ -159,7 +161,8 @@ impl Embedded {
         loop {
             match self.ensure_database().await {
                 Ok(()) => return Ok(()),
-                Err(source) if Instant::now() >= deadline => {
+                Err(error) if Instant::now() >= deadline => {
+                    let source = Unreachable::new(&self.options_of("postgres"), &error);
                     return Err(Error::Silent { source, log: self.place.start_log() });
                 }
                 Err(_) => sleep(START_PAUSE).await,
