@@ -90,10 +90,13 @@ pub struct Stored {
     pub boot_event_ids: Vec<String>,
 }
 
-/// Readies a connection for [`store`]. A plan that was made while the tables were small is kept when they are large; without
-/// scans of whole tables it is the same for both.
+/// Readies a connection for [`store`]: the statement is planned once, not for every group, which would cost more than the work
+/// itself. Such a plan is made while the tables are small and kept when they are large; without scans of whole tables it is the
+/// same for both.
 pub async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("-- events.prepare\nSET enable_seqscan = off").execute(connection).await.map(drop)
+    let settings = "-- events.prepare
+        SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false)";
+    sqlx::query(settings).execute(connection).await.map(drop)
 }
 
 /// Stores a group in one round trip and one transaction: all of it, or nothing when one of its ids is stored already.
