@@ -1,7 +1,7 @@
 //! The outbox: what has been read and is not yet known to be held by the API.
 //!
-//! One SQLite file in write-ahead mode, every commit on stable storage, written by one thread. Whatever callers ask for
-//! at the same time shares one commit. Three promises follow:
+//! One SQLite file in write-ahead mode, every commit on stable storage, written through one connection. A source commits a
+//! whole chunk of lines at a time, the writer thread all answers that came meanwhile. Three promises follow:
 //!
 //! - [`Outbox::append`] returns after the items *and* the source's new cursor are on disk, in one transaction. A crash
 //!   before loses neither: the source is read again from the old cursor.
@@ -12,25 +12,28 @@
 
 mod append;
 mod claim;
+mod database;
 pub mod log;
 pub mod model;
 mod prune;
 mod reader;
 mod schema;
 mod settle;
+mod upkeep;
 mod writer;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc as blocking};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use self::database::Database;
 use self::model::{Answer, Cursor, LaneId, NewItem, Progress};
 pub use self::reader::Reader;
-pub use self::writer::Limits;
+use self::writer::Message;
 
 /// Why the outbox did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +73,7 @@ pub enum OutboxError {
     /// The commit failed; the log says why. Nothing was stored, and trying again is safe.
     #[error("the outbox cannot be written at the moment")]
     NotStored,
-    /// The writer thread has ended.
+    /// A thread panicked while it wrote.
     #[error("the outbox is closed")]
     Closed,
 }
@@ -90,24 +93,24 @@ pub const DATABASE: &str = "outbox.sqlite3";
 /// The file that the running agent holds locked.
 pub const LOCK: &str = "agent.lock";
 
+/// How big the outbox may get and how long it remembers.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Pages in use may not exceed this, in bytes.
+    pub max_bytes: u64,
+    /// Settled items stay this long, for the delivery log.
+    pub keep_settled: Duration,
+}
+
 /// A handle on the outbox; clones share the one writer.
 #[derive(Clone)]
 pub struct Outbox {
-    commands: blocking::Sender<Command>,
+    database: Arc<Mutex<Database>>,
+    messages: mpsc::Sender<Message>,
     host_id: Arc<str>,
 }
 
-/// What the writer thread is asked to do.
-enum Command {
-    Append { items: Vec<NewItem>, progress: Progress, reply: blocking::SyncSender<Result<i64, OutboxError>> },
-    Settle(Answer),
-    Cursors { reply: blocking::SyncSender<Result<Vec<Cursor>, OutboxError>> },
-    RecordingIsQueued { id: String, reply: blocking::SyncSender<Result<bool, OutboxError>> },
-    HasParkedLines { file: i64, reply: blocking::SyncSender<Result<bool, OutboxError>> },
-    Close,
-}
-
-/// What the writer thread tells the delivery loop.
+/// What the outbox tells the delivery loop.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Signal {
     /// These lanes have something new.
@@ -132,7 +135,7 @@ impl Outbox {
     pub fn open(
         directory: &Path,
         limits: Limits,
-    ) -> Result<(Writer, mpsc::UnboundedReceiver<Signal>), OutboxError> {
+    ) -> Result<(Writer, UnboundedReceiver<Signal>), OutboxError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| OutboxError::File { path: directory.into(), source })?;
         let lock = lock(&directory.join(LOCK))?;
@@ -141,12 +144,13 @@ impl Outbox {
         schema::migrate(&mut connection)?;
         schema::lengthen_log(&connection);
         let host_id = schema::host_id(&connection)?.into();
-        let (commands, received) = blocking::channel();
-        let (signals, signalled) = mpsc::unbounded_channel();
-        let outbox = Self { commands, host_id };
+        let (signals, signalled) = unbounded_channel();
+        let (messages, received) = mpsc::channel();
+        let database = Arc::new(Mutex::new(Database::new(connection, limits, signals)));
+        let outbox = Self { database: Arc::clone(&database), messages, host_id };
         let thread = std::thread::Builder::new()
             .name("outbox".into())
-            .spawn(move || writer::run(connection, limits, &received, &signals))
+            .spawn(move || writer::run(&database, &received))
             .map_err(|source| OutboxError::File { path: directory.into(), source })?;
         Ok((Writer { thread, outbox, _lock: lock }, signalled))
     }
@@ -158,38 +162,33 @@ impl Outbox {
     }
 
     /// Queues `items` and moves the source's cursor, durably. Returns the cursor's number.
-    pub fn append(&self, items: Vec<NewItem>, progress: Progress) -> Result<i64, OutboxError> {
-        self.ask(|reply| Command::Append { items, progress, reply })
+    pub fn append(&self, items: &[NewItem], progress: &Progress) -> Result<i64, OutboxError> {
+        self.database()?.append(items, progress)
     }
 
     /// Writes down what a request did. Does not wait: a lost settlement means one more delivery of the same id.
     pub fn settle(&self, answer: Answer) {
         // A closed outbox ends the process; there is nobody left to tell.
-        let _ = self.commands.send(Command::Settle(answer));
+        let _ = self.messages.send(Message::Settle(answer));
     }
 
     /// How far each spool file has been read.
     pub fn cursors(&self) -> Result<Vec<Cursor>, OutboxError> {
-        self.ask(|reply| Command::Cursors { reply })
+        Ok(append::cursors(&self.database()?.connection)?)
     }
 
     /// Whether a recording was queued before.
     pub fn recording_is_queued(&self, id: &str) -> Result<bool, OutboxError> {
-        self.ask(|reply| Command::RecordingIsQueued { id: id.to_owned(), reply })
+        Ok(append::recording_is_queued(&self.database()?.connection, id)?)
     }
 
     /// Whether a line of this spool file is parked.
     pub fn has_parked_lines(&self, file: i64) -> Result<bool, OutboxError> {
-        self.ask(|reply| Command::HasParkedLines { file, reply })
+        Ok(append::has_parked_lines(&self.database()?.connection, file)?)
     }
 
-    fn ask<T>(
-        &self,
-        command: impl FnOnce(blocking::SyncSender<Result<T, OutboxError>>) -> Command,
-    ) -> Result<T, OutboxError> {
-        let (reply, answer) = blocking::sync_channel(1);
-        self.commands.send(command(reply)).map_err(|_| OutboxError::Closed)?;
-        answer.recv().map_err(|_| OutboxError::Closed)?
+    fn database(&self) -> Result<MutexGuard<'_, Database>, OutboxError> {
+        self.database.lock().map_err(|_| OutboxError::Closed)
     }
 }
 
@@ -201,7 +200,7 @@ impl Writer {
 
     /// Writes what was asked for before this call, then ends the writer.
     pub fn close(self) {
-        let _ = self.outbox.commands.send(Command::Close);
+        let _ = self.outbox.messages.send(Message::Close);
         if self.thread.join().is_err() {
             tracing::error!(
                 "the outbox writer panicked; what it had not committed will be read or sent again"

@@ -255,7 +255,7 @@ impl Recordings {
             (None, None) => notice::nameless(id, finished),
         };
         let path = finished.path.display().to_string();
-        if let Err(error) = self.outbox.append(vec![item.clone()], Progress::Recording { path }) {
+        if let Err(error) = self.outbox.append(std::slice::from_ref(&item), &Progress::Recording { path }) {
             self.refused = Some(item);
             return Err(error.into());
         }

@@ -286,7 +286,7 @@ fn store(outbox: &Outbox, tail: &mut Tail, reading: Reading) -> Result<(), Outbo
     let report =
         parked.first().map(|first| (parked.len(), first.offset, first.parked.clone().unwrap_or_default()));
     if !items.is_empty() || cursor != tail.cursor {
-        cursor.file = outbox.append(items, Progress::Spool(cursor.clone()))?;
+        cursor.file = outbox.append(&items, &Progress::Spool(cursor.clone()))?;
     }
     tail.advance(cursor, end);
     if let Some((count, byte, reason)) = report {

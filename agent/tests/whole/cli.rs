@@ -24,10 +24,10 @@ fn program(config: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Fills the outbox of `directory` with `items`.
-fn fill(directory: &Path, items: Vec<NewItem>) {
+fn fill(directory: &Path, items: &[NewItem]) {
     let limits = Limits { max_bytes: 1 << 30, keep_settled: Duration::from_hours(1) };
     let (writer, _) = Outbox::open(&directory.join("outbox"), limits).unwrap();
-    writer.outbox().append(items, progress(1)).unwrap();
+    writer.outbox().append(items, &progress(1)).unwrap();
     writer.close();
 }
 
@@ -65,7 +65,7 @@ fn the_delivery_log_is_read_and_parked_items_are_sent_again() {
     let directory = tempfile::tempdir().unwrap();
     let config = config_file(directory.path(), "");
     let parked = NewItem { parked: Some("event_invalid: no timestamp".into()), ..item("evt_2", "a") };
-    fill(directory.path(), vec![item("evt_1", "a"), parked]);
+    fill(directory.path(), &[item("evt_1", "a"), parked]);
 
     let listed = agent(&config, &["deliveries", "list", "--state", "parked", "--json"]);
     let row: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
@@ -90,7 +90,7 @@ fn the_outbox_is_read_without_the_secret_whatever_the_other_sections_say() {
     let directory = tempfile::tempdir().unwrap();
     let config = config_file(directory.path(), "[delivery]\nconnections = 0\n");
     let parked = NewItem { parked: Some("event_invalid".into()), ..item("evt_1", "a") };
-    fill(directory.path(), vec![parked]);
+    fill(directory.path(), &[parked]);
     for arguments in [
         &["status"][..],
         &["status", "--json"],
@@ -125,7 +125,7 @@ fn variables_of_other_programs_may_hold_anything() {
 fn a_long_list_is_read_page_by_page() {
     let directory = tempfile::tempdir().unwrap();
     let config = config_file(directory.path(), "");
-    fill(directory.path(), (0..250).map(|number| item(&format!("evt_{number}"), "a")).collect());
+    fill(directory.path(), &(0..250).map(|number| item(&format!("evt_{number}"), "a")).collect::<Vec<_>>());
     for (limit, expected) in [(0, 0), (1, 1), (100, 100), (201, 201), (1000, 250)] {
         let listed = agent(&config, &["deliveries", "list", "--json", "--limit", &limit.to_string()]);
         let ids: Vec<String> = text(&listed.stdout)
@@ -150,7 +150,7 @@ fn an_unreadable_line_cannot_steer_the_terminal() {
         parked: Some("a line of 20 bytes is not an event: \u{1b}[2J".into()),
         ..item("evt_1", "")
     };
-    fill(directory.path(), vec![line]);
+    fill(directory.path(), &[line]);
     for arguments in [&["deliveries", "list"][..], &["deliveries", "show", "evt_1"]] {
         let shown = text(&agent(&config, arguments).stdout);
         assert!(shown.contains("\\u{1b}[2J") && !shown.contains('\u{1b}'), "{arguments:?}: {shown:?}");

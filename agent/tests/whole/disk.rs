@@ -57,9 +57,9 @@ fn a_full_disk_is_waited_out_and_what_the_api_has_is_not_sent_again() {
     let disk = SmallDisk::new();
     let (writer, _) = Outbox::open(disk.path(), LIMITS).unwrap();
     let outbox = writer.outbox();
-    outbox.append(vec![item("evt_first", "a")], progress(1)).unwrap();
+    outbox.append(&[item("evt_first", "a")], &progress(1)).unwrap();
     let ballast = disk.fill();
-    let refused = (0..1000).find_map(|n| outbox.append(vec![big(n)], progress(2)).err());
+    let refused = (0..1000).find_map(|n| outbox.append(&[big(n)], &progress(2)).err());
     assert!(matches!(refused, Some(OutboxError::NotStored)), "{refused:?}");
 
     let lane = Reader::open(disk.path()).unwrap().waiting().unwrap()[0].lane;
@@ -75,7 +75,7 @@ fn a_full_disk_is_waited_out_and_what_the_api_has_is_not_sent_again() {
         meeting: Meeting::Unchanged,
     });
     fs::remove_file(ballast).unwrap();
-    eventually("an append to succeed", || outbox.append(vec![item("evt_last", "a")], progress(3)).ok());
+    eventually("an append to succeed", || outbox.append(&[item("evt_last", "a")], &progress(3)).ok());
     let summary = DeliveryLog::open(disk.path()).unwrap().summary(disk.path()).unwrap();
     assert_eq!(summary.settled, 1, "the answer that came meanwhile is not forgotten");
     writer.close();
@@ -85,7 +85,7 @@ fn a_full_disk_is_waited_out_and_what_the_api_has_is_not_sent_again() {
 fn an_agent_that_is_started_on_a_full_disk_says_so_and_starts_once_there_is_room() {
     let disk = SmallDisk::new();
     let (writer, _) = Outbox::open(disk.path(), LIMITS).unwrap();
-    writer.outbox().append(vec![item("evt_1", "a")], progress(1)).unwrap();
+    writer.outbox().append(&[item("evt_1", "a")], &progress(1)).unwrap();
     writer.close();
     let ballast = disk.fill();
     let refused = Outbox::open(disk.path(), LIMITS).err();

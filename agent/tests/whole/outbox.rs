@@ -41,8 +41,8 @@ fn items_and_cursor_are_there_after_a_restart_and_an_id_is_there_once() {
     let directory = tempfile::tempdir().unwrap();
     let (writer, _) = Outbox::open(directory.path(), LIMITS).unwrap();
     let outbox = writer.outbox();
-    outbox.append(vec![item("evt_1", "a"), item("evt_2", "a")], progress(10)).unwrap();
-    outbox.append(vec![item("evt_2", "a"), item("evt_3", "a")], progress(20)).unwrap();
+    outbox.append(&[item("evt_1", "a"), item("evt_2", "a")], &progress(10)).unwrap();
+    outbox.append(&[item("evt_2", "a"), item("evt_3", "a")], &progress(20)).unwrap();
     writer.close();
 
     let (writer, _) = Outbox::open(directory.path(), LIMITS).unwrap();
@@ -60,7 +60,7 @@ fn a_claim_is_bounded_and_a_recording_goes_alone() {
     let (writer, _) = Outbox::open(directory.path(), LIMITS).unwrap();
     let recording = NewItem { kind: Kind::Recording, ..item("rec_1", "a") };
     let items = vec![item("evt_1", "a"), item("evt_2", "a"), recording, item("evt_3", "a")];
-    writer.outbox().append(items, progress(1)).unwrap();
+    writer.outbox().append(&items, &progress(1)).unwrap();
     let (reader, lane) = (Reader::open(directory.path()).unwrap(), lane(directory.path()));
     for (after, events, bytes, expected) in [
         (0, 10, 1 << 20, vec!["evt_1", "evt_2"]),
@@ -84,7 +84,7 @@ fn what_became_of_an_item_stands_in_the_delivery_log() {
     let directory = tempfile::tempdir().unwrap();
     let (writer, _) = Outbox::open(directory.path(), LIMITS).unwrap();
     let outbox = writer.outbox();
-    outbox.append(vec![item("evt_1", "a"), item("evt_2", "a"), item("evt_3", "a")], progress(1)).unwrap();
+    outbox.append(&[item("evt_1", "a"), item("evt_2", "a"), item("evt_3", "a")], &progress(1)).unwrap();
     let lane = lane(directory.path());
     let kept = Kept { first: 1, last: 3, due_at: 99, attempts: 1, note: "503 unavailable: try later".into() };
     let failed = Answer { status: Some(503), kept: Some(kept), ..settled(lane, &[]) };
@@ -113,7 +113,7 @@ fn an_operators_retry_reaches_the_running_agent() {
     let (writer, mut signals) = Outbox::open(directory.path(), LIMITS).unwrap();
     let parked = NewItem { parked: Some("refused".into()), ..item("evt_1", "a") };
     let unreadable = NewItem { kind: Kind::Unreadable, parked: Some("not JSON".into()), ..item("evt_2", "") };
-    writer.outbox().append(vec![parked, unreadable], progress(1)).unwrap();
+    writer.outbox().append(&[parked, unreadable], &progress(1)).unwrap();
     let mut log = DeliveryLog::open(directory.path()).unwrap();
     assert!(log.summary(directory.path()).unwrap().running);
     assert_eq!(log.retry(Some(&["evt_1".into(), "evt_9".into()])).unwrap(), 1);
@@ -134,15 +134,15 @@ fn at_the_size_cap_sources_wait_and_settled_items_make_room() {
     let (writer, _) = Outbox::open(directory.path(), limits).unwrap();
     let outbox = writer.outbox();
     let big = |n: usize| NewItem { body: vec![b'x'; 100_000], ..item(&format!("evt_{n:03}"), "a") };
-    let stored = (0..100).take_while(|n| outbox.append(vec![big(*n)], progress(1)).is_ok()).count();
+    let stored = (0..100).take_while(|n| outbox.append(&[big(*n)], &progress(1)).is_ok()).count();
     assert!((5..20).contains(&stored), "{stored} items of 100 kB fit into 1 MiB");
-    assert!(matches!(outbox.append(vec![big(stored)], progress(1)), Err(OutboxError::Full(_))));
+    assert!(matches!(outbox.append(&[big(stored)], &progress(1)), Err(OutboxError::Full(_))));
     assert_eq!(deliveries(directory.path()).len(), stored, "what was refused is not there");
 
     let lane = lane(directory.path());
     let claimed = Reader::open(directory.path()).unwrap().claim(lane, 0, 100, 1 << 30).unwrap();
     outbox.settle(settled(lane, &claimed));
-    eventually("room in the outbox", || outbox.append(vec![big(stored)], progress(1)).ok());
+    eventually("room in the outbox", || outbox.append(&[big(stored)], &progress(1)).ok());
     writer.close();
 }
 

@@ -1,0 +1,144 @@
+//! The one writing connection: commits, and tells the delivery loop what is new.
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::model::{Answer, LaneId, NewItem, Progress};
+use super::upkeep::Upkeep;
+use super::{Limits, OutboxError, Signal, append, prune, settle};
+use crate::chain::Chain;
+use crate::clock::now_ms;
+
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    limits: Limits,
+    signals: UnboundedSender<Signal>,
+    pub(super) upkeep: Upkeep,
+    /// What requests did and the database does not say yet.
+    answers: Vec<Answer>,
+    /// Whether the last commit failed, so that it is said once.
+    failing: bool,
+    /// Bytes that may surely be added before the size has to be looked at again.
+    surely_free: u64,
+    /// Whether pruning made no room since something was settled last.
+    pruned_in_vain: bool,
+}
+
+impl Database {
+    pub(super) fn new(connection: Connection, limits: Limits, signals: UnboundedSender<Signal>) -> Self {
+        let upkeep = Upkeep::new(&connection, limits.keep_settled);
+        Self {
+            connection,
+            limits,
+            signals,
+            upkeep,
+            answers: Vec::new(),
+            failing: false,
+            surely_free: 0,
+            pruned_in_vain: false,
+        }
+    }
+
+    /// See [`super::Outbox::append`]. The answers that came meanwhile share the commit.
+    pub(super) fn append(&mut self, items: &[NewItem], progress: &Progress) -> Result<i64, OutboxError> {
+        let bytes = items.iter().map(|item| item.body.len() as u64 + 200).sum();
+        if bytes > 0 && self.is_full(bytes) {
+            return Err(OutboxError::Full(self.limits.max_bytes));
+        }
+        let mut touched = Vec::new();
+        let file = self.commit(Some((items, progress)), &mut touched)?;
+        self.upkeep.wrote(2 + i64::try_from(bytes / 3000).unwrap_or(i64::MAX), &self.connection);
+        if !touched.is_empty() {
+            // The delivery loop is gone only while the process ends.
+            let _ = self.signals.send(Signal::Appended(touched));
+        }
+        Ok(file)
+    }
+
+    /// Writes down what requests did. What cannot be written now is written with the next commit, so that what the API
+    /// already holds is not sent again.
+    pub(super) fn settle(&mut self, answers: Vec<Answer>) {
+        self.answers.extend(answers);
+        if self.answers.is_empty() {
+            return;
+        }
+        let items: usize = self.answers.iter().map(|answer| 1 + answer.settled.len() / 8).sum();
+        if self.commit(None, &mut Vec::new()).is_ok() {
+            self.pruned_in_vain = false;
+            self.upkeep.wrote(i64::try_from(items).unwrap_or(i64::MAX), &self.connection);
+        }
+    }
+
+    /// What is done now and then, busy or not.
+    pub(super) fn look(&mut self) {
+        if self.upkeep.look(&mut self.connection) {
+            let _ = self.signals.send(Signal::Changed);
+        }
+    }
+
+    /// One transaction: the answers that wait, and what a source read. Returns the source's cursor's number, or 0.
+    fn commit(
+        &mut self,
+        appended: Option<(&[NewItem], &Progress)>,
+        touched: &mut Vec<LaneId>,
+    ) -> Result<i64, OutboxError> {
+        let committed = self.transaction(appended, touched);
+        match &committed {
+            Ok(_) => {
+                self.failing = false;
+                self.answers.clear();
+            }
+            Err(error) if !self.failing => {
+                self.failing = true;
+                tracing::error!(
+                    error = %Chain(error),
+                    "the outbox cannot be written; nothing is lost, everything is tried again every few seconds (is the disk full?)"
+                );
+            }
+            Err(_) => {}
+        }
+        committed.map_err(|_| OutboxError::NotStored)
+    }
+
+    fn transaction(
+        &mut self,
+        appended: Option<(&[NewItem], &Progress)>,
+        touched: &mut Vec<LaneId>,
+    ) -> rusqlite::Result<i64> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for answer in &self.answers {
+            settle::settle(&tx, answer)?;
+        }
+        let file = match appended {
+            Some((items, progress)) => append::append(&tx, items, progress, now_ms(), touched)?,
+            None => 0,
+        };
+        tx.commit()?;
+        Ok(file)
+    }
+
+    /// Whether the pages in use reach the cap; settled items make room before anything is refused. Where that was in vain,
+    /// it is not tried again before something was settled.
+    fn is_full(&mut self, adding: u64) -> bool {
+        // Rows, indexes and half-empty pages take more than the bytes themselves.
+        let adding = adding.saturating_mul(4);
+        if adding < self.surely_free {
+            self.surely_free -= adding;
+            return false;
+        }
+        self.surely_free = self.free();
+        if self.surely_free > 0 || self.pruned_in_vain {
+            return self.surely_free == 0;
+        }
+        let max_bytes = self.limits.max_bytes;
+        Upkeep::prune_until(&mut self.connection, |connection| {
+            prune::bytes_in_use(connection).is_ok_and(|bytes| bytes < max_bytes)
+        });
+        self.pruned_in_vain = self.free() == 0;
+        self.pruned_in_vain
+    }
+
+    fn free(&self) -> u64 {
+        self.limits.max_bytes.saturating_sub(prune::bytes_in_use(&self.connection).unwrap_or(0))
+    }
+}
