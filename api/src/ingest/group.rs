@@ -109,13 +109,17 @@ mod tests {
             event(4, name::RECORDING_ON, "r2", r#"{"session_id":"s"}"#),
             event(5, name::RECORDING_OFF, "r2", r#"{"session_id":"s"}"#),
             event(6, "of-a-later-release", "r2", "{}"),
+            event(8, name::ROOM_DESTROYED, "r2", "{}"),
+            event(7, name::ROOM_DESTROYED, "r2", "{}"),
         ];
         let group = group(&events.iter().collect::<Vec<_>>());
         assert_eq!(group.rooms, ["r1", "r2"]);
-        assert_eq!(group.events.iter().map(|e| (e.id, e.room)).collect::<Vec<_>>().len(), 6);
+        assert_eq!(group.events.iter().map(|e| (e.id, e.room)).collect::<Vec<_>>().len(), 8);
         assert_eq!(group.occupants.iter().map(|(room, ..)| *room).collect::<Vec<_>>(), [1, 2]);
         assert!(group.occupants[0].2.last_join.is_some() && group.occupants[0].2.last_left.is_some());
         assert_eq!(group.sessions.len(), 1);
+        let ends: Vec<_> = group.ends.iter().map(|(room, _, end)| (*room, end.at.unix_timestamp())).collect();
+        assert_eq!(ends, [(2, 8)]);
     }
 
     #[test]

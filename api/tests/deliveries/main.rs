@@ -8,9 +8,9 @@ mod support;
 
 mod app;
 mod bad_input;
+mod endings;
 mod fold;
 mod frontends;
-mod endings;
 mod ingest;
 mod reading;
 mod recordings;
