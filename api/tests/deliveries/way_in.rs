@@ -20,7 +20,15 @@ async fn the_same_batch_in_different_orders_at_the_same_time_is_stored_once() {
     let ways: Vec<_> = (0..4).map(|_| Ingest::start(&options)).collect();
     for round in 0..10 {
         let mut events: Vec<_> = (0..200)
-            .map(|i| event(&format!("e{round}-{i}"), "muc-occupant-joined", "r", i, &json!({"nick": i % 7})))
+            .map(|i| {
+                event(
+                    &format!("e{round}-{i}"),
+                    "muc-occupant-joined",
+                    "r",
+                    i,
+                    &json!({"nick": (i % 7).to_string()}),
+                )
+            })
             .map(|event| parsed(&event))
             .collect();
         let mut deliveries = JoinSet::new();
