@@ -64,16 +64,25 @@ fn insert_item(
     Ok(inserted == 1)
 }
 
+/// The room's lane. When something was queued last is noted once an hour, which is exact enough to forget rooms by.
 fn lane_of(connection: &Connection, room: &str, now: i64) -> rusqlite::Result<LaneId> {
-    let mut update =
-        connection.prepare_cached("UPDATE lane SET queued_at = ?2 WHERE room = ?1 RETURNING id")?;
-    if let Some(id) = update.query_row(params![room, now], |row| row.get(0)).optional()? {
-        return Ok(id);
+    const HOUR: i64 = 3_600_000;
+    let mut select = connection.prepare_cached("SELECT id, queued_at FROM lane WHERE room = ?1")?;
+    let known: Option<(LaneId, i64)> =
+        select.query_row([room], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    match known {
+        Some((id, noted)) if (noted..noted + HOUR).contains(&now) => Ok(id),
+        Some((id, _)) => {
+            connection.prepare_cached("UPDATE lane SET queued_at = ?2 WHERE id = ?1")?.execute((id, now))?;
+            Ok(id)
+        }
+        None => {
+            connection
+                .prepare_cached("INSERT INTO lane (room, queued_at) VALUES (?1, ?2)")?
+                .execute((room, now))?;
+            Ok(connection.last_insert_rowid())
+        }
     }
-    connection
-        .prepare_cached("INSERT INTO lane (room, queued_at) VALUES (?1, ?2)")?
-        .execute(params![room, now])?;
-    Ok(connection.last_insert_rowid())
 }
 
 /// Stores the cursor under its number, or under a new one. A number whose row was pruned is stored again.

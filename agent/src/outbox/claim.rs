@@ -1,6 +1,6 @@
 //! Find what is to be delivered next.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::model::{Claimed, Kind, LaneId, Seq, Waiting};
 
@@ -30,13 +30,9 @@ pub(super) fn claim(
     events: usize,
     bytes: usize,
 ) -> rusqlite::Result<Vec<Claimed>> {
-    let no_meeting_since: Option<i64> = connection
-        .prepare_cached("SELECT no_meeting_since FROM lane WHERE id = ?1")?
-        .query_row([lane], |row| row.get(0))
-        .optional()?
-        .flatten();
     let mut select = connection.prepare_cached(
-        "SELECT seq, id, kind, queued_at, body FROM item INDEXED BY item_ready
+        "SELECT seq, id, kind, max(queued_at, (SELECT no_meeting_since FROM lane WHERE lane.id = ?1)), body
+         FROM item INDEXED BY item_ready
          WHERE lane = ?1 AND state = 0 AND seq > ?2 ORDER BY seq LIMIT ?3",
     )?;
     let mut rows = select.query(params![lane, after, i64::try_from(events).unwrap_or(i64::MAX)])?;
@@ -47,9 +43,7 @@ pub(super) fn claim(
             seq: row.get(0)?,
             id: row.get(1)?,
             kind: Kind::from_code(row.get(2)?),
-            waits_since: no_meeting_since
-                .map(|since| row.get(3).map(|queued_at: i64| since.max(queued_at)))
-                .transpose()?,
+            waits_since: row.get(3)?,
             body: row.get::<_, Vec<u8>>(4)?.into(),
         };
         size += item.body.len() + 1;
