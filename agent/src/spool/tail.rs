@@ -108,7 +108,10 @@ impl Tail {
         self.searched = self.searched.min(stamp.length);
         let back = GUARD.min(usize::try_from(self.cursor.offset).unwrap_or(usize::MAX));
         let from = self.cursor.offset - back as u64;
-        let filled = read_at(self.open()?, &mut buffer[..back + CHUNK], from)?;
+        // No more is asked for than is there: the kernel prepares for all that is asked for, which takes longer than the rest.
+        let wanted =
+            usize::try_from(stamp.length.saturating_sub(from)).unwrap_or(usize::MAX).min(back + CHUNK);
+        let filled = read_at(self.open()?, &mut buffer[..wanted], from)?;
         if filled < back || digest(&buffer[..back]) != self.cursor.guard && back > 0 {
             self.restart();
             return Ok(Found::Restarted);
