@@ -20,6 +20,9 @@ const MAX_UNDER_WAY: usize = 2;
 /// which they would compete for the processor; many fill it while that one is written to disk.
 const ENOUGH_FOR_ANOTHER: usize = 250;
 
+/// How many requests must wait for the same. Each of them is a sender that does nothing before its answer.
+const ENOUGH_REQUESTS: usize = 12;
+
 /// The longest that a group waits for company.
 const MAX_LULL: Duration = Duration::from_millis(5);
 
@@ -60,7 +63,10 @@ pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options:
 fn is_time_for_a_group(waiting: &Waiting, under_way: usize, lull: Lull, now: Instant) -> bool {
     match under_way {
         0 => !waiting.requests.is_empty() && (waiting.requests.len() >= lull.enough || now >= lull.until),
-        _ => waiting.events >= ENOUGH_FOR_ANOTHER && under_way < MAX_UNDER_WAY,
+        _ => {
+            let is_enough = waiting.events >= ENOUGH_FOR_ANOTHER || waiting.requests.len() >= ENOUGH_REQUESTS;
+            is_enough && under_way < MAX_UNDER_WAY
+        }
     }
 }
 
@@ -179,6 +185,8 @@ mod tests {
             (3, 1, 1, now, false),
             (1, ENOUGH_FOR_ANOTHER - 1, 1, now, false),
             (1, ENOUGH_FOR_ANOTHER, 1, before, true),
+            (ENOUGH_REQUESTS - 1, 1, 1, now, false),
+            (ENOUGH_REQUESTS, 1, 1, before, true),
             (1, MAX_GROUP, MAX_UNDER_WAY, now, false),
         ] {
             let is_time = is_time_for_a_group(&waiting(requests, events_each), under_way, lull, at);
