@@ -20,5 +20,6 @@ pub mod delivery;
 pub mod outbox;
 pub mod recordings;
 pub mod rooms;
+mod source;
 pub mod spool;
 pub mod watch;

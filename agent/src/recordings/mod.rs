@@ -30,10 +30,8 @@ use crate::config::Config;
 use crate::outbox::model::{NewItem, Progress};
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
+use crate::source::{Failure, TRY_AGAIN};
 use crate::watch::{Stop, Wake, Watch};
-
-/// How soon a source tries again what the outbox refused.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The recordings source.
 pub struct Recordings {
@@ -275,23 +273,5 @@ impl Recordings {
             tracing::warn!(path = %path.display(), "{what}");
             self.said.insert(path.to_owned(), what);
         }
-    }
-}
-
-/// Why a file was not dealt with.
-enum Failure {
-    File(io::Error),
-    Outbox(OutboxError),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::File(error)
-    }
-}
-
-impl From<OutboxError> for Failure {
-    fn from(error: OutboxError) -> Self {
-        Self::Outbox(error)
     }
 }

@@ -26,13 +26,11 @@ use crate::config::Config;
 use crate::outbox::model::{Cursor, NewItem, Progress};
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
+use crate::source::{Failure, TRY_AGAIN};
 use crate::watch::{Stop, Wake, Watch};
 
 /// How long an unread file stays open after its last change; it is opened again when it changes.
 const STAYS_OPEN_SECONDS: i64 = 3600;
-
-/// How soon a source tries again what the outbox or the disk refused.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often old segments are looked for.
 const TIDY_EVERY: Duration = Duration::from_mins(10);
@@ -260,23 +258,6 @@ enum Pass {
     Done,
     /// A file began a new life: look at the directory for a copy of its old one, then read on.
     LookAgain,
-}
-
-enum Failure {
-    File(io::Error),
-    Outbox(OutboxError),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::File(error)
-    }
-}
-
-impl From<OutboxError> for Failure {
-    fn from(error: OutboxError) -> Self {
-        Self::Outbox(error)
-    }
 }
 
 /// Makes a reading durable, then moves the tail.
