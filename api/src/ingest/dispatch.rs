@@ -61,13 +61,12 @@ pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options:
 }
 
 fn is_time_for_a_group(waiting: &Waiting, under_way: usize, lull: Lull, now: Instant) -> bool {
-    match under_way {
-        0 => !waiting.requests.is_empty() && (waiting.requests.len() >= lull.enough || now >= lull.until),
-        _ => {
-            let is_enough = waiting.events >= ENOUGH_FOR_ANOTHER || waiting.requests.len() >= ENOUGH_REQUESTS;
-            is_enough && under_way < MAX_UNDER_WAY
-        }
+    let requests = waiting.requests.len();
+    if under_way == 0 {
+        return requests > 0 && (requests >= lull.enough || now >= lull.until);
     }
+    let much_waits = waiting.events >= ENOUGH_FOR_ANOTHER || requests >= ENOUGH_REQUESTS;
+    much_waits && under_way < MAX_UNDER_WAY
 }
 
 /// A short wait between two groups. Senders that were just answered tend to send again at once; what waits already goes together
