@@ -66,7 +66,9 @@ impl Agent {
     /// The answer of one of the agent's own commands.
     pub fn ask(&self, arguments: &[&str]) -> Result<String> {
         let program = process::program("reflector-agent")?;
-        let output = Command::new(program).args(arguments).arg("--config").arg(&self.config).output()?;
+        let mut command = Command::new(program);
+        let output =
+            process::isolate(&mut command).args(arguments).arg("--config").arg(&self.config).output()?;
         ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
     }
@@ -74,7 +76,7 @@ impl Agent {
 
 fn launch(config: &Path, outbox: &Path) -> Result<Process> {
     let mut command = Command::new(process::program("reflector-agent")?);
-    command.arg("run").arg("--config").arg(config);
+    process::isolate(&mut command).arg("run").arg("--config").arg(config);
     let mut process = Process::spawn("reflector-agent", &command, &config.with_extension("log"))?;
     process.wait_until(START, || fs::read_dir(outbox).is_ok_and(|mut files| files.next().is_some()))?;
     Ok(process)

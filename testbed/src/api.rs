@@ -136,10 +136,7 @@ fn launch(directory: &Path, log: &Path, port: u16, secrets: &Secrets) -> Result<
 
 /// The guide's variables, and nothing of this process's own surroundings but the search path.
 fn environment(command: &mut Command, directory: &Path, secrets: &Secrets) {
-    for (key, _) in std::env::vars_os().filter(|(key, _)| key != "PATH") {
-        command.env_remove(key);
-    }
-    command
+    process::isolate(command)
         .env("REFLECTOR_API_STATE_DIR", directory)
         .env("JITSI_DOMAIN", DOMAIN)
         .env("JITSI_JWT_SECRET", &secrets.rooms)

@@ -143,6 +143,15 @@ fn is_installed(program: &Path) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
+/// Keeps the caller's environment away from a program, but for where programs are: a variable that configures the real thing
+/// on this host must not configure the one in the box.
+pub fn isolate(command: &mut Command) -> &mut Command {
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key != "PATH") {
+        command.env_remove(key);
+    }
+    command
+}
+
 /// The program of this workspace that was built together with the running one.
 pub fn program(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe()?;

@@ -187,10 +187,21 @@ fn show(delivery: &Delivery, attempts: &[Attempt], json: bool) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
+fn has_parked(log: &DeliveryLog) -> anyhow::Result<bool> {
+    let filter = Filter { state: Some(State::Parked), limit: 1, ..Filter::default() };
+    Ok(!log.list(&filter)?.is_empty())
+}
+
 fn retry(log: &mut DeliveryLog, ids: Option<&[String]>) -> anyhow::Result<ExitCode> {
     let ready = log.retry(ids)?;
     match ready {
         0 if ids.is_some() => {}
+        0 if has_parked(log)? => {
+            say(
+                "what is parked are lines that are no events: there is nothing to send (`deliveries list --state parked`)",
+            );
+            return Ok(ExitCode::FAILURE);
+        }
         0 => say("no delivery is parked"),
         1 => print("1 parked delivery is ready again; a running agent sends it within seconds")?,
         _ => print(&format!(

@@ -139,7 +139,7 @@ fn next_step(error: &anyhow::Error) -> Option<&'static str> {
 fn say_findings(findings: &[Finding]) {
     for finding in findings {
         let severity = if finding.severity == Severity::Error { "error" } else { "warning" };
-        say(&format!("{severity}: {} {}", finding.key, finding.problem));
+        say(&format!("{severity}: {}: {}", finding.key, finding.problem));
     }
 }
 

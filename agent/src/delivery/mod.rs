@@ -241,6 +241,15 @@ impl<'a> State<'a> {
             Health::Answering if failures > 0 => {
                 tracing::info!(failures, "the API answers again; deliveries go on");
             }
+            Health::Failing
+                if failures == 0 && matches!(reply.outcome, Outcome::Answered { status: 401, .. }) =>
+            {
+                tracing::warn!(
+                    reason = brief(reply),
+                    wait_ms,
+                    "the API does not accept our signature: secret or clock differ; everything is kept (see `reflector-agent send-test`)"
+                );
+            }
             Health::Failing if failures + 1 == WORTH_A_WARNING => tracing::warn!(
                 reason = brief(reply),
                 wait_ms,

@@ -118,7 +118,7 @@ fn variables_of_other_programs_may_hold_anything() {
     assert!(check("FULL_NAME").status.success());
     let output = check("REFLECTOR_AGENT__OUTBOX__DIRECTORY");
     assert_eq!(output.status.code(), Some(78));
-    assert!(text(&output.stderr).contains("REFLECTOR_AGENT__OUTBOX__DIRECTORY is not valid UTF-8"));
+    assert!(text(&output.stderr).contains("REFLECTOR_AGENT__OUTBOX__DIRECTORY: is not valid UTF-8"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct Grant<'a> {
 pub enum GrantError {
     /// Nobody needs a token.
     #[error(
-        "AUTH_BACKEND is none, so nobody needs a token; set AUTH_BACKEND=jwt and AUTH_JWT_SECRET to use tokens"
+        "AUTH_BACKEND is none, so tokens are not looked at and nobody can make rooms; set AUTH_BACKEND=jwt and AUTH_JWT_SECRET"
     )]
     NotNeeded,
     /// Tokens are checked with a key that somebody else signs with.

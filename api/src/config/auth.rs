@@ -48,7 +48,13 @@ pub enum KeySource {
 impl Auth {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         match reader.text_or("AUTH_BACKEND", "none").as_str() {
-            "none" => Self::None,
+            "none" => {
+                reader.warning(
+                    "AUTH_BACKEND",
+                    "is none: everybody is anonymous, and anonymous callers can enter rooms but make none; set it to jwt",
+                );
+                Self::None
+            }
             "jwt" => BearerAuth::read(reader).map_or(Self::None, Self::Jwt),
             other => {
                 reader.error("AUTH_BACKEND", format!("{other:?} is no backend; there are none and jwt"));

@@ -36,7 +36,7 @@ fn without_any_variable_it_runs_on_this_host_alone_and_says_what_will_not_work()
     assert_eq!(config.jitsi.meetings.unwrap_err(), ["JITSI_DOMAIN", "JITSI_JWT_SECRET"]);
     assert_eq!(
         found(&warnings),
-        [("JITSI_WEBHOOK_SECRET", Severity::Warning), ("JITSI_DOMAIN", Severity::Warning)]
+        ["JITSI_WEBHOOK_SECRET", "JITSI_DOMAIN", "AUTH_BACKEND"].map(|name| (name, Severity::Warning))
     );
 }
 
@@ -51,7 +51,7 @@ fn the_guides_variables_are_a_complete_configuration() {
         ("JITSI_JWT_AUDIENCE", "jitsi"),
     ])
     .unwrap();
-    assert_eq!(findings, []);
+    assert_eq!(found(&findings), [("AUTH_BACKEND", Severity::Warning)], "nobody can make rooms yet");
     let meetings = config.jitsi.meetings.unwrap();
     assert_eq!((meetings.domain.as_str(), meetings.lifetime.as_secs()), ("meet.example.com", 8 * 3600));
     assert_eq!((meetings.issuer.as_str(), meetings.audience.as_str()), ("reflector", "jitsi"));
@@ -202,8 +202,13 @@ fn jitsi_tokens_may_be_signed_with_a_private_key() {
 
 #[test]
 fn tokens_name_the_app_that_prosody_expects() {
-    let base =
-        [("JITSI_DOMAIN", "meet.example.com"), ("JITSI_JWT_SECRET", JWT), ("JITSI_WEBHOOK_SECRET", WEBHOOK)];
+    let base = [
+        ("JITSI_DOMAIN", "meet.example.com"),
+        ("JITSI_JWT_SECRET", JWT),
+        ("JITSI_WEBHOOK_SECRET", WEBHOOK),
+        ("AUTH_BACKEND", "jwt"),
+        ("AUTH_JWT_SECRET", JWT),
+    ];
     for (changes, issuer, warns) in [
         (vec![], "reflector", false),
         (vec![("JITSI_APP_ID", "app")], "app", false),
