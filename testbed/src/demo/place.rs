@@ -17,7 +17,15 @@ const MARK: &str = "demo.lock";
 pub(super) struct Place {
     directory: PathBuf,
     /// Held locked.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Place {
+    /// Ends the lock by name instead of leaving it to the close: a child that is between fork and exec
+    /// holds a copy of the descriptor for a moment, and the lock with it.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Place {
@@ -50,7 +58,7 @@ impl Place {
             }
             .with_context(|| path.display().to_string())?;
         }
-        Ok(Self { directory: directory.canonicalize()?, _lock: lock })
+        Ok(Self { directory: directory.canonicalize()?, lock })
     }
 
     pub(super) fn directory(&self) -> &Path {
