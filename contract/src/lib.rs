@@ -9,18 +9,22 @@
 //! 2. [`room`]: how the many spellings of a Jitsi room name become one.
 //! 3. [`event`]: one event, as it stands in a spool line and in a request body.
 //! 4. [`recording`]: the notice that a recording file is finished, which is an event with a body of its own.
-//! 5. [`signature`]: the two signature schemes that every delivery carries.
-//! 6. [`batch`]: the request with many events, and its answer, one result per event.
-//! 7. [`problem`]: the closed list of reasons for which the API says no.
-//! 8. [`verdict`]: what a sender does about each possible answer.
+//! 5. [`upload`]: how a recording's file gets into the object storage; [`heartbeat`]: the agent's sign of life.
+//! 6. [`signature`]: the two signature schemes that every delivery carries.
+//! 7. [`batch`]: the request with many events, and its answer, one result per event.
+//! 8. [`problem`]: the closed list of reasons for which the API says no.
+//! 9. [`verdict`]: what a sender does about each possible answer.
 //!
 //! `vectors/` holds golden signatures; both sides' tests read them.
 
 pub mod batch;
 pub mod event;
+pub mod heartbeat;
 pub mod id;
 pub mod problem;
 pub mod recording;
 pub mod room;
 pub mod signature;
+pub mod upload;
+mod utc;
 pub mod verdict;

@@ -69,10 +69,22 @@ problem_codes! {
     BodyTooLarge = "body_too_large", 413, "The body is too large";
     /// The content type is not one that the route takes.
     MediaTypeUnsupported = "media_type_unsupported", 415, "Unsupported media type";
+    /// No upload has this id, or it has ended.
+    UploadNotFound = "upload_not_found", 404, "Upload not found";
+    /// Parts are missing or have a wrong size; `detail` names them.
+    UploadIncomplete = "upload_incomplete", 409, "The upload is not complete";
+    /// The storage does not hold what the host held. The object is gone; the upload begins anew.
+    ChecksumMismatch = "checksum_mismatch", 409, "The stored object differs from the file";
+    /// The upload is verified and cannot be taken back.
+    UploadVerified = "upload_verified", 409, "The upload is verified already";
     /// Too many requests; `Retry-After` says when to come back.
     RateLimited = "rate_limited", 429, "Too many requests";
     /// The room's meeting platform is not configured on this server.
     PlatformNotConfigured = "platform_not_configured", 503, "The meeting platform is not configured";
+    /// The server has no object storage.
+    StorageNotConfigured = "storage_not_configured", 503, "The object storage is not configured";
+    /// The object storage does not answer, or refuses what it is asked.
+    StorageUnavailable = "storage_unavailable", 503, "The object storage does not answer";
     /// A part that the server needs (its database) does not answer; nothing was stored.
     Unavailable = "unavailable", 503, "Temporarily unavailable";
     /// The server failed; its log has the reason under the request id.

@@ -119,7 +119,13 @@ fn of_refusal(code: ProblemCode) -> Verdict {
         | ProblemCode::NotFound
         | ProblemCode::MethodNotAllowed
         | ProblemCode::MediaTypeUnsupported
-        | ProblemCode::PlatformNotConfigured => Verdict::Retry { floor: UNKNOWN_FLOOR, counts: true },
+        | ProblemCode::PlatformNotConfigured
+        | ProblemCode::UploadNotFound
+        | ProblemCode::UploadIncomplete
+        | ProblemCode::ChecksumMismatch
+        | ProblemCode::UploadVerified
+        | ProblemCode::StorageNotConfigured
+        | ProblemCode::StorageUnavailable => Verdict::Retry { floor: UNKNOWN_FLOOR, counts: true },
     }
 }
 
