@@ -15,20 +15,21 @@ use crate::delivery::client::Client;
 use crate::delivery::request::Routes;
 use crate::outbox::{Outbox, Reader};
 use crate::recordings::Recordings;
+use crate::rooms::Rooms;
 use crate::spool::Spool;
 use crate::watch::Stop;
 
 /// Runs the agent until it is told to stop.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let directory = &config.outbox.directory;
-    let (writer, signals) = Outbox::open(directory, config.outbox_limits())
+    let (writer, signals) = Outbox::open(directory, config.outbox.limits())
         .with_context(|| format!("the outbox in {} cannot be opened", directory.display()))?;
     let (client, routes) = http(config)?;
     let stop = Stop::new().context("no file descriptor is left")?;
     let (ended, source_ended) = oneshot::channel();
     let sources = start_sources(config, &writer.outbox(), &stop, ended)?;
     let delivery = Delivery::new(
-        config,
+        &config.delivery,
         writer.outbox(),
         Reader::open(directory)?,
         signals,
@@ -59,8 +60,12 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 /// The client and the routes of the configured API.
 pub fn http(config: &Config) -> anyhow::Result<(Client, Routes)> {
     let https = config.api.url.parse::<hyper::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https"));
-    let client =
-        Client::new(https, config.delivery.connections, config.connect_timeout(), config.request_timeout())?;
+    let client = Client::new(
+        https,
+        config.delivery.connections,
+        config.api.connect_timeout(),
+        config.api.request_timeout(),
+    )?;
     let routes = Routes::below(&config.api.url).context("api.url is not an address")?;
     Ok((client, routes))
 }
@@ -83,12 +88,13 @@ fn start_sources(
         threads.push(std::thread::Builder::new().name(name.into()).spawn(body)?);
         Ok(())
     };
+    let rooms = Rooms::new(&config.api.rooms);
     if config.spool.enabled {
-        let spool = Spool::new(config, outbox.clone(), stop.clone())?;
+        let spool = Spool::new(&config.spool, rooms.clone(), outbox.clone(), stop.clone())?;
         start("spool", Box::new(|| spool.run()))?;
     }
     if config.recordings.enabled {
-        let recordings = Recordings::new(config, outbox.clone(), stop.clone())?;
+        let recordings = Recordings::new(&config.recordings, rooms, outbox.clone(), stop.clone())?;
         start("recordings", Box::new(|| recordings.run()))?;
     }
     Ok(threads)

@@ -4,14 +4,15 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::Finding;
 use super::environment::{API_URL, Environment, PREFIX};
+use super::finding::Section;
+use super::{Api, Delivery, Finding, Log, Outbox, Recordings, Spool};
 
-/// The sections and their names.
-const SECTIONS: &[&str] = &["api", "spool", "recordings", "outbox", "delivery", "log"];
+/// Every section's name.
+const SECTIONS: &[&str] =
+    &[Api::NAME, Spool::NAME, Recordings::NAME, Outbox::NAME, Delivery::NAME, Log::NAME];
 
 /// What all layers say together, before it has types.
 pub(super) struct Layers {
@@ -40,17 +41,19 @@ impl Layers {
         layers
     }
 
-    /// One section with its types; what is wrong with it is added to `findings`, and its defaults are used.
-    pub(super) fn section<T: DeserializeOwned + Default>(
-        &self,
-        name: &str,
-        findings: &mut Vec<Finding>,
-    ) -> T {
-        let Some(value) = self.tables.get(name) else { return T::default() };
-        value.clone().try_into().unwrap_or_else(|error: toml::de::Error| {
-            findings.push(Finding::error(name, one_line(&error.to_string())));
-            T::default()
-        })
+    /// One section with its types. What is wrong with it is added to `findings`; its defaults stand in for types that are wrong.
+    pub(super) fn section<S: Section>(&self, findings: &mut Vec<Finding>) -> S {
+        let set = self.tables.get(S::NAME).cloned();
+        match set.map_or_else(|| Ok(S::default()), Value::try_into) {
+            Ok(section) => {
+                findings.extend(section.findings());
+                section
+            }
+            Err(error) => {
+                findings.push(Finding::error(S::NAME, one_line(&error.to_string())));
+                S::default()
+            }
+        }
     }
 
     /// The text of one key, if it is set to a text, whatever is wrong elsewhere.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::environment::{Environment, PREFIX};
 use super::layers::Layers;
-use super::{Config, Finding, OutboxConfig, Severity, secret, validate};
+use super::{
+    Api, Config, Delivery, Finding, Log, Outbox, OutboxConfig, Recordings, Severity, Spool, api, secret,
+};
 
 /// Loads the configuration. Returns it with the warnings, or every finding if one of them is an error.
 ///
@@ -19,13 +21,18 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
         // Whatever else there is to say would be about defaults that nobody chose.
         return Err(findings);
     }
-    let api: super::Api = layers.section("api", &mut findings);
-    let spool = layers.section("spool", &mut findings);
-    let recordings = layers.section("recordings", &mut findings);
-    let outbox = layers.section("outbox", &mut findings);
-    let delivery = layers.section("delivery", &mut findings);
-    let log = layers.section("log", &mut findings);
-    findings.extend(validate::sections(&api, &spool, &recordings, &outbox, &delivery, &log));
+    let api: Api = layers.section(&mut findings);
+    let spool: Spool = layers.section(&mut findings);
+    let recordings: Recordings = layers.section(&mut findings);
+    let outbox: Outbox = layers.section(&mut findings);
+    let delivery: Delivery = layers.section(&mut findings);
+    let log: Log = layers.section(&mut findings);
+    if !spool.enabled && (!recordings.enabled || recordings.roots.is_empty()) {
+        findings.push(Finding::warning(
+            "spool.enabled",
+            "spool and recordings are both off, so there is nothing to deliver",
+        ));
+    }
     match secret::find(api.secret_file.as_deref(), environment) {
         Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => {
             Ok((Config { api, secret, spool, recordings, outbox, delivery, log }, findings))
@@ -53,12 +60,11 @@ pub fn load_outbox(
         let ours = finding.key.strip_prefix(PREFIX).is_some_and(|key| key.starts_with("OUTBOX__"));
         if ours { finding } else { Finding::warning(finding.key, finding.problem) }
     }));
-    let outbox = layers.section("outbox", &mut findings);
-    findings.extend(validate::outbox(&outbox));
+    let outbox: Outbox = layers.section(&mut findings);
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);
     }
-    let api_url = layers.text("api", "url").filter(|url| validate::is_api_url(url)).map(str::to_owned);
+    let api_url = layers.text("api", "url").filter(|url| api::is_api_url(url)).map(str::to_owned);
     Ok((OutboxConfig { api_url, outbox }, findings))
 }
 

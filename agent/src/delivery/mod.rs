@@ -32,7 +32,7 @@ use self::settlement::Again;
 use self::turn::{End, Report, Sent, Shared};
 use crate::chain::Chain;
 use crate::clock::now_ms;
-use crate::config::{Config, Secret};
+use crate::config::{self, Secret};
 use crate::outbox::model::{Kept, LaneId, Seq};
 use crate::outbox::{Outbox, OutboxError, Reader, Signal};
 
@@ -60,7 +60,7 @@ type Turns<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Report> + 'a>>>;
 impl Delivery {
     /// Prepares delivery of `outbox` as configured.
     pub fn new(
-        config: &Config,
+        settings: &config::Delivery,
         outbox: Outbox,
         reader: Reader,
         signals: UnboundedReceiver<Signal>,
@@ -69,14 +69,14 @@ impl Delivery {
         secret: Secret,
     ) -> Self {
         let backoff = Backoff {
-            min: Duration::from_secs(config.delivery.backoff_min_seconds),
-            max: Duration::from_secs(config.delivery.backoff_max_seconds),
+            min: Duration::from_secs(settings.backoff_min_seconds),
+            max: Duration::from_secs(settings.backoff_max_seconds),
         };
-        let batch = Cell::new(config.delivery.batch_max_events);
+        let batch = Cell::new(settings.batch_max_events);
         Self {
             shared: Shared { outbox, reader, client, routes, secret, batch },
             signals,
-            connections: config.delivery.connections,
+            connections: settings.connections,
             backoff,
             lanes: Lanes::default(),
             gate: Gate::default(),

@@ -26,7 +26,7 @@ use self::sidecar::Sidecar;
 use self::stage::{Seen, Stage, stage};
 use crate::chain::Chain;
 use crate::clock::now_ms;
-use crate::config::Config;
+use crate::config;
 use crate::outbox::model::{NewItem, Progress};
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
@@ -51,17 +51,22 @@ pub struct Recordings {
 
 impl Recordings {
     /// Prepares watching the configured roots.
-    pub fn new(config: &Config, outbox: Outbox, stop: Stop) -> anyhow::Result<Self> {
-        let patience = Duration::from_secs(config.recordings.orphan_after_seconds);
+    pub fn new(
+        settings: &config::Recordings,
+        rooms: Rooms,
+        outbox: Outbox,
+        stop: Stop,
+    ) -> anyhow::Result<Self> {
+        let patience = Duration::from_secs(settings.orphan_after_seconds);
         Ok(Self {
-            roots: config.recordings.roots.clone(),
+            roots: settings.roots.clone(),
             patience,
-            rescan: Duration::from_secs(config.recordings.rescan_seconds).min(patience),
+            rescan: Duration::from_secs(settings.rescan_seconds).min(patience),
             origin: Origin {
                 host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
                 host_id: outbox.host_id().to_owned(),
             },
-            rooms: Rooms::new(&config.api.rooms),
+            rooms,
             outbox,
             watch: Watch::new(stop.clone())?,
             stop,

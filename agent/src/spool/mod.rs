@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use self::tail::{BUFFER, Found, Reading, Stamp, Tail};
 use crate::chain::Chain;
 use crate::clock::now_ms;
-use crate::config::Config;
+use crate::config;
 use crate::outbox::model::{Cursor, NewItem, Progress};
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
@@ -61,12 +61,12 @@ enum Trouble {
 
 impl Spool {
     /// Prepares reading the configured directory, from where the outbox says it was left.
-    pub fn new(config: &Config, outbox: Outbox, stop: Stop) -> anyhow::Result<Self> {
+    pub fn new(settings: &config::Spool, rooms: Rooms, outbox: Outbox, stop: Stop) -> anyhow::Result<Self> {
         Ok(Self {
-            directory: config.spool.directory.clone(),
-            remove_after_hours: config.spool.remove_after_hours,
-            rescan: Duration::from_secs(config.spool.rescan_seconds),
-            rooms: Rooms::new(&config.api.rooms),
+            directory: settings.directory.clone(),
+            remove_after_hours: settings.remove_after_hours,
+            rescan: Duration::from_secs(settings.rescan_seconds),
+            rooms,
             stored: outbox.cursors()?,
             outbox,
             watch: Watch::new(stop.clone())?,

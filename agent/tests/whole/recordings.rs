@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use agent::outbox::model::State;
 use agent::outbox::{Outbox, Writer};
 use agent::recordings::Recordings;
+use agent::rooms::Rooms;
 use agent::watch::Stop;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,9 +51,15 @@ impl Host {
             root.display()
         );
         let config = config(self.directory.path(), &more);
-        let (writer, _) = Outbox::open(&config.outbox.directory, config.outbox_limits()).unwrap();
+        let (writer, _) = Outbox::open(&config.outbox.directory, config.outbox.limits()).unwrap();
         self.stop = Stop::new().unwrap();
-        let recordings = Recordings::new(&config, writer.outbox(), self.stop.clone()).unwrap();
+        let recordings = Recordings::new(
+            &config.recordings,
+            Rooms::new(&config.api.rooms),
+            writer.outbox(),
+            self.stop.clone(),
+        )
+        .unwrap();
         self.thread = Some(std::thread::spawn(|| recordings.run()));
         self.writer = Some(writer);
     }

@@ -1,0 +1,142 @@
+//! `[api]`: where deliveries go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::finding::{Finding, SECONDS, Section, require, within};
+
+/// `[api]`: where deliveries go.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Api {
+    /// The API's address, for example `https://reflector.example.com`. Also `REFLECTOR_API_URL`.
+    pub url: String,
+    /// The file with the shared secret. Without it: the systemd credential `secret`, or `JITSI_WEBHOOK_SECRET`.
+    pub secret_file: Option<PathBuf>,
+    /// Which rooms are reported, as patterns with `*` and `?`; others are not read further.
+    pub rooms: Vec<String>,
+    /// How long a connection may take to be made.
+    pub connect_timeout_seconds: u64,
+    /// How long a request may take as a whole.
+    pub request_timeout_seconds: u64,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            secret_file: None,
+            rooms: vec!["reflector-*".into()],
+            connect_timeout_seconds: 10,
+            request_timeout_seconds: 30,
+        }
+    }
+}
+
+impl Section for Api {
+    const NAME: &'static str = "api";
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings = url(&self.url);
+        findings.extend(require(
+            !self.rooms.is_empty(),
+            "api.rooms",
+            "is empty, so nothing would be reported: use [\"*\"] for every room",
+        ));
+        findings.extend(within("api.connect-timeout-seconds", self.connect_timeout_seconds, &SECONDS));
+        findings.extend(within("api.request-timeout-seconds", self.request_timeout_seconds, &SECONDS));
+        findings
+    }
+}
+
+impl Api {
+    /// How long a connection may take to be made.
+    pub fn connect_timeout(&self) -> Duration {
+        Duration::from_secs(self.connect_timeout_seconds)
+    }
+
+    /// How long a request may take as a whole.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds)
+    }
+}
+
+/// Whether this is an address that deliveries could go to, and that may be shown.
+pub(super) fn is_api_url(text: &str) -> bool {
+    url(text).iter().all(|finding| finding.severity < super::finding::Severity::Error)
+}
+
+/// What may be wrong with `api.url`. Its text is never repeated: somebody may have written a password there.
+fn url(url: &str) -> Vec<Finding> {
+    const KEY: &str = "api.url";
+    const EXAMPLE: &str =
+        "write for example `url = \"https://reflector.example.com\"` in [api], or set REFLECTOR_API_URL";
+    let error = |problem: String| vec![Finding::error(KEY, problem)];
+    if url.is_empty() {
+        return error(format!("is not set: {EXAMPLE}"));
+    }
+    let uri = match url.parse::<hyper::Uri>() {
+        Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() => uri,
+        _ => return error(format!("is not an http or https address: {EXAMPLE}")),
+    };
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return error(
+            "must not have a user or a password: deliveries are signed with the secret instead".into(),
+        );
+    }
+    if uri.query().is_some() {
+        return error("must not have a query".into());
+    }
+    let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if uri.scheme_str() == Some("http") && !local {
+        return vec![Finding::warning(
+            KEY,
+            "is plain http: everybody on the way can read names and replay events within minutes; use https",
+        )];
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::assert_bounds;
+    use super::*;
+
+    fn good() -> Api {
+        Api { url: "https://reflector.example.com".into(), ..Api::default() }
+    }
+
+    #[test]
+    fn every_number_has_bounds() {
+        assert_bounds(&good(), "connect-timeout-seconds", &SECONDS, |api, n| api.connect_timeout_seconds = n);
+        assert_bounds(&good(), "request-timeout-seconds", &SECONDS, |api, n| api.request_timeout_seconds = n);
+    }
+
+    #[test]
+    fn an_address_is_http_without_user_or_query() {
+        for (url, expected) in [
+            ("https://reflector.example.com", None),
+            ("HTTPS://reflector.example.com/server-api/", None),
+            ("http://localhost:1250", None),
+            ("http://[::1]:1250", None),
+            ("http://reflector.example.com", Some("plain http")),
+            ("", Some("not set")),
+            ("reflector.example.com", Some("not an http or https address")),
+            ("ftp://reflector.example.com", Some("not an http or https address")),
+            ("https://reflector.example.com/?a=b", Some("query")),
+            ("https://agent:hunter2@reflector.example.com", Some("user or a password")),
+            ("https://hunter2@reflector.example.com", Some("user or a password")),
+            ("https://agent:hun ter2@reflector.example.com", Some("not an http or https address")),
+        ] {
+            let said = Api { url: url.into(), ..good() }.findings();
+            let said: Vec<String> = said.into_iter().map(|finding| finding.problem).collect();
+            match expected {
+                None => assert!(said.is_empty(), "{url}: {said:?}"),
+                Some(part) => assert!(said.len() == 1 && said[0].contains(part), "{url}: {said:?}"),
+            }
+            assert!(!said.concat().contains("ter2"), "{url}: {said:?}");
+        }
+    }
+}

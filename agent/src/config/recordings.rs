@@ -1,0 +1,58 @@
+//! `[recordings]`: the directories that Jibri writes.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::finding::{Finding, SECONDS, Section, require, within};
+
+/// `[recordings]`: the directories that Jibri writes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Recordings {
+    /// Off on a host without Jibri.
+    pub enabled: bool,
+    /// Jibri's `recordings-directory`, or several.
+    pub roots: Vec<PathBuf>,
+    /// A media file without metadata counts as abandoned when nothing wrote it for this long.
+    pub orphan_after_seconds: u64,
+    /// How often the directories are looked at even when the kernel reports no change.
+    pub rescan_seconds: u64,
+}
+
+impl Default for Recordings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            roots: vec!["/var/recordings".into()],
+            orphan_after_seconds: 300,
+            rescan_seconds: 10,
+        }
+    }
+}
+
+impl Section for Recordings {
+    const NAME: &'static str = "recordings";
+
+    fn findings(&self) -> Vec<Finding> {
+        let absolute = self.roots.iter().all(|root| root.is_absolute());
+        require(absolute, "recordings.roots", "must be absolute paths")
+            .into_iter()
+            .chain(within("recordings.orphan-after-seconds", self.orphan_after_seconds, &SECONDS))
+            .chain(within("recordings.rescan-seconds", self.rescan_seconds, &SECONDS))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::assert_bounds;
+    use super::*;
+
+    #[test]
+    fn every_number_has_bounds() {
+        let good = Recordings::default();
+        assert_bounds(&good, "rescan-seconds", &SECONDS, |all, n| all.rescan_seconds = n);
+        assert_bounds(&good, "orphan-after-seconds", &SECONDS, |all, n| all.orphan_after_seconds = n);
+    }
+}
