@@ -5,7 +5,8 @@ use std::path::Path;
 use super::environment::{Environment, PREFIX};
 use super::layers::Layers;
 use super::{
-    Api, Config, Delivery, Finding, Log, Outbox, OutboxConfig, Recordings, Severity, Spool, api, secret,
+    Api, Config, Delivery, Finding, Log, Outbox, OutboxConfig, Recordings, Severity, Spool, Upload, api,
+    secret,
 };
 
 /// Loads the configuration. Returns it with the warnings, or every finding if one of them is an error.
@@ -24,6 +25,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
     let api: Api = layers.section(&mut findings);
     let spool: Spool = layers.section(&mut findings);
     let recordings: Recordings = layers.section(&mut findings);
+    let upload: Upload = layers.section(&mut findings);
     let outbox: Outbox = layers.section(&mut findings);
     let delivery: Delivery = layers.section(&mut findings);
     let log: Log = layers.section(&mut findings);
@@ -35,7 +37,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
     }
     match secret::find(api.secret_file.as_deref(), environment) {
         Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => {
-            Ok((Config { api, secret, spool, recordings, outbox, delivery, log }, findings))
+            Ok((Config { api, secret, spool, recordings, upload, outbox, delivery, log }, findings))
         }
         Ok(_) => Err(findings),
         Err(finding) => {

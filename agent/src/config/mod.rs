@@ -15,6 +15,7 @@ mod outbox;
 mod recordings;
 mod secret;
 mod spool;
+mod upload;
 
 pub use self::api::Api;
 pub use self::delivery::Delivery;
@@ -26,6 +27,7 @@ pub use self::outbox::Outbox;
 pub use self::recordings::Recordings;
 pub use self::secret::Secret;
 pub use self::spool::Spool;
+pub use self::upload::Upload;
 
 /// Where the configuration is looked for when nothing else is said.
 pub const DEFAULT_PATH: &str = "/etc/reflector-agent/agent.toml";
@@ -44,6 +46,8 @@ pub struct Config {
     pub spool: Spool,
     /// Jibri's recordings.
     pub recordings: Recordings,
+    /// How their files get into the object storage.
+    pub upload: Upload,
     /// What is kept until the API has it.
     pub outbox: Outbox,
     /// How it is sent.
