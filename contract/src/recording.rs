@@ -11,9 +11,10 @@ use time::OffsetDateTime;
 use crate::event::{self, Event, EventError};
 use crate::id::EventId;
 use crate::room::RoomName;
+use crate::utc;
 
 /// The body of a recording notice, as the agent writes it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecordingComplete {
     /// The notice's identity: one per recording file.
     pub id: EventId,
@@ -24,7 +25,7 @@ pub struct RecordingComplete {
     /// What the file is worth.
     pub recording_status: RecordingStatus,
     /// When the recording was found complete on disk (the `metadata.json`'s or the media file's modification time).
-    #[serde(serialize_with = "as_utc_milliseconds")]
+    #[serde(with = "utc")]
     pub timestamp: OffsetDateTime,
     /// The name of Jibri's session directory.
     pub session_id: String,
@@ -33,20 +34,29 @@ pub struct RecordingComplete {
     /// The file's size in bytes.
     pub size_bytes: u64,
     /// Lower-case hexadecimal SHA-256 of the file.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// The media's duration in milliseconds, where the container tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
     /// The meeting's address from `metadata.json`, without token or query.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meeting_url: Option<String>,
     /// Prosody's `meetingId`, where a module put it into `metadata.json`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meeting_session_id: Option<String>,
     /// The participants that the recorder saw, as `metadata.json` lists them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<Value>,
+    /// The bucket that a verified upload of the file is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    /// The object's key in that bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_key: Option<String>,
+    /// Why the file is on the host alone although it was to be uploaded, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_note: Option<String>,
 }
 
 /// What a finished recording file is worth.
@@ -59,13 +69,6 @@ pub enum RecordingStatus {
     Truncated,
     /// The media file is playable, but Jibri died before it wrote metadata.
     Orphaned,
-}
-
-fn as_utc_milliseconds<S: serde::Serializer>(
-    time: &OffsetDateTime,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&event::format_timestamp(*time))
 }
 
 /// Reads a recording notice, from any sender, as the event it is stored as.
@@ -117,6 +120,19 @@ mod tests {
         assert_eq!(event.text("recording_file"), Some("/recordings/test.mp4"));
         assert_eq!(event.id, EventId::of_body(body));
         assert_eq!(event.data_json.get().as_bytes(), body);
+    }
+
+    #[test]
+    fn what_the_agent_writes_it_can_read_again() {
+        let body = serde_json::json!({
+            "id": "rec_1", "room_name": "r", "recording_file": "/r/s/r.mp4", "recording_status": "completed",
+            "timestamp": "2026-01-31T10:30:00.000Z", "session_id": "s", "host": "jibri-1", "size_bytes": 5,
+        });
+        let notice: RecordingComplete = serde_json::from_value(body.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&notice).unwrap(), body);
+        let stored = RecordingComplete { bucket: Some("b".into()), object_key: Some("k".into()), ..notice };
+        let event = parse(&serde_json::to_vec(&stored).unwrap()).unwrap();
+        assert_eq!((event.text("bucket"), event.text("object_key")), (Some("b"), Some("k")));
     }
 
     #[test]

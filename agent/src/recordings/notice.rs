@@ -109,6 +109,9 @@ pub fn item(
         meeting_url: finished.metadata.and_then(|metadata| metadata.meeting_url.clone()),
         meeting_session_id: finished.metadata.and_then(|metadata| metadata.meeting_session_id.clone()),
         participants: finished.metadata.map(|metadata| metadata.participants.clone()).unwrap_or_default(),
+        bucket: None,
+        object_key: None,
+        upload_note: None,
     };
     let body = acceptable_body(notice)?;
     Ok(Some(NewItem { id, room: room.to_string(), kind: Kind::Recording, body, offset: 0, parked: None }))
@@ -116,7 +119,7 @@ pub fn item(
 
 /// The notice as JSON. What `metadata.json` said is left out when the API would refuse the notice with it, because it is
 /// too long or holds a character that no text may hold: clients write there, and the recording counts for more.
-fn acceptable_body(mut notice: RecordingComplete) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn acceptable_body(mut notice: RecordingComplete) -> serde_json::Result<Vec<u8>> {
     let body = serde_json::to_vec(&notice)?;
     let Err(error) = recording::parse(&body) else { return Ok(body) };
     tracing::warn!(

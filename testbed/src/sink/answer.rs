@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use contract::batch::{self, BatchReply, EventReply, EventResult, EventStatus};
 use contract::problem::{Problem, ProblemCode};
+use contract::upload::{KeepReason, UploadReply};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -15,6 +16,8 @@ use super::ledger::Ledger;
 pub(super) const EVENTS_PATH: &str = "/v1/jitsi/events";
 /// The path that takes the notice of a finished recording.
 pub(super) const RECORDING_PATH: &str = "/v1/jibri/recording-complete";
+/// The path that decides about uploads.
+const UPLOADS_PATH: &str = contract::upload::PATH;
 
 /// The parts of a request that decide its answer.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +99,8 @@ pub(super) fn answer(delivery: Delivery<'_>, faults: &Faults, ledger: &mut Ledge
         (EVENTS_PATH, batch::JSON) => single(delivery.body, faults, ledger, now),
         (EVENTS_PATH, batch::NDJSON) if !faults.refuse_ndjson => several(delivery.body, faults, ledger, now),
         (RECORDING_PATH, batch::JSON) => recording(delivery.body, faults, ledger, now),
-        (EVENTS_PATH | RECORDING_PATH, other) => {
+        (UPLOADS_PATH, batch::JSON) => return keep(),
+        (EVENTS_PATH | RECORDING_PATH | UPLOADS_PATH, other) => {
             return Answer::problem(
                 ProblemCode::MediaTypeUnsupported,
                 415,
@@ -148,6 +152,12 @@ fn recording(body: &[u8], faults: &Faults, ledger: &mut Ledger, now: Instant) ->
     ledger.accept(&head.id, &head.room, now);
     let body = json!({"status": "ok", "room_name": head.room, "recording_file": file, "message": "taken in"});
     Answer::json(200, &body)
+}
+
+/// The sink has no object storage.
+fn keep() -> Answer {
+    let message = "the sink stores no files".to_owned();
+    Answer::json(200, &UploadReply::Keep { reason: KeepReason::StorageNotConfigured, message })
 }
 
 /// One result per line, in the same order. A batch beyond the contract's limits is refused whole.
