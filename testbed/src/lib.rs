@@ -11,6 +11,7 @@
 //! - [`xmpp`]: participants, recorders and focus.
 //! - [`jibri`]: recordings by a real ffmpeg, laid out and finished as Jibri does it.
 //! - [`meeting`]: a scripted meeting in that Prosody with that recorder.
+//! - [`s3`]: the object storage that recordings are uploaded to.
 //! - [`api`], [`agent`] and [`stack`]: the real programs, and everything at once; [`secrets`] is what they share.
 //! - [`proxy`]: a network between them that fails on demand.
 //! - [`demo`]: all of it, told as it happens; [`guide`] is what the Jitsi guide's commands take for granted.
@@ -29,6 +30,7 @@ pub mod ports;
 pub mod process;
 pub mod prosody;
 pub mod proxy;
+pub mod s3;
 pub mod secrets;
 pub mod sink;
 pub mod spool;

@@ -21,6 +21,8 @@ enum Command {
     Demo(testbed::demo::Args),
     /// Tail a file and post its lines in order: the floor that the agent is measured against.
     Floor(testbed::floor::cli::Args),
+    /// Run an S3 server that keeps its objects in a directory.
+    S3(testbed::s3::cli::Args),
     /// Receive an agent's deliveries, remember every id, misbehave on demand.
     Sink(testbed::sink::cli::Args),
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => testbed::bench::run(&args, &mut out),
         Command::Demo(args) => testbed::demo::run(&args, &mut out),
         Command::Floor(args) => testbed::floor::cli::run(&args),
+        Command::S3(args) => testbed::s3::cli::run(&args, &mut out),
         Command::Sink(args) => testbed::sink::cli::run(&args, &mut out),
     };
     match done {

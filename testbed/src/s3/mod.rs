@@ -1,0 +1,130 @@
+//! An S3 server on this host: real Signature V4, presigned addresses that expire, multipart uploads; objects are files.
+//!
+//! The protocol is the crate `s3s`; [`store`] keeps what it is told. It is as strict as AWS where recordings depend on it: a
+//! part's `ETag` must be right at the completion, parts but the last have 5 MiB, an upload that has ended is `NoSuchUpload`.
+
+pub mod cli;
+mod serve;
+mod store;
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+
+use self::store::Store;
+
+/// The bucket that every server has.
+pub const BUCKET: &str = "recordings";
+
+/// Threads that serve. Writing files and hashing them is the work.
+const WORKERS: usize = 2;
+
+/// What requests are signed with.
+#[derive(Clone)]
+pub struct Keys {
+    /// The access key's id.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+}
+
+/// A running server. It ends when dropped; the objects stay.
+#[derive(Debug)]
+pub struct S3 {
+    address: SocketAddr,
+    directory: PathBuf,
+    keys: Keys,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keys {
+    /// Random ones.
+    pub fn random() -> Self {
+        let text = |length: usize| std::iter::repeat_with(fastrand::alphanumeric).take(length).collect();
+        Self { access_key: text(20), secret_key: text(40) }
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({}, hidden)", self.access_key)
+    }
+}
+
+impl S3 {
+    /// Starts a server on a free loopback port that keeps its objects in `directory`, with keys of its own.
+    pub fn start(directory: &Path) -> io::Result<Self> {
+        Self::start_with(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), directory, Keys::random())
+    }
+
+    /// Starts a server on `address`. A directory that a server has used before still holds its objects and its uploads.
+    pub fn start_with(address: SocketAddr, directory: &Path, keys: Keys) -> io::Result<Self> {
+        fs::create_dir_all(directory.join(BUCKET))?;
+        let directory = directory.canonicalize()?;
+        let store = Store::open(directory.clone())?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(address))?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let service = serve::service(store, &keys);
+        let thread = thread::Builder::new()
+            .name("s3".to_owned())
+            .spawn(move || runtime.block_on(serve::run(listener, service, stopped)))?;
+        Ok(Self { address, directory, keys, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The endpoint's address, for path-style requests.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What requests are signed with.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The file that holds the object `key` of [`BUCKET`], whether or not there is one.
+    pub fn object(&self, key: &str) -> PathBuf {
+        self.directory.join(BUCKET).join(key)
+    }
+
+    /// How many uploads are neither completed nor aborted.
+    pub fn open_uploads(&self) -> io::Result<usize> {
+        Ok(fs::read_dir(self.directory.join(store::UPLOADS))?.count())
+    }
+
+    /// The variables with which `reflector-api` keeps recordings here.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("RECORDING_STORAGE_BACKEND", "aws".to_owned()),
+            ("RECORDING_STORAGE_AWS_BUCKET_NAME", BUCKET.to_owned()),
+            ("RECORDING_STORAGE_AWS_ENDPOINT_URL", self.url()),
+            ("RECORDING_STORAGE_AWS_ACCESS_KEY_ID", self.keys.access_key.clone()),
+            ("RECORDING_STORAGE_AWS_SECRET_ACCESS_KEY", self.keys.secret_key.clone()),
+        ]
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed already; there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
