@@ -13,9 +13,11 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::delivery::client::Client;
 use crate::delivery::request::Routes;
+use crate::http;
 use crate::outbox::{Outbox, Reader};
 use crate::recordings::Recordings;
 use crate::rooms::Rooms;
+use crate::secret::SharedSecret;
 use crate::spool::Spool;
 use crate::watch::Stop;
 
@@ -24,7 +26,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let directory = &config.outbox.directory;
     let (writer, signals) = Outbox::open(directory, config.outbox.limits())
         .with_context(|| format!("the outbox in {} cannot be opened", directory.display()))?;
-    let (client, routes) = http(config)?;
+    let secret = SharedSecret::new(config.secret.clone());
+    let (client, routes) = deliveries(config, http(config))?;
     let stop = Stop::new().context("no file descriptor is left")?;
     let (ended, source_ended) = oneshot::channel();
     let sources = start_sources(config, &writer.outbox(), &stop, ended)?;
@@ -35,7 +38,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         signals,
         client,
         routes,
-        config.secret.clone(),
+        secret,
     );
 
     tracing::info!(
@@ -57,17 +60,15 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     delivered
 }
 
-/// The client and the routes of the configured API.
-pub fn http(config: &Config) -> anyhow::Result<(Client, Routes)> {
-    let https = config.api.url.parse::<hyper::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https"));
-    let client = Client::new(
-        https,
-        config.delivery.connections,
-        config.api.connect_timeout(),
-        config.api.request_timeout(),
-    )?;
+/// The one HTTP client that everything on this host shares.
+pub fn http(config: &Config) -> http::Client {
+    http::Client::new(&config.api, &config.proxies, config.delivery.connections)
+}
+
+/// What deliveries go through, and the routes of the configured API.
+pub fn deliveries(config: &Config, http: http::Client) -> anyhow::Result<(Client, Routes)> {
     let routes = Routes::below(&config.api.url).context("api.url is not an address")?;
-    Ok((client, routes))
+    Ok((Client::new(http, config.api.request_timeout()), routes))
 }
 
 /// Starts the configured sources, each in its thread. `ended` fires when one of them ends, however it ends.

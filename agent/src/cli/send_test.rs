@@ -18,7 +18,7 @@ use crate::delivery::request;
 use crate::outbox::model::{Claimed, Kind};
 
 pub(super) fn send_test(config: &Config) -> anyhow::Result<ExitCode> {
-    let (client, routes) = app::http(config)?;
+    let (client, routes) = app::deliveries(config, app::http(config))?;
     let item = test_event(now_ms());
     let built =
         request::build(&routes, &config.secret.keys, std::slice::from_ref(&item), now_ms().div_euclid(1000));
@@ -57,9 +57,7 @@ fn test_event(now: i64) -> Claimed {
 
 fn next_step(reply: &Reply) -> &'static str {
     match reply.outcome {
-        Outcome::Unreachable => {
-            "check `url` in [api], DNS, firewall and certificate; try the same address with `curl -v …/v1/jitsi/health`"
-        }
+        Outcome::Unreachable => reply.next_step.unwrap_or("check `url` in [api]"),
         Outcome::Answered { code: Some(ProblemCode::TimestampInvalid), .. } => {
             "this host's clock or the API's is wrong: compare `date -u` on both, and turn on time synchronisation"
         }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::ca_file;
 use super::finding::{Finding, SECONDS, Section, require, within};
+use super::proxy::ProxyAddress;
 
 /// `[api]`: where deliveries go.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +19,10 @@ pub struct Api {
     pub secret_file: Option<PathBuf>,
     /// Which rooms are reported, as patterns with `*` and `?`; others are not read further.
     pub rooms: Vec<String>,
+    /// The proxy to go through, for example `http://proxy.example.com:3128`; `none` for none. Without it: `HTTPS_PROXY`.
+    pub proxy: Option<ProxyAddress>,
+    /// A PEM file with CA certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
     /// How long a connection may take to be made.
     pub connect_timeout_seconds: u64,
     /// How long a request may take as a whole.
@@ -29,6 +35,8 @@ impl Default for Api {
             url: String::new(),
             secret_file: None,
             rooms: vec!["reflector-*".into()],
+            proxy: None,
+            ca_file: None,
             connect_timeout_seconds: 10,
             request_timeout_seconds: 30,
         }
@@ -45,6 +53,7 @@ impl Section for Api {
             "api.rooms",
             "is empty, so nothing would be reported: use [\"*\"] for every room",
         ));
+        findings.extend(self.ca_file.as_deref().and_then(ca_file::finding));
         findings.extend(within("api.connect-timeout-seconds", self.connect_timeout_seconds, &SECONDS));
         findings.extend(within("api.request-timeout-seconds", self.request_timeout_seconds, &SECONDS));
         findings
@@ -112,6 +121,24 @@ mod tests {
     fn every_number_has_bounds() {
         assert_bounds(&good(), "connect-timeout-seconds", &SECONDS, |api, n| api.connect_timeout_seconds = n);
         assert_bounds(&good(), "request-timeout-seconds", &SECONDS, |api, n| api.request_timeout_seconds = n);
+    }
+
+    #[test]
+    fn a_ca_file_must_hold_certificates() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.pem");
+        for (text, expected) in [
+            (None, "No such file"),
+            (Some(""), "no certificate"),
+            (Some("-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n"), "cannot be used"),
+        ] {
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
+            let findings = Api { ca_file: Some(path.clone()), ..good() }.findings();
+            assert_eq!(findings[0].key, "api.ca-file");
+            assert!(findings[0].problem.contains(expected), "{findings:?}");
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(super) const SECRET: &str = "JITSI_WEBHOOK_SECRET";
 /// Where systemd puts a service's credentials.
 pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// What says which proxy to use, in capitals or not.
+const PROXIES: &[&str] = &["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
 /// The variables that concern the agent; other programs' variables are not kept, whatever they hold.
 ///
 /// Collected from pairs of name and value: `Environment::from_iter(std::env::vars_os())`.
@@ -51,6 +54,11 @@ impl Environment {
         self.variables.get(name).map(String::as_str)
     }
 
+    /// The first of these variables that is set to something.
+    pub(super) fn any<'a>(&'a self, names: &[&'a str]) -> Option<(&'a str, &'a str)> {
+        names.iter().find_map(|name| Some((*name, self.get(name).filter(|text| !text.is_empty())?)))
+    }
+
     /// The variables that set a key: the name without [`PREFIX`], and the value.
     pub(super) fn keys(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value.as_str())))
@@ -65,7 +73,8 @@ impl Environment {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.starts_with(PREFIX) || [API_URL, SECRET, CREDENTIALS].contains(&name)
+    let is_proxy = || PROXIES.iter().any(|proxy| *proxy == name || proxy.to_lowercase() == name);
+    name.starts_with(PREFIX) || [API_URL, SECRET, CREDENTIALS].contains(&name) || is_proxy()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::environment::{Environment, PREFIX};
 use super::layers::Layers;
 use super::{
     Api, Config, Delivery, Finding, Log, Outbox, OutboxConfig, Recordings, Severity, Spool, Upload, api,
-    secret,
+    proxy, secret,
 };
 
 /// Loads the configuration. Returns it with the warnings, or every finding if one of them is an error.
@@ -23,6 +23,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
         return Err(findings);
     }
     let api: Api = layers.section(&mut findings);
+    let proxies = proxy::find(api.proxy.as_ref(), environment, &mut findings);
     let spool: Spool = layers.section(&mut findings);
     let recordings: Recordings = layers.section(&mut findings);
     let upload: Upload = layers.section(&mut findings);
@@ -37,7 +38,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
     }
     match secret::find(api.secret_file.as_deref(), environment) {
         Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => {
-            Ok((Config { api, secret, spool, recordings, upload, outbox, delivery, log }, findings))
+            Ok((Config { api, secret, proxies, spool, recordings, upload, outbox, delivery, log }, findings))
         }
         Ok(_) => Err(findings),
         Err(finding) => {

@@ -5,6 +5,7 @@
 //! reported at once, each finding with the key and what to do about it.
 
 mod api;
+mod ca_file;
 mod delivery;
 mod environment;
 mod finding;
@@ -12,18 +13,21 @@ mod layers;
 mod load;
 mod log;
 mod outbox;
+mod proxy;
 mod recordings;
 mod secret;
 mod spool;
 mod upload;
 
 pub use self::api::Api;
+pub(crate) use self::ca_file::certificates;
 pub use self::delivery::Delivery;
 pub use self::environment::Environment;
 pub use self::finding::{Finding, Severity};
 pub use self::load::{load, load_outbox};
 pub use self::log::{Log, LogFormat};
 pub use self::outbox::Outbox;
+pub use self::proxy::{Proxies, ProxyAddress};
 pub use self::recordings::Recordings;
 pub use self::secret::Secret;
 pub use self::spool::Spool;
@@ -42,6 +46,8 @@ pub struct Config {
     pub api: Api,
     /// The secret that signs them.
     pub secret: Secret,
+    /// What stands between this host and the API.
+    pub proxies: Proxies,
     /// The spool that the Prosody module writes.
     pub spool: Spool,
     /// Jibri's recordings.

@@ -1,35 +1,25 @@
-//! Send a request and read its answer: the one place that speaks HTTP.
+//! Send a delivery and read its answer.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use contract::batch::BatchReply;
 use contract::problem::{Problem, code_of_body};
 use contract::verdict::Outcome;
-use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request;
 use hyper::header::RETRY_AFTER;
-use hyper::{Request, Response};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::http::response::Parts;
 
 use crate::chain::Chain;
-
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 1 << 20;
+use crate::http::{self, Body, HttpError};
 
 /// The longest explanation that is kept from an answer, in characters.
 const MAX_NOTE: usize = 300;
 
-/// How long an unused connection is kept for the next event.
-const IDLE: Duration = Duration::from_secs(50);
-
-/// An HTTP client for one API.
+/// Delivers to one API.
 #[derive(Clone)]
 pub struct Client {
-    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: http::Client,
     timeout: Duration,
 }
 
@@ -42,81 +32,47 @@ pub struct Reply {
     pub took_ms: i64,
     /// For people: what the answer said, or what went wrong.
     pub note: String,
+    /// What a person should do about it, where there was no answer.
+    pub next_step: Option<&'static str>,
     /// The results, if the answer was that of a batch.
     pub results: Option<BatchReply>,
     /// Whether a 2xx came with the words that our API uses. A captive portal's 200 is not a receipt.
     pub acknowledged: bool,
 }
 
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The system's certificate store could not be read.
-    #[error("the system's CA certificates could not be loaded (is `ca-certificates` installed?)")]
-    Certificates(#[source] std::io::Error),
-}
-
 impl Client {
-    /// A client that keeps up to `connections` connections. The CA certificates are read only for an https address.
-    pub fn new(
-        https: bool,
-        connections: usize,
-        connect: Duration,
-        timeout: Duration,
-    ) -> Result<Self, ClientError> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(connect));
-        http.set_keepalive(Some(Duration::from_secs(30)));
-        let tls = HttpsConnectorBuilder::new();
-        let tls = if https {
-            tls.with_native_roots().map_err(ClientError::Certificates)?
-        } else {
-            let roots = rustls::RootCertStore::empty();
-            tls.with_tls_config(
-                rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
-            )
-        };
-        let connector = tls.https_or_http().enable_http1().wrap_connector(http);
-        let pool = Pool::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(connections)
-            .build(connector);
-        Ok(Self { pool, timeout })
+    /// A client whose requests may take `timeout` as a whole.
+    pub fn new(http: http::Client, timeout: Duration) -> Self {
+        Self { http, timeout }
     }
 
     /// Sends one request. Never fails: no answer is an outcome too.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Reply {
+    pub async fn send(&self, request: Request<Body>) -> Reply {
         let started = Instant::now();
-        let answered = tokio::time::timeout(self.timeout, self.exchange(request)).await;
+        let answered = self.http.exchange(request, self.timeout).await;
         let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         match answered {
-            Ok(Ok((head, body))) => read(&head, &body, took_ms),
-            Ok(Err(error)) => unreachable(Chain(error.as_ref()).to_string(), took_ms),
-            Err(_) => unreachable(format!("no answer within {} s", self.timeout.as_secs()), took_ms),
+            Ok(answer) => read(&answer.head, &answer.body, took_ms),
+            Err(error) => unreachable(&error, took_ms),
         }
     }
+}
 
-    async fn exchange(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(Response<()>, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-        let (head, body) = self.pool.request(request).await?.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
-        Ok((Response::from_parts(head, ()), body))
+fn unreachable(error: &HttpError, took_ms: i64) -> Reply {
+    Reply {
+        outcome: Outcome::Unreachable,
+        took_ms,
+        note: Chain(error).to_string(),
+        next_step: Some(error.next_step()),
+        results: None,
+        acknowledged: false,
     }
 }
 
-fn unreachable(note: String, took_ms: i64) -> Reply {
-    Reply { outcome: Outcome::Unreachable, took_ms, note, results: None, acknowledged: false }
-}
-
-fn read(head: &Response<()>, body: &[u8], took_ms: i64) -> Reply {
-    let status = head.status().as_u16();
+fn read(head: &Parts, body: &[u8], took_ms: i64) -> Reply {
+    let status = head.status.as_u16();
     let answered = |code, retry_after| Outcome::Answered { status, code, retry_after };
-    if head.status().is_success()
+    if head.status.is_success()
         && let Some(receipt) = receipt(body)
     {
         let results = if let Receipt::Batch(results) = receipt { Some(results) } else { None };
@@ -124,15 +80,17 @@ fn read(head: &Response<()>, body: &[u8], took_ms: i64) -> Reply {
             outcome: answered(None, None),
             took_ms,
             note: String::new(),
+            next_step: None,
             results,
             acknowledged: true,
         };
     }
-    let retry_after = head.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(seconds);
+    let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(seconds);
     Reply {
         outcome: answered(code_of_body(body), retry_after),
         took_ms,
         note: explanation(status, body),
+        next_step: None,
         results: None,
         acknowledged: false,
     }
@@ -179,7 +137,8 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        read(&Response::builder().status(status).body(()).unwrap(), body.as_bytes(), 1)
+        let (head, ()) = hyper::Response::builder().status(status).body(()).unwrap().into_parts();
+        read(&head, body.as_bytes(), 1)
     }
 
     #[test]

@@ -32,9 +32,10 @@ use self::settlement::Again;
 use self::turn::{End, Report, Sent, Shared};
 use crate::chain::Chain;
 use crate::clock::now_ms;
-use crate::config::{self, Secret};
+use crate::config;
 use crate::outbox::model::{Kept, LaneId, Seq};
 use crate::outbox::{Outbox, OutboxError, Reader, Signal};
+use crate::secret::SharedSecret;
 
 /// How long requests that are on their way may take once the agent is told to stop.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -66,7 +67,7 @@ impl Delivery {
         signals: UnboundedReceiver<Signal>,
         client: Client,
         routes: Routes,
-        secret: Secret,
+        secret: SharedSecret,
     ) -> Self {
         let backoff = Backoff {
             min: Duration::from_secs(settings.backoff_min_seconds),

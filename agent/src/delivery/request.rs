@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use contract::batch;
-use contract::signature::{self, Secrets};
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use contract::signature::Secrets;
 use hyper::{Method, Request, Uri};
 
+use crate::http::{self, Body};
 use crate::outbox::model::{Claimed, Kind};
 
 /// The routes that deliveries go to, below one API address.
@@ -30,32 +29,14 @@ impl Routes {
 /// Builds the request that carries `items`: one event or recording as JSON, several events as NDJSON.
 ///
 /// The signature's id is the first item's, its time is `now` (seconds since 1970), so every attempt is dated afresh.
-pub fn build(routes: &Routes, secrets: &Secrets, items: &[Claimed], now: i64) -> Request<Full<Bytes>> {
+pub fn build(routes: &Routes, secrets: &Secrets, items: &[Claimed], now: i64) -> Request<Body> {
     let (uri, content_type, body) = match items {
         [item] if item.kind == Kind::Recording => (&routes.recordings, batch::JSON, item.body.clone()),
         [item] => (&routes.events, batch::JSON, item.body.clone()),
         items => (&routes.events, batch::NDJSON, lines(items)),
     };
     let id = items.first().map_or("", |item| item.id.as_str());
-    let signed = secrets.sign(id, now, &body);
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri.clone();
-    let headers = request.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers
-        .insert(USER_AGENT, HeaderValue::from_static(concat!("reflector-agent/", env!("CARGO_PKG_VERSION"))));
-    for (name, value) in [
-        (signature::JITSI_SIGNATURE, signed.jitsi.as_str()),
-        (signature::WEBHOOK_ID, id),
-        (signature::WEBHOOK_TIMESTAMP, signed.timestamp.as_str()),
-        (signature::WEBHOOK_SIGNATURE, signed.standard.as_str()),
-    ] {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    }
-    request
+    http::signed(Method::POST, uri.clone(), secrets, id, now, content_type, body)
 }
 
 fn lines(items: &[Claimed]) -> Bytes {

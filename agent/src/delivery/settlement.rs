@@ -158,6 +158,7 @@ mod tests {
             outcome: Outcome::Answered { status, code, retry_after: None },
             took_ms: 1,
             note: "note".into(),
+            next_step: None,
             results: None,
             acknowledged: status == 200,
         }

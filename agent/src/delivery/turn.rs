@@ -7,9 +7,9 @@ use super::client::{Client, Reply};
 use super::request::{self, Routes};
 use super::settlement::{self, Settlement};
 use crate::clock::now_ms;
-use crate::config::Secret;
 use crate::outbox::model::{Answer, Claimed, LaneId, Meeting, Seq};
 use crate::outbox::{Outbox, OutboxError, Reader};
+use crate::secret::SharedSecret;
 
 /// How many items a turn sends at most where each goes by itself: bounds the claim, and what a crash sends twice.
 const RUN: usize = 64;
@@ -23,7 +23,7 @@ pub(super) struct Shared {
     pub(super) reader: Reader,
     pub(super) client: Client,
     pub(super) routes: Routes,
-    pub(super) secret: Secret,
+    pub(super) secret: SharedSecret,
     /// The most events in one request; 1 once the server has refused batches.
     pub(super) batch: Cell<usize>,
 }
@@ -109,7 +109,8 @@ async fn send_all(shared: &Shared, lane: LaneId, items: &[Claimed], size: usize)
 
 async fn send(shared: &Shared, group: &[Claimed]) -> Reply {
     let now = now_ms().div_euclid(1000);
-    shared.client.send(request::build(&shared.routes, &shared.secret.keys, group, now)).await
+    let secret = shared.secret.current();
+    shared.client.send(request::build(&shared.routes, &secret.keys, group, now)).await
 }
 
 fn id_of(group: &[Claimed], seq: Seq) -> Option<String> {
