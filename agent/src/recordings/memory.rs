@@ -1,40 +1,47 @@
 //! What is remembered of a session directory between two looks.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::session::{Looks, Session};
+use super::session::{Looks, Settled};
 
 /// How a media file and the metadata beside it looked.
 pub(super) type Pair = (Looks, Option<Looks>);
 
-/// What is remembered of a session directory between two looks.
+/// What is remembered of a session directory between two looks. There may be ten thousand, so the usual one is small.
 #[derive(Default)]
 pub(super) struct Memory {
     /// How it looked when everything in it had been dealt with.
-    pub(super) settled: Option<Session>,
-    /// Whether the last look at its root found it.
+    pub(super) settled: Option<Settled>,
+    /// Whether the last listing of its root had it.
     pub(super) present: bool,
-    /// For each media file that is not dealt with: how it looked, and since when.
-    files: HashMap<PathBuf, (Pair, Instant)>,
+    /// Whether the kernel was asked to report its changes.
+    pub(super) watched: bool,
+    /// Each media file that is not dealt with: how it looked, and since when.
+    files: Vec<(PathBuf, Pair, Instant)>,
 }
 
 impl Memory {
     /// Everything in the session has been dealt with.
-    pub(super) fn of_settled(session: Session) -> Self {
-        Self { settled: Some(session), present: true, files: HashMap::new() }
+    pub(super) fn settle(&mut self, settled: Settled) {
+        *self = Self { settled: Some(settled), present: self.present, watched: false, files: Vec::new() };
     }
 
     /// Takes in how a file looks `now`, and tells for how long it has looked so.
     ///
     /// Counted by our own observation, so that no clock of a file system can be wrong.
     pub(super) fn unchanged(&mut self, path: &Path, looks: Pair, now: Instant) -> Duration {
-        let known = self.files.entry(path.to_owned()).or_insert((looks, now));
-        if known.0 != looks {
-            *known = (looks, now);
+        match self.files.iter_mut().find(|(known, ..)| known == path) {
+            Some((_, known, since)) if *known == looks => now - *since,
+            Some((_, known, since)) => {
+                (*known, *since) = (looks, now);
+                Duration::ZERO
+            }
+            None => {
+                self.files.push((path.to_owned(), looks, now));
+                Duration::ZERO
+            }
         }
-        now - known.1
     }
 }
 

@@ -1,51 +1,70 @@
 //! The recordings source: finds the files that Jibri finished.
 //!
 //! One thread with a plain loop: wait for a change, look at the directories, decide for every media file where it stands
-//! ([`mod@stage`], pure), and queue a notice for those that are final. Nothing is ever written into a session directory:
-//! Jibri deletes an empty one, and a file of ours would keep it from doing so.
+//! ([`mod@stage`], pure), and give those that are final to a second thread that reads them through and hands them over
+//! to the outbox. Nothing is ever written into a session directory: Jibri deletes an empty one, and a file of ours would
+//! keep it from doing so.
+//!
+//! What a look costs does not depend on how many recordings lie on the disk: a root is listed when it changed, sessions
+//! in which something remains to be done are looked at every time, the others take turns.
 
+mod handover;
+pub mod identity;
 mod memory;
 pub mod metadata;
 pub mod notice;
 pub mod probe;
+mod reader;
+mod root;
 pub mod session;
 pub mod sidecar;
 pub mod stage;
 pub mod writers;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use self::identity::Identity;
 use self::memory::Memory;
 use self::notice::{Finished, Origin};
+use self::reader::{Job, Reader};
+use self::root::Root;
 use self::session::{Looks, METADATA, Session};
 use self::sidecar::Sidecar;
 use self::stage::{Seen, Stage, stage};
 use crate::chain::Chain;
 use crate::clock::now_ms;
 use crate::config;
-use crate::outbox::model::{NewItem, Progress};
+use crate::outbox::model::Progress;
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
 use crate::source::{Failure, TRY_AGAIN};
 use crate::watch::{Stop, Wake, Watch};
 
+/// Within so many periodic looks every settled session is compared once with how it looked.
+const LOOKS_FOR_ALL: usize = 60;
+
+/// The fewest settled sessions that a periodic look compares.
+const AT_LEAST: usize = 16;
+
 /// The recordings source.
 pub struct Recordings {
-    roots: Vec<PathBuf>,
+    roots: Vec<Root>,
     patience: Duration,
     rescan: Duration,
     origin: Origin,
     rooms: Rooms,
     outbox: Outbox,
+    reader: Reader,
     stop: Stop,
     watch: Watch,
-    sessions: HashMap<PathBuf, Memory>,
-    /// What the outbox refused, so that a large file is not read again for every try.
-    refused: Option<NewItem>,
+    sessions: BTreeMap<PathBuf, Memory>,
+    /// The settled session that was compared last.
+    compared: PathBuf,
     said: HashMap<PathBuf, String>,
 }
 
@@ -58,40 +77,39 @@ impl Recordings {
         stop: Stop,
     ) -> anyhow::Result<Self> {
         let patience = Duration::from_secs(settings.orphan_after_seconds);
+        let origin = Origin {
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host_id: outbox.host_id().to_owned(),
+        };
         Ok(Self {
-            roots: settings.roots.clone(),
+            roots: settings.roots.iter().map(|path| Root::new(path.clone())).collect(),
             patience,
             rescan: Duration::from_secs(settings.rescan_seconds).min(patience),
-            origin: Origin {
-                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-                host_id: outbox.host_id().to_owned(),
-            },
+            reader: Reader::start(origin.clone(), outbox.clone(), stop.clone())?,
+            origin,
             rooms,
             outbox,
             watch: Watch::new(stop.clone())?,
             stop,
-            sessions: HashMap::new(),
-            refused: None,
+            sessions: BTreeMap::new(),
+            compared: PathBuf::new(),
             said: HashMap::new(),
         })
     }
 
     /// Looks for finished recordings until the agent stops.
     pub fn run(mut self) {
-        let mut looked: Option<Instant> = None;
+        let mut ticked: Option<Instant> = None;
+        let mut look = Look::Everywhere;
         let mut trouble = None;
         loop {
-            // A recording is written to all the time; that must not make every old session be looked at.
-            let result = if looked.is_some_and(|at| at.elapsed() < self.rescan) {
-                self.look_at_open_sessions()
-            } else {
-                looked = Some(Instant::now());
-                self.look()
-            };
-            let timeout = match result {
+            if ticked.is_none_or(|at| at.elapsed() >= self.rescan) {
+                (ticked, look) = (Some(Instant::now()), Look::Everywhere);
+            }
+            let timeout = match self.look(look) {
                 Ok(()) => {
                     trouble = None;
-                    self.rescan.saturating_sub(looked.map_or(Duration::ZERO, |at| at.elapsed()))
+                    self.rescan.saturating_sub(ticked.map_or(Duration::ZERO, |at| at.elapsed()))
                 }
                 Err(OutboxError::Closed) => return,
                 Err(error) => {
@@ -103,91 +121,141 @@ impl Recordings {
                     TRY_AGAIN
                 }
             };
-            match self.watch.wait(timeout) {
+            look = match self.watch.wait(timeout) {
                 Wake::Stop => return,
-                Wake::Written => {}
-                Wake::Changed | Wake::Timeout => looked = None,
-            }
+                Wake::Written => Look::OpenSessions,
+                Wake::Changed | Wake::Timeout => Look::Roots,
+            };
         }
     }
 
-    fn look(&mut self) -> Result<(), OutboxError> {
-        for session in self.sessions.values_mut() {
-            session.present = false;
+    fn look(&mut self, look: Look) -> Result<(), OutboxError> {
+        for (path, error) in self.reader.troubles() {
+            self.say_unreadable(&path, &error);
         }
-        for root in self.roots.clone() {
-            self.watch.add(&root);
-            match fs::read_dir(&root) {
-                Ok(entries) => {
-                    self.said.remove(&root);
-                    for entry in entries.flatten().filter(session::is_one) {
-                        self.look_at_session(&entry.path())?;
-                    }
-                }
-                // Jibri makes its root at the first recording.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    self.say(&root, format!("cannot be read: {error}; recordings in it are not seen"));
-                }
-            }
+        if look != Look::OpenSessions {
+            self.look_at_roots();
         }
-        if !self.stop.is_given() {
-            self.forget_vanished();
-        }
-        Ok(())
-    }
-
-    /// Looks only where something remains to be done.
-    fn look_at_open_sessions(&mut self) -> Result<(), OutboxError> {
         let open = self.sessions.iter().filter(|(_, session)| session.settled.is_none());
         for directory in open.map(|(path, _)| path.clone()).collect::<Vec<_>>() {
             self.look_at_session(&directory)?;
         }
+        if look == Look::Everywhere {
+            for directory in self.to_be_compared() {
+                self.look_at_session(&directory)?;
+            }
+        }
         Ok(())
     }
 
-    /// Drops what is remembered of directories that are gone. Jibri removes the directory of a session without media.
-    fn forget_vanished(&mut self) {
-        self.sessions.retain(|path, session| {
-            if !session.present && session.settled.is_none() {
-                tracing::info!(session = %path.display(), "a session directory is gone before a recording was finished in it");
+    /// Lists the roots that changed. New sessions are looked at with the open ones; what is gone is forgotten.
+    fn look_at_roots(&mut self) {
+        let mut seen = HashSet::new();
+        for index in 0..self.roots.len() {
+            self.watch.add(&self.roots[index].path);
+            match self.roots[index].sessions(&mut seen) {
+                Ok(None) => {}
+                Ok(Some(sessions)) => self.take_listing(index, sessions),
+                // Jibri makes its root at the first recording.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.take_listing(index, Vec::new()),
+                Err(error) => {
+                    let root = self.roots[index].path.clone();
+                    self.say(&root, format!("cannot be read: {error}; recordings in it are not seen"));
+                }
             }
-            session.present
-        });
+        }
         let (roots, sessions) = (&self.roots, &self.sessions);
         self.watch.retain(|path| {
-            roots.iter().any(|root| root == path)
-                || sessions.get(path).is_some_and(|session| session.settled.is_none())
-        });
-        self.said.retain(|path, _| {
-            roots.contains(path) || path.ancestors().any(|directory| sessions.contains_key(directory))
+            roots.iter().any(|root| root.path == path)
+                || sessions.get(path).is_some_and(|session| session.watched)
         });
     }
 
+    /// Takes in which sessions a root holds.
+    fn take_listing(&mut self, index: usize, listed: Vec<PathBuf>) {
+        let root = self.roots[index].path.clone();
+        self.said.remove(&root);
+        for (_, session) in self.sessions.iter_mut().filter(|(path, _)| path.parent() == Some(&root)) {
+            session.present = false;
+        }
+        for directory in listed {
+            self.sessions.entry(directory).or_default().present = true;
+        }
+        // Jibri removes the directory of a session without media.
+        self.sessions.retain(|path, session| {
+            let gone = !session.present && path.parent() == Some(&root);
+            if gone && session.settled.is_none() {
+                tracing::info!(session = %path.display(), "a session directory is gone before a recording was finished in it");
+            }
+            !gone
+        });
+        let (roots, sessions) = (&self.roots, &self.sessions);
+        self.said.retain(|path, _| {
+            roots.iter().any(|root| root.path == *path)
+                || path.ancestors().any(|directory| sessions.contains_key(directory))
+        });
+    }
+
+    /// The settled sessions whose turn it is: every one that changed a short while ago, and some of the others.
+    fn to_be_compared(&mut self) -> Vec<PathBuf> {
+        let now = now_ns();
+        let is_settled = |session: &Memory| session.settled.is_some();
+        let some = (self.sessions.len() / LOOKS_FOR_ALL).max(AT_LEAST);
+        let behind = (Bound::Excluded(self.compared.clone()), Bound::Unbounded);
+        let turn: Vec<PathBuf> = self
+            .sessions
+            .range(behind)
+            .filter(|(_, session)| is_settled(session))
+            .map(|(path, _)| path.clone())
+            .take(some)
+            .collect();
+        self.compared = if turn.len() < some { PathBuf::new() } else { turn[some - 1].clone() };
+        let fresh = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.settled.is_some_and(|settled| settled.is_fresh(now)))
+            .map(|(path, _)| path.clone());
+        turn.into_iter().chain(fresh).collect()
+    }
+
+    /// Looks at a session. One in which something remains to be done is watched from now on, and looked at once more, so
+    /// that nothing happens unseen in between.
     fn look_at_session(&mut self, directory: &Path) -> Result<(), OutboxError> {
-        if self.stop.is_given() {
+        if self.look_once(directory)? {
             return Ok(());
         }
-        let now = i128::from(now_ms()) * 1_000_000;
-        let memory = self.sessions.entry(directory.to_owned()).or_default();
-        memory.present = true;
-        if memory.settled.as_ref().is_some_and(|settled| settled.is_unchanged(directory, now)) {
-            return Ok(());
-        }
-        memory.settled = None;
         self.watch.add(directory);
+        let Some(session) = self.sessions.get_mut(directory) else { return Ok(()) };
+        if !std::mem::replace(&mut session.watched, true) {
+            self.look_once(directory)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether nothing remains to be done.
+    fn look_once(&mut self, directory: &Path) -> Result<bool, OutboxError> {
+        if self.stop.is_given() {
+            return Ok(true);
+        }
         let session = match Session::read(directory) {
             Ok(session) => session,
             Err(error) => {
                 self.say_unreadable(directory, &error);
-                return Ok(());
+                return Ok(false);
             }
         };
-        if self.look_at_files(directory, &session)? && !session.is_awaited(now) {
-            self.said.retain(|path, _| !path.starts_with(directory));
-            self.sessions.insert(directory.to_owned(), Memory::of_settled(session));
+        let settled = session.settled();
+        let memory = self.sessions.entry(directory.to_owned()).or_default();
+        if memory.settled == Some(settled) {
+            return Ok(true);
         }
-        Ok(())
+        memory.settled = None;
+        if !self.look_at_files(directory, &session)? || session.is_awaited(now_ns()) {
+            return Ok(false);
+        }
+        self.said.retain(|path, _| !path.starts_with(directory));
+        self.sessions.entry(directory.to_owned()).or_default().settle(settled);
+        Ok(true)
     }
 
     /// Decides about every media file. Returns whether nothing remains to be done for any of them.
@@ -212,7 +280,7 @@ impl Recordings {
         Ok(settled)
     }
 
-    /// Decides about one media file; queues it if it is final. Returns whether nothing remains to be done for it.
+    /// Decides about one media file; has it read if it is final. Returns whether nothing remains to be done for it.
     fn look_at_file(
         &mut self,
         directory: &Path,
@@ -230,40 +298,47 @@ impl Recordings {
         let finished_at = match stage {
             Stage::Growing => return Ok(false),
             Stage::Abandoned => media.modified,
-            Stage::Closed => beside.map_or(media.modified, |beside| beside.modified.max(media.modified)),
+            Stage::Closed | Stage::LeftAlone => {
+                beside.map_or(media.modified, |beside| beside.modified.max(media.modified))
+            }
         };
         let session = directory.file_name().unwrap_or_default().to_string_lossy();
         let metadata = sidecar.metadata();
-        self.queue(&Finished { path, session: &session, stage, metadata, finished_at })
+        self.finish(&Finished { path, session: &session, stage, metadata, finished_at }, media)
     }
 
-    /// Queues a finished file's notice, unless it was queued before. Returns whether that is done: reading a large file
-    /// through ends early when the agent stops.
-    fn queue(&mut self, finished: &Finished<'_>) -> Result<bool, Failure> {
-        let id = notice::id(&self.origin, finished)?;
+    /// Has a finished file read and told, unless that was done before. Returns whether nothing remains to be done.
+    fn finish(&mut self, finished: &Finished<'_>, looks: Looks) -> Result<bool, Failure> {
+        let identity = Identity::of(&fs::metadata(finished.path)?);
+        if identity.looks() != looks {
+            return Ok(false);
+        }
+        let id = notice::id(&self.origin, finished, &identity);
+        if self.reader.has(&id) {
+            return Ok(false);
+        }
         // Metadata that a finalize script took away does not make the recording a worse one.
-        let with_metadata = notice::id(&self.origin, &Finished { stage: Stage::Closed, ..finished.clone() })?;
+        let closed = Finished { stage: Stage::Closed, ..finished.clone() };
+        let with_metadata = notice::id(&self.origin, &closed, &identity);
         for told in [&id, &with_metadata] {
             if self.outbox.recording_is_queued(told.as_str())? {
                 return Ok(true);
             }
         }
-        let item = match (self.refused.take().filter(|item| item.id == id), notice::room(finished)) {
-            (Some(item), _) => item,
-            (None, Some(room)) if !self.rooms.contains(room.as_str()) => return Ok(true),
-            (None, Some(room)) => match notice::item(&self.origin, id, &room, finished, &self.stop)? {
-                Some(item) => item,
-                None => return Ok(false),
-            },
-            (None, None) => notice::nameless(id, finished),
-        };
-        let path = finished.path.display().to_string();
-        if let Err(error) = self.outbox.append(std::slice::from_ref(&item), &Progress::Recording { path }) {
-            self.refused = Some(item);
-            return Err(error.into());
+        let path = finished.path.to_owned();
+        match notice::room(finished) {
+            Some(room) if !self.rooms.contains(room.as_str()) => Ok(true),
+            Some(room) => {
+                let (stage, finished_at) = (finished.stage, finished.finished_at);
+                self.reader.take(Job { id, room, path, identity, stage, finished_at })?;
+                Ok(false)
+            }
+            None => {
+                let progress = Progress::Recording { path: path.display().to_string() };
+                self.outbox.append(&[notice::nameless(id, finished)], &progress)?;
+                Ok(true)
+            }
         }
-        tracing::info!(event.id = %item.id, file = %finished.path.display(), room = item.room, "a recording is finished");
-        Ok(true)
     }
 
     /// Says that a file or directory cannot be read, unless it is just gone.
@@ -279,4 +354,20 @@ impl Recordings {
             self.said.insert(path.to_owned(), what);
         }
     }
+}
+
+/// How far a look goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Only where something remains to be done: a recording is written to all the time.
+    OpenSessions,
+    /// There, and at the roots.
+    Roots,
+    /// There, and at settled sessions, too.
+    Everywhere,
+}
+
+/// The time in nanoseconds since 1970.
+fn now_ns() -> i128 {
+    i128::from(now_ms()) * 1_000_000
 }

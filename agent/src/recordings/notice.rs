@@ -1,21 +1,17 @@
 //! From a finished recording file to the notice that is delivered.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use contract::id::{EventId, hex};
+use contract::id::EventId;
 use contract::recording::{self, RecordingComplete, RecordingStatus};
 use contract::room::RoomName;
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::identity::Identity;
 use super::metadata::Metadata;
-use super::probe::{Media, probe};
+use super::probe::Media;
 use super::stage::Stage;
 use crate::outbox::model::{Kind, NewItem};
-use crate::watch::Stop;
 
 /// The length of Jibri's time stamp in a file name: `_2026-08-05-13-56-46`.
 const STAMP: usize = 20;
@@ -45,17 +41,16 @@ pub struct Finished<'a> {
 }
 
 /// The id of a file's notice: the same for the same file, another one once the file is another or known better.
-pub fn id(origin: &Origin, finished: &Finished<'_>) -> io::Result<EventId> {
-    let metadata = std::fs::metadata(finished.path)?;
+pub fn id(origin: &Origin, finished: &Finished<'_>, identity: &Identity) -> EventId {
     let name = finished.path.file_name().unwrap_or_default();
-    Ok(EventId::of_recording(&[
+    EventId::of_recording(&[
         origin.host_id.as_bytes(),
         finished.session.as_bytes(),
         name.as_encoded_bytes(),
-        &metadata.ino().to_be_bytes(),
-        &metadata.len().to_be_bytes(),
-        &[u8::from(finished.stage == Stage::Closed)],
-    ]))
+        &identity.inode.to_be_bytes(),
+        &identity.length.to_be_bytes(),
+        &[u8::from(finished.stage != Stage::Abandoned)],
+    ])
 }
 
 /// The room that was recorded: the last part of the meeting's address, else what the file is named after.
@@ -84,19 +79,19 @@ fn call_name(stem: &str) -> Option<&str> {
     is_stamp.then_some(name)
 }
 
-/// Reads the file through, once, and makes the item that tells the API about it; `None` when the agent stops meanwhile.
-pub fn item(
+/// What is told about a file of this size and digest.
+pub fn notice(
     origin: &Origin,
     id: EventId,
-    room: &RoomName,
+    room: RoomName,
     finished: &Finished<'_>,
-    stop: &Stop,
-) -> io::Result<Option<NewItem>> {
-    let media = probe(finished.path)?;
-    let Some((size_bytes, sha256)) = digest(finished.path, stop)? else { return Ok(None) };
+    media: Media,
+    size_bytes: u64,
+    sha256: String,
+) -> RecordingComplete {
     let notice = RecordingComplete {
-        id: id.clone(),
-        room_name: room.clone(),
+        id,
+        room_name: room,
         recording_file: finished.path.display().to_string(),
         recording_status: status(finished.stage, media),
         timestamp: OffsetDateTime::from_unix_timestamp_nanos(finished.finished_at)
@@ -113,23 +108,27 @@ pub fn item(
         object_key: None,
         upload_note: None,
     };
-    let body = acceptable_body(notice)?;
-    Ok(Some(NewItem { id, room: room.to_string(), kind: Kind::Recording, body, offset: 0, parked: None }))
+    acceptable(notice)
 }
 
-/// The notice as JSON. What `metadata.json` said is left out when the API would refuse the notice with it, because it is
-/// too long or holds a character that no text may hold: clients write there, and the recording counts for more.
-pub(crate) fn acceptable_body(mut notice: RecordingComplete) -> serde_json::Result<Vec<u8>> {
-    let body = serde_json::to_vec(&notice)?;
-    let Err(error) = recording::parse(&body) else { return Ok(body) };
-    tracing::warn!(
-        file = notice.recording_file,
-        "the recording is reported without what metadata.json says: {error}"
-    );
-    notice.participants.clear();
-    notice.meeting_session_id = None;
-    notice.meeting_url = None;
-    serde_json::to_vec(&notice)
+/// The notice as it is sent.
+pub fn body(notice: &RecordingComplete) -> Vec<u8> {
+    serde_json::to_vec(notice).expect("a notice holds nothing that JSON cannot")
+}
+
+/// The notice without what `metadata.json` said when the API would refuse it with that, because it is too long or holds
+/// a character that no text may hold: clients write there, and the recording counts for more.
+fn acceptable(mut notice: RecordingComplete) -> RecordingComplete {
+    if let Err(error) = recording::parse(&body(&notice)) {
+        tracing::warn!(
+            file = notice.recording_file,
+            "the recording is reported without what metadata.json says: {error}"
+        );
+        notice.participants.clear();
+        notice.meeting_session_id = None;
+        notice.meeting_url = None;
+    }
+    notice
 }
 
 /// An item for a recording whose room nobody can tell: kept for a person.
@@ -151,23 +150,9 @@ fn status(stage: Stage, media: Media) -> RecordingStatus {
     match (media.truncated, stage) {
         (true, _) => RecordingStatus::Truncated,
         (false, Stage::Closed) => RecordingStatus::Completed,
-        (false, Stage::Abandoned | Stage::Growing) => RecordingStatus::Orphaned,
+        (false, Stage::LeftAlone) if !media.unfinished => RecordingStatus::Completed,
+        (false, Stage::LeftAlone | Stage::Abandoned | Stage::Growing) => RecordingStatus::Orphaned,
     }
-}
-
-/// Size and SHA-256, in one pass and constant memory; `None` when the agent stops meanwhile.
-fn digest(path: &Path, stop: &Stop) -> io::Result<Option<(u64, String)>> {
-    let mut file = File::open(path)?;
-    let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 128 * 1024]);
-    while !stop.is_given() {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(Some((size, hex(&hash.finalize()))));
-        }
-        hash.update(&buffer[..read]);
-        size += read as u64;
-    }
-    Ok(None)
 }
 
 #[cfg(test)]
@@ -175,6 +160,7 @@ mod tests {
     use contract::event::MAX_EVENT_BYTES;
     use serde_json::Value;
 
+    use super::super::probe::Container;
     use super::*;
 
     fn finished<'a>(path: &'a str, metadata: Option<&'a Metadata>) -> Finished<'a> {
@@ -185,14 +171,15 @@ mod tests {
         Origin { host: host.into(), host_id: host_id.into() }
     }
 
-    /// The notice about a file that holds `abc`.
-    fn told(metadata: Option<&Metadata>, stop: &Stop) -> Option<NewItem> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.mp4");
-        std::fs::write(&path, b"abc").unwrap();
-        let (origin, finished) = (origin("host", "1"), finished(path.to_str().unwrap(), metadata));
-        let id = id(&origin, &finished).unwrap();
-        item(&origin, id, &RoomName::parse("r").unwrap(), &finished, stop).unwrap()
+    const IDENTITY: Identity = Identity { inode: 1, length: 3, modified: 5 };
+
+    /// The body of the notice about a whole file of three bytes.
+    fn told(metadata: Option<&Metadata>) -> Vec<u8> {
+        let media =
+            Media { container: Container::Mp4, truncated: false, unfinished: false, duration_ms: None };
+        let (origin, finished) = (origin("host", "1"), finished("/r/s/a.mp4", metadata));
+        let id = id(&origin, &finished, &IDENTITY);
+        body(&notice(&origin, id, RoomName::parse("r").unwrap(), &finished, media, 3, "ab".repeat(32)))
     }
 
     #[test]
@@ -220,50 +207,57 @@ mod tests {
 
     #[test]
     fn a_file_that_grew_or_got_its_metadata_is_told_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.mp4");
-        std::fs::write(&path, b"1").unwrap();
-        let closed =
-            Finished { path: &path, session: "s", stage: Stage::Closed, metadata: None, finished_at: 0 };
+        let closed = finished("/r/s/a.mp4", None);
         let abandoned = Finished { stage: Stage::Abandoned, ..closed.clone() };
         let here = origin("host", "1");
-        let first = id(&here, &abandoned).unwrap();
-        assert_eq!(id(&here, &abandoned).unwrap(), first);
-        assert_eq!(id(&origin("renamed", "1"), &abandoned).unwrap(), first);
-        assert_ne!(id(&here, &closed).unwrap(), first);
-        assert_ne!(id(&origin("host", "2"), &abandoned).unwrap(), first);
-        std::fs::write(&path, b"12").unwrap();
-        assert_ne!(id(&here, &abandoned).unwrap(), first);
+        let first = id(&here, &abandoned, &IDENTITY);
+        for (host, file, identity, same) in [
+            (here.clone(), &abandoned, IDENTITY, true),
+            (origin("renamed", "1"), &abandoned, IDENTITY, true),
+            (here.clone(), &abandoned, Identity { modified: 6, ..IDENTITY }, true),
+            (here.clone(), &closed, IDENTITY, false),
+            (origin("host", "2"), &abandoned, IDENTITY, false),
+            (here.clone(), &abandoned, Identity { length: 4, ..IDENTITY }, false),
+            (here.clone(), &abandoned, Identity { inode: 2, ..IDENTITY }, false),
+        ] {
+            assert_eq!(id(&host, file, &identity) == first, same, "{host:?} {file:?} {identity:?}");
+        }
+    }
+
+    #[test]
+    fn the_status_tells_whether_the_file_can_be_played_and_whether_its_recorder_ended_well() {
+        use RecordingStatus::{Completed, Orphaned, Truncated};
+        for (stage, truncated, unfinished, expected) in [
+            (Stage::Closed, false, false, Completed),
+            (Stage::Closed, false, true, Completed),
+            (Stage::Closed, true, true, Truncated),
+            (Stage::LeftAlone, false, false, Completed),
+            (Stage::LeftAlone, false, true, Orphaned),
+            (Stage::LeftAlone, true, true, Truncated),
+            (Stage::Abandoned, false, false, Orphaned),
+            (Stage::Abandoned, false, true, Orphaned),
+            (Stage::Abandoned, true, true, Truncated),
+        ] {
+            let media = Media { container: Container::Matroska, truncated, unfinished, duration_ms: None };
+            assert_eq!(status(stage, media), expected, "{stage:?} {media:?}");
+        }
     }
 
     #[test]
     fn a_notice_carries_size_and_digest() {
-        let made = told(None, &Stop::new().unwrap()).unwrap();
-        let event = recording::parse(&made.body).unwrap();
-        assert_eq!(
-            event.text("sha256"),
-            Some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
-        );
+        let event = recording::parse(&told(None)).unwrap();
+        assert_eq!(event.text("sha256"), Some("ab".repeat(32).as_str()));
         assert_eq!(event.data["size_bytes"], 3);
-        assert_eq!(event.id, made.id);
-    }
-
-    #[test]
-    fn a_file_is_not_read_on_when_the_agent_stops() {
-        let stop = Stop::new().unwrap();
-        stop.give();
-        assert!(told(None, &stop).is_none());
     }
 
     #[test]
     fn metadata_that_the_api_would_refuse_does_not_hold_up_the_recording() {
-        let stop = Stop::new().unwrap();
         let with = |participants: Vec<Value>, session: &str| Metadata {
             meeting_url: Some("https://m.example/r".into()),
             meeting_session_id: Some(session.into()),
             participants,
         };
-        let empty = told(Some(&with(vec![String::new().into()], "s")), &stop).unwrap().body.len();
+        let empty = told(Some(&with(vec![String::new().into()], "s"))).len();
         let filled = |length: usize| with(vec!["x".repeat(length - empty).into()], "s");
         for (metadata, passed_on) in [
             (with(vec!["Alice".into()], "s"), true),
@@ -272,7 +266,7 @@ mod tests {
             (with(vec!["a\0b".into()], "s"), false),
             (with(vec![], &"s".repeat(MAX_EVENT_BYTES)), false),
         ] {
-            let event = recording::parse(&told(Some(&metadata), &stop).unwrap().body).unwrap();
+            let event = recording::parse(&told(Some(&metadata))).unwrap();
             assert_eq!(event.text("meeting_url").is_some(), passed_on);
             assert_eq!(event.data["size_bytes"], 3);
         }

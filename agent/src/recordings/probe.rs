@@ -14,6 +14,8 @@ pub struct Media {
     pub container: Container,
     /// Whether the index is missing, so that the file cannot be played as it is.
     pub truncated: bool,
+    /// Whether its writer ended without closing it, although it can be played.
+    pub unfinished: bool,
     /// The duration in milliseconds, where the container tells.
     pub duration_ms: Option<u64>,
 }
@@ -39,20 +41,35 @@ pub fn probe(path: &Path) -> io::Result<Media> {
     let mut reader = BufReader::new(file);
     let mut magic = [0; 8];
     if reader.read_exact(&mut magic).is_err() {
-        return Ok(Media { container: Container::Unknown, truncated: true, duration_ms: None });
+        return Ok(Media {
+            container: Container::Unknown,
+            truncated: true,
+            unfinished: false,
+            duration_ms: None,
+        });
     }
     if magic[..4] == EBML {
-        return Ok(Media { container: Container::Matroska, truncated: false, duration_ms: None });
+        return Ok(Media {
+            container: Container::Matroska,
+            truncated: false,
+            unfinished: false,
+            duration_ms: None,
+        });
     }
     if &magic[4..] != b"ftyp" {
-        return Ok(Media { container: Container::Unknown, truncated: false, duration_ms: None });
+        return Ok(Media {
+            container: Container::Unknown,
+            truncated: false,
+            unfinished: false,
+            duration_ms: None,
+        });
     }
     let index = find(&mut reader, 0, length, *b"moov")?;
     let duration_ms = match index {
         Some((start, end)) => duration(&mut reader, start, end)?,
         None => None,
     };
-    Ok(Media { container: Container::Mp4, truncated: index.is_none(), duration_ms })
+    Ok(Media { container: Container::Mp4, truncated: index.is_none(), unfinished: false, duration_ms })
 }
 
 /// The content of the first box of this kind among the boxes that fill `start..end`, if it is there as a whole.
@@ -142,7 +159,7 @@ mod tests {
             .concat();
         assert_eq!(
             probed(&file),
-            Media { container: Container::Mp4, truncated: false, duration_ms: Some(3200) }
+            Media { container: Container::Mp4, truncated: false, unfinished: false, duration_ms: Some(3200) }
         );
     }
 

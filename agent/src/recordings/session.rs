@@ -1,6 +1,7 @@
 //! What a session directory looks like, so that a later look can tell whether anything in it went on.
 
 use std::fs::{self, DirEntry};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,14 +10,12 @@ use std::time::Duration;
 /// The name of the file that Jibri writes last.
 pub const METADATA: &str = "metadata.json";
 
-/// For how long after its last change a settled session is still compared file by file.
-///
-/// Jicofo tries again within minutes. After that only the directory itself is asked, which shows a new file but not an
-/// old one that grows; so ten thousand old recordings cost one `stat` each.
+/// For how long after its last change a settled session is compared at every look: Jicofo tries again within minutes.
+/// Older ones take turns.
 const FRESH: Duration = Duration::from_hours(6);
 
 /// What changes when somebody writes to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Looks {
     /// The length in bytes.
     pub length: u64,
@@ -25,7 +24,7 @@ pub struct Looks {
 }
 
 /// A session directory at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Session {
     /// Every regular file that is neither hidden nor the metadata, by name: the extension is a matter of Jibri's
     /// configuration.
@@ -40,8 +39,11 @@ impl Session {
     /// Looks at a directory and the files in it, without opening them.
     pub fn read(directory: &Path) -> io::Result<Self> {
         // Asked first: what comes while the files are listed makes the next look differ.
-        let mut session =
-            Self { media: Vec::new(), metadata: None, modified: looks(&fs::metadata(directory)?).modified };
+        let mut session = Self {
+            media: Vec::new(),
+            metadata: None,
+            modified: Looks::of(&fs::metadata(directory)?).modified,
+        };
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -54,35 +56,51 @@ impl Session {
                 Err(error) => return Err(error),
             };
             if name == METADATA {
-                session.metadata = Some(looks(&file));
+                session.metadata = Some(Looks::of(&file));
             } else if file.is_file() {
-                session.media.push((entry.path(), looks(&file)));
+                session.media.push((entry.path(), Looks::of(&file)));
             }
         }
         session.media.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(session)
     }
 
-    /// Whether the directory still looks as it did. `now` is in nanoseconds since 1970.
-    pub fn is_unchanged(&self, directory: &Path, now: i128) -> bool {
-        if self.is_fresh(now) {
-            Self::read(directory).is_ok_and(|session| session == *self)
-        } else {
-            fs::metadata(directory).is_ok_and(|metadata| looks(&metadata).modified == self.modified)
-        }
-    }
-
-    /// Whether its first file is still to come: Jibri makes the directory before the browser has joined.
+    /// Whether its first file is still to come: Jibri makes the directory before the browser has joined. `now` is in
+    /// nanoseconds since 1970.
     pub fn is_awaited(&self, now: i128) -> bool {
-        self.media.is_empty() && self.metadata.is_none() && self.is_fresh(now)
+        self.media.is_empty() && self.metadata.is_none() && is_fresh(self.newest(), now)
     }
 
-    /// Whether anything in it changed a short while ago. `now` is in nanoseconds since 1970.
-    pub fn is_fresh(&self, now: i128) -> bool {
-        let files = self.media.iter().map(|(_, looks)| *looks).chain(self.metadata);
-        let newest = files.map(|looks| looks.modified).fold(self.modified, i128::max);
-        now - newest < i128::try_from(FRESH.as_nanos()).unwrap_or(i128::MAX)
+    /// What is remembered of it once everything in it has been dealt with.
+    pub fn settled(&self) -> Settled {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        Settled { fingerprint: hasher.finish(), newest: self.newest() }
     }
+
+    /// The last change of anything in it.
+    fn newest(&self) -> i128 {
+        let files = self.media.iter().map(|(_, looks)| *looks).chain(self.metadata);
+        files.map(|looks| looks.modified).fold(self.modified, i128::max)
+    }
+}
+
+/// What is remembered of a session in which everything has been dealt with: enough to see that it is another one now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    fingerprint: u64,
+    newest: i128,
+}
+
+impl Settled {
+    /// Whether anything in the session changed a short while ago. `now` is in nanoseconds since 1970.
+    pub fn is_fresh(&self, now: i128) -> bool {
+        is_fresh(self.newest, now)
+    }
+}
+
+fn is_fresh(newest: i128, now: i128) -> bool {
+    now - newest < i128::try_from(FRESH.as_nanos()).unwrap_or(i128::MAX)
 }
 
 /// Whether an entry of a root is a session directory.
@@ -91,10 +109,13 @@ pub fn is_one(entry: &DirEntry) -> bool {
     !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
-fn looks(metadata: &fs::Metadata) -> Looks {
-    Looks {
-        length: metadata.len(),
-        modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+impl Looks {
+    /// How the file with these metadata looks.
+    pub fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            length: metadata.len(),
+            modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+        }
     }
 }
 
@@ -130,32 +151,37 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_directory_as_it_was_is_seen_all_the_same() {
+    fn whatever_changes_in_a_session_makes_it_another() {
         let directory = tempfile::tempdir().unwrap();
-        let (media, metadata) = (directory.path().join("a.mp4"), directory.path().join(METADATA));
-        fs::write(&media, b"1").unwrap();
-        fs::write(&metadata, b"{}").unwrap();
-        let before = Session::read(directory.path()).unwrap();
-        assert!(before.is_unchanged(directory.path(), now()));
-        for file in [&media, &metadata] {
-            let before = Session::read(directory.path()).unwrap();
-            append(file);
-            assert!(!before.is_unchanged(directory.path(), now()), "{}", file.display());
-            assert_eq!(Session::read(directory.path()).unwrap().modified, before.modified);
+        let at = directory.path();
+        let changes: [(&str, fn(&Path)); 5] = [
+            ("a file grows", |at| append(&at.join("a.mp4"))),
+            ("the metadata grow", |at| append(&at.join(METADATA))),
+            ("a file comes", |at| fs::write(at.join("b.mp4"), b"").unwrap()),
+            ("a file gets another name", |at| fs::rename(at.join("b.mp4"), at.join("c.mp4")).unwrap()),
+            ("the metadata go", |at| fs::remove_file(at.join(METADATA)).unwrap()),
+        ];
+        fs::write(at.join("a.mp4"), b"1").unwrap();
+        fs::write(at.join(METADATA), b"{}").unwrap();
+        for (what, change) in changes {
+            let before = Session::read(at).unwrap().settled();
+            assert_eq!(Session::read(at).unwrap().settled(), before);
+            change(at);
+            assert_ne!(Session::read(at).unwrap().settled(), before, "{what}");
         }
     }
 
     #[test]
-    fn an_old_session_is_asked_for_new_files_only() {
+    fn a_session_is_fresh_for_six_hours_and_awaited_while_it_is_empty() {
         let directory = tempfile::tempdir().unwrap();
+        let empty = Session::read(directory.path()).unwrap();
         fs::write(directory.path().join("a.mp4"), b"1").unwrap();
         let session = Session::read(directory.path()).unwrap();
         for (hours, fresh) in [(-1, true), (0, true), (5, true), (7, false)] {
-            assert_eq!(session.is_fresh(now() + hours * HOUR), fresh, "{hours} h later");
+            let then = now() + hours * HOUR;
+            assert_eq!(session.settled().is_fresh(then), fresh, "{hours} h later");
+            assert_eq!(empty.is_awaited(then), fresh, "{hours} h later");
+            assert!(!session.is_awaited(then));
         }
-        append(&directory.path().join("a.mp4"));
-        assert!(session.is_unchanged(directory.path(), now() + 7 * HOUR));
-        fs::remove_file(directory.path().join("a.mp4")).unwrap();
-        assert!(!session.is_unchanged(directory.path(), now() + 7 * HOUR));
     }
 }

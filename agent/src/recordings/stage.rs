@@ -28,20 +28,24 @@ pub struct Seen<'a> {
 pub enum Stage {
     /// Being recorded.
     Growing,
-    /// Final, with metadata.
+    /// Final: its metadata prove it.
     Closed,
+    /// Final because it was left alone, beside metadata that are older and may be another file's.
+    LeftAlone,
     /// Final because its recorder is gone.
     Abandoned,
 }
 
 /// Decides where a file stands. `patience` is how long a file without proof must have been left alone.
 ///
-/// A file that a finalize script wrote anew is younger than its metadata, too: once left alone it is closed, not
-/// abandoned. Metadata that we may not read could be a proof of either, so the file waits for the operator.
+/// A file that is younger than the metadata beside it was written anew by a finalize script, or is the second attempt of a
+/// recorder that died: once left alone it is final, and whether it is whole must be seen from the file. Metadata that we may
+/// not read could be a proof of either, so the file waits for the operator.
 pub fn stage(seen: &Seen<'_>, patience: Duration) -> Stage {
     let left_alone = !seen.has_writer && seen.unchanged >= patience;
     match seen.metadata {
-        Sidecar::Complete(_) if seen.metadata_is_newer || left_alone => Stage::Closed,
+        Sidecar::Complete(_) if seen.metadata_is_newer => Stage::Closed,
+        Sidecar::Complete(_) if left_alone => Stage::LeftAlone,
         Sidecar::Absent | Sidecar::Unreadable | Sidecar::TooLong if left_alone => Stage::Abandoned,
         Sidecar::Complete(_)
         | Sidecar::Absent
@@ -65,7 +69,7 @@ mod tests {
             (&complete, true, 0, true, Stage::Closed),
             (&complete, false, 0, false, Stage::Growing),
             (&complete, false, 299, false, Stage::Growing),
-            (&complete, false, 300, false, Stage::Closed),
+            (&complete, false, 300, false, Stage::LeftAlone),
             (&complete, false, 86_400, true, Stage::Growing),
             (&Sidecar::Absent, false, 299, false, Stage::Growing),
             (&Sidecar::Absent, false, 300, false, Stage::Abandoned),
