@@ -115,12 +115,12 @@ fn receipt(body: &[u8]) -> Option<Receipt> {
 }
 
 /// `Retry-After` in its form with seconds; a date is rare and would rest on two clocks.
-fn seconds(value: &str) -> Option<Duration> {
+pub(crate) fn seconds(value: &str) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// What an answer says to people: our API's code and detail, or the beginning of whatever else it is.
-fn explanation(status: u16, body: &[u8]) -> String {
+pub(crate) fn explanation(status: u16, body: &[u8]) -> String {
     let text = match serde_json::from_slice::<Problem>(body) {
         Ok(problem) => {
             let detail = problem.detail.as_str().map_or_else(|| problem.detail.to_string(), str::to_owned);

@@ -194,7 +194,7 @@ impl<'a> State<'a> {
             self.gate.finished(Health::Answering, began, Instant::now(), Duration::ZERO);
         }
         report_parked(&parked_ids, &settlement.parked);
-        let health = settlement::health(&reply);
+        let health = settlement::health(reply.outcome);
         let failures = if progress { 0 } else { self.lanes.failures(lane) };
         let (turn, wait, failures) = self.decide(failures, health, settlement.again, fastrand::f64());
         tracing::debug!(lane, ?turn, ?health, reason = brief(&reply), "a turn ended");

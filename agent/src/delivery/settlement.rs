@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::batch::EventStatus;
-use contract::verdict::{self, MEETING_PATIENCE, UNKNOWN_FLOOR, Verdict};
+use contract::verdict::{self, MEETING_PATIENCE, Outcome, UNKNOWN_FLOOR, Verdict};
 
 use super::client::Reply;
 use super::gate::Health;
@@ -60,12 +60,13 @@ pub fn settle(items: &[Claimed], reply: &Reply, now: i64) -> Settlement {
     settlement
 }
 
-/// What the reply says about the API as a whole. An answer to one room's content (404, 422, 500 …) says that it is alive.
-pub fn health(reply: &Reply) -> Health {
-    match reply.outcome {
-        verdict::Outcome::Unreachable
-        | verdict::Outcome::Answered { status: 401 | 408 | 429 | 502..=504, .. } => Health::Failing,
-        verdict::Outcome::Answered { .. } => Health::Answering,
+/// What an answer says about the API as a whole. One to a single room's content (404, 422, 500 …) says that it is alive.
+pub fn health(outcome: Outcome) -> Health {
+    match outcome {
+        Outcome::Unreachable | Outcome::Answered { status: 401 | 408 | 429 | 502..=504, .. } => {
+            Health::Failing
+        }
+        Outcome::Answered { .. } => Health::Answering,
     }
 }
 
@@ -135,7 +136,6 @@ mod tests {
     use bytes::Bytes;
     use contract::batch::{BatchReply, EventResult};
     use contract::problem::ProblemCode;
-    use contract::verdict::Outcome;
 
     use crate::outbox::model::Kind;
 
@@ -239,7 +239,7 @@ mod tests {
             (429, Health::Failing),
             (503, Health::Failing),
         ] {
-            assert_eq!(health(&answered(status, None)), expected, "{status}");
+            assert_eq!(health(answered(status, None).outcome), expected, "{status}");
         }
     }
 }
