@@ -9,11 +9,17 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::clock::now_ms;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::delivery::client::Client;
 use crate::delivery::request::Routes;
 use crate::http;
+use crate::jibri::health::Monitor;
+use crate::jibri::roots::Finder;
+use crate::event_sync::EventSync;
+use crate::listener::{Listener, Site, Token};
+use crate::metrics::Counting;
 use crate::outbox::{Outbox, Reader};
 use crate::recordings::Recordings;
 use crate::rooms::Rooms;
@@ -22,7 +28,7 @@ use crate::spool::Spool;
 use crate::watch::Stop;
 
 /// Runs the agent until it is told to stop.
-pub fn run(config: &Config) -> anyhow::Result<()> {
+pub fn run(config: &Config, counting: &Counting) -> anyhow::Result<()> {
     let directory = &config.outbox.directory;
     let (writer, signals) = Outbox::open(directory, config.outbox.limits())
         .with_context(|| format!("the outbox in {} cannot be opened", directory.display()))?;
@@ -30,7 +36,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let (client, routes) = deliveries(config, http(config))?;
     let stop = Stop::new().context("no file descriptor is left")?;
     let (ended, source_ended) = oneshot::channel();
-    let sources = start_sources(config, &writer.outbox(), &stop, ended)?;
+    let sources = start_sources(config, counting, &writer.outbox(), &stop, ended)?;
     let delivery = Delivery::new(
         &config.delivery,
         writer.outbox(),
@@ -74,6 +80,7 @@ pub fn deliveries(config: &Config, http: http::Client) -> anyhow::Result<(Client
 /// Starts the configured sources, each in its thread. `ended` fires when one of them ends, however it ends.
 fn start_sources(
     config: &Config,
+    counting: &Counting,
     outbox: &Outbox,
     stop: &Stop,
     ended: oneshot::Sender<()>,
@@ -95,10 +102,33 @@ fn start_sources(
         start("spool", Box::new(|| spool.run()))?;
     }
     if config.recordings.enabled {
-        let recordings = Recordings::new(&config.recordings, rooms, outbox.clone(), stop.clone())?;
+        let monitor = Monitor::default();
+        let finder = Finder::new(&config.recordings, &config.jibri);
+        let (settings, asking, asked_until) = (config.jibri.clone(), monitor.clone(), stop.clone());
+        start("jibri", Box::new(move || asking.run(&settings, &asked_until)))?;
+        let recordings = Recordings::new(&config.recordings, finder, monitor, rooms.clone(), outbox.clone(), stop.clone())?;
         start("recordings", Box::new(|| recordings.run()))?;
     }
+    if config.event_sync.enabled {
+        let listener = listener(config, counting, outbox, rooms, stop)?;
+        start("listener", Box::new(|| listener.run()))?;
+    }
     Ok(threads)
+}
+
+/// The local listener, with everything that it serves.
+fn listener(config: &Config, counting: &Counting, outbox: &Outbox, rooms: Rooms, stop: &Stop) -> anyhow::Result<Listener> {
+    let settings = &config.event_sync;
+    let token = settings.token().map_err(|finding| anyhow::anyhow!("{}: {}", finding.key, finding.problem))?;
+    let site = Site {
+        event_sync: EventSync::new(rooms, &settings.hidden_domains, outbox.clone()),
+        token: token.as_deref().map(Token::new),
+        outbox: config.outbox.directory.clone(),
+        max_bytes: config.outbox.max_bytes,
+        counting: counting.clone(),
+        started_at: now_ms(),
+    };
+    Ok(Listener::new(settings.listen, site, stop.clone()))
 }
 
 /// Fires when a source's thread ends, also by a panic.

@@ -14,34 +14,53 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
+use tokio::sync::Notify;
 
 /// Tells every source to stop; clones tell the same sources.
 #[derive(Clone)]
 pub struct Stop(Arc<Signal>);
 
-/// The signal in two forms: a descriptor to sleep on, and a flag that busy work looks at for nothing.
+/// The signal in three forms: a descriptor to sleep on, a flag that busy work looks at for nothing, and a future.
 struct Signal {
     event: OwnedFd,
     given: AtomicBool,
+    waiting: Notify,
 }
 
 impl Stop {
     /// A signal that has not been given yet.
     pub fn new() -> std::io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self(Arc::new(Signal { event, given: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Signal { event, given: AtomicBool::new(false), waiting: Notify::new() })))
     }
 
     /// Gives the signal; it stays given.
     pub fn give(&self) {
         self.0.given.store(true, Ordering::Release);
+        self.0.waiting.notify_waiters();
         // The counter cannot overflow: it is written once or twice in the process's life and never read.
         let _ = rustix::io::write(&self.0.event, &1_u64.to_ne_bytes());
+    }
+
+    /// Sleeps until the signal is given or `timeout` has passed; tells whether it was given.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        // An interrupted poll is a timeout that came early.
+        let _ = poll(&mut [PollFd::from_borrowed_fd(self.0.event.as_fd(), PollFlags::IN)], Some(&timeout));
+        self.is_given()
     }
 
     /// Whether the signal was given. Cheap: long work asks between its steps.
     pub fn is_given(&self) -> bool {
         self.0.given.load(Ordering::Acquire)
+    }
+
+    /// Completes when the signal is given; for whoever waits on a runtime.
+    pub async fn given(&self) {
+        let notified = self.0.waiting.notified();
+        if !self.is_given() {
+            notified.await;
+        }
     }
 }
 

@@ -8,11 +8,11 @@ use toml::{Table, Value};
 
 use super::environment::{API_URL, Environment, PREFIX};
 use super::finding::Section;
-use super::{Api, Delivery, Finding, Log, Outbox, Recordings, Spool, Upload};
+use super::{Api, Delivery, EventSync, Finding, Jibri, Log, Outbox, Recordings, Retention, Spool, Upload};
 
 /// Every section's name.
 const SECTIONS: &[&str] =
-    &[Api::NAME, Spool::NAME, Recordings::NAME, Upload::NAME, Outbox::NAME, Delivery::NAME, Log::NAME];
+    &[Api::NAME, Spool::NAME, Recordings::NAME, Jibri::NAME, Retention::NAME, EventSync::NAME, Upload::NAME, Outbox::NAME, Delivery::NAME, Log::NAME];
 
 /// What all layers say together, before it has types.
 pub(super) struct Layers {

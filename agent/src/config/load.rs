@@ -5,7 +5,7 @@ use std::path::Path;
 use super::environment::{Environment, PREFIX};
 use super::layers::Layers;
 use super::{
-    Api, Config, Delivery, Finding, Log, Outbox, OutboxConfig, Recordings, Severity, Spool, Upload, api,
+    Api, Config, Delivery, EventSync, Finding, Jibri, Log, Outbox, OutboxConfig, Recordings, Retention, Severity, Spool, Upload, api,
     proxy, secret,
 };
 
@@ -26,11 +26,14 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
     let proxies = proxy::find(api.proxy.as_ref(), environment, &mut findings);
     let spool: Spool = layers.section(&mut findings);
     let recordings: Recordings = layers.section(&mut findings);
+    let jibri: Jibri = layers.section(&mut findings);
+    let retention: Retention = layers.section(&mut findings);
+    let event_sync: EventSync = layers.section(&mut findings);
     let upload: Upload = layers.section(&mut findings);
     let outbox: Outbox = layers.section(&mut findings);
     let delivery: Delivery = layers.section(&mut findings);
     let log: Log = layers.section(&mut findings);
-    if !spool.enabled && (!recordings.enabled || recordings.roots.is_empty()) {
+    if !spool.enabled && !recordings.enabled {
         findings.push(Finding::warning(
             "spool.enabled",
             "spool and recordings are both off, so there is nothing to deliver",
@@ -38,7 +41,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
     }
     match secret::find(api.secret_file.as_deref(), environment) {
         Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => {
-            Ok((Config { api, secret, proxies, spool, recordings, upload, outbox, delivery, log }, findings))
+            Ok((Config { api, secret, proxies, spool, recordings, jibri, retention, event_sync, upload, outbox, delivery, log }, findings))
         }
         Ok(_) => Err(findings),
         Err(finding) => {

@@ -8,13 +8,16 @@ mod api;
 mod ca_file;
 mod delivery;
 mod environment;
+mod event_sync;
 mod finding;
+mod jibri;
 mod layers;
 mod load;
 mod log;
 mod outbox;
 mod proxy;
 mod recordings;
+mod retention;
 mod secret;
 mod spool;
 mod upload;
@@ -23,12 +26,15 @@ pub use self::api::Api;
 pub(crate) use self::ca_file::certificates;
 pub use self::delivery::Delivery;
 pub use self::environment::Environment;
+pub use self::event_sync::EventSync;
 pub use self::finding::{Finding, Severity};
+pub use self::jibri::Jibri;
 pub use self::load::{load, load_outbox};
 pub use self::log::{Log, LogFormat};
 pub use self::outbox::Outbox;
 pub use self::proxy::{Proxies, ProxyAddress};
 pub use self::recordings::Recordings;
+pub use self::retention::Retention;
 pub use self::secret::Secret;
 pub use self::spool::Spool;
 pub use self::upload::Upload;
@@ -52,6 +58,12 @@ pub struct Config {
     pub spool: Spool,
     /// Jibri's recordings.
     pub recordings: Recordings,
+    /// What Jibri is asked.
+    pub jibri: Jibri,
+    /// When files of recordings are removed.
+    pub retention: Retention,
+    /// The local listener.
+    pub event_sync: EventSync,
     /// How their files get into the object storage.
     pub upload: Upload,
     /// What is kept until the API has it.

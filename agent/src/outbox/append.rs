@@ -22,6 +22,7 @@ pub(super) fn append(
             }
             0
         }
+        Progress::Posted => 0,
     };
     let mut insert = connection.prepare_cached(
         "INSERT OR IGNORE INTO item (id, lane, kind, state, queued_at, file, offset, body, done_at, note)

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql};
 
 use super::model::{Kind, Seq, State};
-use super::{DATABASE, LOCK, OutboxError, settle};
+use super::{DATABASE, LOCK, OutboxError, operator};
 
 /// A read-only view of an outbox directory.
 pub struct DeliveryLog {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// One item, as the log shows it.
@@ -60,17 +61,30 @@ pub struct Attempt {
     pub note: String,
 }
 
-/// Which items to list.
+/// Which items are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only items in this state.
     pub state: Option<State>,
     /// Only items of this room.
     pub room: Option<String>,
-    /// Only items that were queued before this one: the next page.
-    pub before: Option<Seq>,
-    /// At most this many, the newest.
-    pub limit: u32,
+    /// Only items of this kind.
+    pub kind: Option<Kind>,
+    /// Only items that were queued at this time or later, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// Only items that were queued before this time.
+    pub until: Option<i64>,
+    /// Only items that were answered with this HTTP status at least once.
+    pub status: Option<u16>,
+}
+
+/// What an operator's change is about.
+#[derive(Debug, Clone)]
+pub enum Choice<'a> {
+    /// The items with these ids.
+    Ids(&'a [String]),
+    /// Every item that matches, whatever its state.
+    Matching(&'a Filter),
 }
 
 /// The outbox in numbers.
@@ -86,8 +100,8 @@ pub struct Summary {
     pub oldest_ready: Option<i64>,
     /// Items that wait for a person.
     pub parked: u64,
-    /// Settled items that the log still has.
-    pub settled: u64,
+    /// Items that were delivered since the outbox was made.
+    pub delivered: u64,
     /// When the newest of them was settled.
     pub last_settled: Option<i64>,
     /// The last request that went wrong.
@@ -104,6 +118,13 @@ const COLUMNS: &str = "SELECT item.seq, item.id, COALESCE(lane.room, ''), item.k
         AND a.first_seq <= item.seq AND a.last_seq >= item.seq ORDER BY a.at DESC LIMIT 1)),
     cursor.path, item.offset, item.body
   FROM item LEFT JOIN lane ON lane.id = item.lane LEFT JOIN cursor ON cursor.file = item.file";
+
+/// What a [`Filter`] means, over `item` joined with `lane`.
+pub(super) const MATCHES: &str = "(:state IS NULL OR item.state = :state) AND (:room IS NULL OR lane.room = :room)
+  AND (:kind IS NULL OR item.kind = :kind) AND (:since IS NULL OR item.queued_at >= :since)
+  AND (:until IS NULL OR item.queued_at < :until)
+  AND (:status IS NULL OR item.status = :status OR EXISTS (SELECT 1 FROM attempt a
+       WHERE a.lane = item.lane AND a.first_seq <= item.seq AND a.last_seq >= item.seq AND a.status = :status))";
 
 impl DeliveryLog {
     /// Opens the log of the outbox in `directory`, for reading.
@@ -124,18 +145,43 @@ impl DeliveryLog {
         Ok(Self { connection })
     }
 
-    /// The newest items that match, the newest first.
-    pub fn list(&self, filter: &Filter) -> Result<Vec<Delivery>, OutboxError> {
-        let sql = format!(
-            "{COLUMNS} WHERE (?1 IS NULL OR item.state = ?1) AND (?2 IS NULL OR lane.room = ?2)
-             AND item.seq < ?4 ORDER BY item.seq DESC LIMIT ?3"
-        );
-        let mut select = self.connection.prepare(&sql)?;
-        let before = filter.before.unwrap_or(Seq::MAX);
-        let rows = select.query_map(
-            params![filter.state.map(|s| s as i64), filter.room, filter.limit, before],
-            delivery,
-        )?;
+    /// A page of at most `limit` items that match, the newest first: the first page, or the one behind the item `behind`.
+    pub fn list(
+        &self,
+        filter: &Filter,
+        behind: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, OutboxError> {
+        let sql =
+            format!("{COLUMNS} WHERE {MATCHES} AND item.seq < :behind ORDER BY item.seq DESC LIMIT :limit");
+        let behind = behind.unwrap_or(Seq::MAX);
+        self.page(&sql, filter, &[(":behind", &behind), (":limit", &limit)])
+    }
+
+    /// The same, the oldest first.
+    pub fn list_oldest(
+        &self,
+        filter: &Filter,
+        behind: Option<Seq>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, OutboxError> {
+        let sql = format!("{COLUMNS} WHERE {MATCHES} AND item.seq > :behind ORDER BY item.seq LIMIT :limit");
+        let behind = behind.unwrap_or(0);
+        self.page(&sql, filter, &[(":behind", &behind), (":limit", &limit)])
+    }
+
+    fn page(
+        &self,
+        sql: &str,
+        filter: &Filter,
+        more: &[(&str, &dyn ToSql)],
+    ) -> Result<Vec<Delivery>, OutboxError> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let values = filter.values();
+        let mut named: Vec<(&str, &dyn ToSql)> =
+            values.iter().map(|(name, value)| (*name, value as _)).collect();
+        named.extend_from_slice(more);
+        let rows = select.query_map(named.as_slice(), delivery)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -151,30 +197,71 @@ impl DeliveryLog {
         Ok(Some((item, attempts)))
     }
 
-    /// Makes parked items ready again; the running agent notices within seconds. Returns how many.
-    pub fn retry(&mut self, ids: Option<&[String]>) -> Result<usize, OutboxError> {
-        Ok(settle::unpark(&mut self.connection, ids)?)
+    /// Makes parked items ready again; the running agent notices within seconds. Lines that are no events stay parked:
+    /// there is nothing to send. Returns how many items are ready again.
+    pub fn retry(&mut self, choice: &Choice<'_>) -> Result<usize, OutboxError> {
+        Ok(operator::retry(&mut self.connection, choice)?)
+    }
+
+    /// Gives parked items up, for good: they stay in the log as long as delivered ones, with `why` beside what parked
+    /// them, and the files that they came from need not be kept any more. Returns how many.
+    pub fn discard(&mut self, choice: &Choice<'_>, why: &str, now: i64) -> Result<usize, OutboxError> {
+        Ok(operator::discard(&mut self.connection, choice, why, now)?)
     }
 
     /// The outbox in numbers.
     pub fn summary(&self, directory: &Path) -> Result<Summary, OutboxError> {
-        let one = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+        let one = |sql: &str| {
+            let mut select = self.connection.prepare_cached(sql)?;
+            select.query_row([], |row| row.get::<_, Option<i64>>(0))
+        };
         let count = |sql: &str| one(sql).map(|n| n.unwrap_or(0).cast_unsigned());
         let last_failure = self
             .connection
             .query_row("SELECT at, status, took_ms, note FROM attempt ORDER BY at DESC LIMIT 1", [], attempt)
             .optional()?;
+        let ready = count("SELECT COUNT(*) FROM item INDEXED BY item_ready WHERE state = 0")?;
+        let parked = count("SELECT COUNT(*) FROM item INDEXED BY item_parked WHERE state = 2")?;
         Ok(Summary {
             running: is_running(directory),
-            ready: count("SELECT COUNT(*) FROM item INDEXED BY item_ready WHERE state = 0")?,
-            rooms: count("SELECT COUNT(DISTINCT lane) FROM item INDEXED BY item_ready WHERE state = 0")?,
-            oldest_ready: one("SELECT MIN(queued_at) FROM item WHERE state = 0")?,
-            parked: count("SELECT COUNT(*) FROM item INDEXED BY item_parked WHERE state = 2")?,
-            settled: count("SELECT COUNT(*) FROM item WHERE state = 1")?,
-            last_settled: one("SELECT MAX(done_at) FROM item WHERE state = 1")?,
+            ready,
+            rooms: count(
+                "SELECT COUNT(*) FROM lane WHERE EXISTS
+                   (SELECT 1 FROM item INDEXED BY item_ready WHERE item.lane = lane.id AND state = 0)",
+            )?,
+            oldest_ready: one(
+                "SELECT MIN(queued_at) FROM item WHERE seq IN
+                   (SELECT (SELECT MIN(seq) FROM item INDEXED BY item_ready WHERE item.lane = lane.id AND state = 0) FROM lane)",
+            )?,
+            parked,
+            // Items are numbered without gaps, and the newest one is never forgotten.
+            delivered: count("SELECT MAX(seq) - (SELECT COUNT(*) FROM item WHERE state = 3) FROM item")?
+                .saturating_sub(ready + parked),
+            // Looked for where it must be, because a look at every item takes long when there are a million: among the
+            // newest, and just before the first that waits.
+            last_settled: one(
+                "SELECT MAX(done_at) FROM item WHERE state = 1 AND (seq > (SELECT MAX(seq) FROM item) - 2000
+                   OR seq BETWEEN (SELECT MIN(seq) FROM item INDEXED BY item_ready WHERE state = 0) - 500
+                   AND (SELECT MIN(seq) FROM item INDEXED BY item_ready WHERE state = 0))",
+            )?,
             last_failure,
             bytes: super::prune::bytes_in_use(&self.connection)?,
         })
+    }
+}
+
+impl Filter {
+    /// The values that [`MATCHES`] names.
+    pub(super) fn values(&self) -> [(&'static str, Value); 6] {
+        let integer = |value: Option<i64>| value.map_or(Value::Null, Value::Integer);
+        [
+            (":state", integer(self.state.map(|state| state as i64))),
+            (":room", self.room.clone().map_or(Value::Null, Value::Text)),
+            (":kind", integer(self.kind.map(|kind| kind as i64))),
+            (":since", integer(self.since)),
+            (":until", integer(self.until)),
+            (":status", integer(self.status.map(i64::from))),
+        ]
     }
 }
 
@@ -204,6 +291,6 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     Ok(Attempt { at: row.get(0)?, status: row.get(1)?, took_ms: row.get(2)?, note: row.get(3)? })
 }

@@ -11,15 +11,18 @@
 //!   file is the buffer.
 
 mod append;
+mod backlog;
 mod claim;
 mod database;
 pub mod log;
 pub mod model;
+mod operator;
 mod prune;
 mod reader;
 mod schema;
 mod settle;
 mod upkeep;
+pub mod uploads;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -32,7 +35,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::database::Database;
 use self::model::{Answer, Cursor, LaneId, NewItem, Progress};
+pub use self::backlog::Backlog;
 pub use self::reader::Reader;
+use self::uploads::Bell;
 use self::writer::Message;
 
 /// Why the outbox did not do what was asked.
@@ -108,6 +113,7 @@ pub struct Outbox {
     database: Arc<Mutex<Database>>,
     messages: mpsc::Sender<Message>,
     host_id: Arc<str>,
+    bell: Arc<Bell>,
 }
 
 /// What the outbox tells the delivery loop.
@@ -146,8 +152,9 @@ impl Outbox {
         let host_id = schema::host_id(&connection)?.into();
         let (signals, signalled) = unbounded_channel();
         let (messages, received) = mpsc::channel();
-        let database = Arc::new(Mutex::new(Database::new(connection, limits, signals)));
-        let outbox = Self { database: Arc::clone(&database), messages, host_id };
+        let bell = Arc::new(Bell::default());
+        let database = Arc::new(Mutex::new(Database::new(connection, limits, signals, Arc::clone(&bell))));
+        let outbox = Self { database: Arc::clone(&database), messages, host_id, bell };
         let thread = std::thread::Builder::new()
             .name("outbox".into())
             .spawn(move || writer::run(&database, &received))

@@ -5,7 +5,8 @@
 //! | [`State::Ready`] | to be delivered, the head of its lane perhaps not before a time | settle, park, or a later try |
 //! | leased | in a request right now; kept in memory, because one process owns the outbox and its death ends the lease | answer, or restart |
 //! | [`State::Settled`] | the API confirmed that it holds the event; kept for the delivery log | pruned after the retention time |
-//! | [`State::Parked`] | refused for a reason that time does not cure, or not readable | an operator's retry; never pruned |
+//! | [`State::Parked`] | refused for a reason that time does not cure, or not readable | an operator's retry or discard; never pruned |
+//! | [`State::Discarded`] | given up by an operator; kept for the delivery log | pruned after the retention time |
 
 use bytes::Bytes;
 use contract::id::EventId;
@@ -26,6 +27,8 @@ pub enum State {
     Settled = 1,
     /// Waiting for a person.
     Parked = 2,
+    /// Given up by a person.
+    Discarded = 3,
 }
 
 impl State {
@@ -35,6 +38,7 @@ impl State {
             Self::Ready => "ready",
             Self::Settled => "settled",
             Self::Parked => "parked",
+            Self::Discarded => "discarded",
         }
     }
 
@@ -42,7 +46,8 @@ impl State {
         match code {
             0 => Self::Ready,
             1 => Self::Settled,
-            _ => Self::Parked,
+            2 => Self::Parked,
+            _ => Self::Discarded,
         }
     }
 }
@@ -122,6 +127,8 @@ pub enum Progress {
         /// The file.
         path: String,
     },
+    /// Somebody posted the items and waits for an answer: there is no cursor.
+    Posted,
 }
 
 /// An item on its way out.

@@ -4,6 +4,8 @@
 
 mod cli;
 mod disk;
+mod event_sync;
+mod model;
 mod outbox;
 mod recordings;
 mod support;

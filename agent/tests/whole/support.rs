@@ -23,7 +23,7 @@ pub(crate) fn config_file(directory: &Path, more: &str) -> PathBuf {
     let path = directory.join("agent.toml");
     let at = directory.display();
     let text = format!(
-        "[api]\nurl = \"http://127.0.0.1:9\"\nrooms = [\"*\"]\n[spool]\ndirectory = \"{at}/spool\"\n[outbox]\ndirectory = \"{at}/outbox\"\n{more}"
+        "[api]\nurl = \"http://127.0.0.1:9\"\nrooms = [\"*\"]\n[spool]\ndirectory = \"{at}/spool\"\n[outbox]\ndirectory = \"{at}/outbox\"\n[event-sync]\nlisten = \"127.0.0.1:0\"\n{more}"
     );
     std::fs::write(&path, text).unwrap();
     path
@@ -32,12 +32,14 @@ pub(crate) fn config_file(directory: &Path, more: &str) -> PathBuf {
 /// Waits until `find` finds something, for half a minute at most.
 pub(crate) fn eventually<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
+    let mut pause = Duration::from_micros(20);
     loop {
         if let Some(found) = find() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited half a minute for: {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
     }
 }
 
@@ -68,5 +70,5 @@ pub(crate) fn progress(offset: u64) -> Progress {
 /// Everything that the delivery log of `directory` has, the newest first.
 pub(crate) fn deliveries(directory: &Path) -> Vec<Delivery> {
     let log = DeliveryLog::open(directory).unwrap();
-    log.list(&Filter { limit: 10_000, ..Filter::default() }).unwrap()
+    log.list(&Filter::default(), None, 10_000).unwrap()
 }
