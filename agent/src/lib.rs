@@ -22,6 +22,7 @@ pub mod event_sync;
 pub mod listener;
 pub mod metrics;
 pub mod jibri;
+pub mod jibri;
 pub mod outbox;
 pub mod recordings;
 pub mod rooms;

@@ -12,7 +12,8 @@ use super::finding::{Finding, SECONDS, Section, require, within};
 pub struct Recordings {
     /// Off on a host without Jibri.
     pub enabled: bool,
-    /// Jibri's `recordings-directory`, or several.
+    /// The directories that hold Jibri's session directories. None: they are found out from Jibri's own configuration and
+    /// from where recordings customarily are.
     pub roots: Vec<PathBuf>,
     /// A media file without metadata counts as abandoned when nothing wrote it for this long.
     pub orphan_after_seconds: u64,
@@ -22,12 +23,7 @@ pub struct Recordings {
 
 impl Default for Recordings {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            roots: vec!["/var/recordings".into()],
-            orphan_after_seconds: 300,
-            rescan_seconds: 10,
-        }
+        Self { enabled: true, roots: Vec::new(), orphan_after_seconds: 300, rescan_seconds: 10 }
     }
 }
 

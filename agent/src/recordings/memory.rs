@@ -17,6 +17,8 @@ pub(super) struct Memory {
     pub(super) present: bool,
     /// Whether the kernel was asked to report its changes.
     pub(super) watched: bool,
+    /// When something in it changed last, by the file system's clock, in nanoseconds since 1970.
+    pub(super) happened: i128,
     /// Each media file that is not dealt with: how it looked, and since when.
     files: Vec<(PathBuf, Pair, Instant)>,
 }
@@ -24,7 +26,12 @@ pub(super) struct Memory {
 impl Memory {
     /// Everything in the session has been dealt with.
     pub(super) fn settle(&mut self, settled: Settled) {
-        *self = Self { settled: Some(settled), present: self.present, watched: false, files: Vec::new() };
+        *self = Self { settled: Some(settled), present: self.present, ..Self::default() };
+    }
+
+    /// Whether a file of it changed within this time, as far as was seen.
+    pub(super) fn grew_within(&self, time: Duration, now: Instant) -> bool {
+        self.files.iter().any(|(.., since)| now - *since < time)
     }
 
     /// Takes in how a file looks `now`, and tells for how long it has looked so.

@@ -39,6 +39,8 @@ use self::stage::{Seen, Stage, stage};
 use crate::chain::Chain;
 use crate::clock::now_ms;
 use crate::config;
+use crate::jibri::health::Monitor;
+use crate::jibri::roots::Finder;
 use crate::outbox::model::Progress;
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
@@ -48,12 +50,27 @@ use crate::watch::{Stop, Wake, Watch};
 /// Within so many periodic looks every settled session is compared once with how it looked.
 const LOOKS_FOR_ALL: usize = 60;
 
+/// How often the roots are found out anew: Jibri may be installed, or told to write elsewhere, while the agent runs.
+const FIND_AGAIN: Duration = Duration::from_secs(30);
+
+/// While Jibri says that it is busy, the file that it may be busy with must have been left alone this many times as long
+/// before it counts as abandoned. Not for ever: a Jibri that hangs says so, too.
+const BUSY: u32 = 6;
+
 /// The fewest settled sessions that a periodic look compares.
 const AT_LEAST: usize = 16;
 
+/// Under this name is remembered what was said about Jibri's configuration.
+const JIBRI: &str = "jibri";
+
 /// The recordings source.
 pub struct Recordings {
+    finder: Finder,
+    found: Option<Instant>,
     roots: Vec<Root>,
+    monitor: Monitor,
+    /// Since when Jibri has been busy without a file that grows, and whether that was said.
+    idle_since: Option<(Instant, bool)>,
     patience: Duration,
     rescan: Duration,
     origin: Origin,
@@ -69,9 +86,11 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// Prepares watching the configured roots.
+    /// Prepares looking where `finder` finds recordings, with what Jibri says to `monitor` as a hint.
     pub fn new(
         settings: &config::Recordings,
+        finder: Finder,
+        monitor: Monitor,
         rooms: Rooms,
         outbox: Outbox,
         stop: Stop,
@@ -82,7 +101,11 @@ impl Recordings {
             host_id: outbox.host_id().to_owned(),
         };
         Ok(Self {
-            roots: settings.roots.iter().map(|path| Root::new(path.clone())).collect(),
+            finder,
+            found: None,
+            roots: Vec::new(),
+            monitor,
+            idle_since: None,
             patience,
             rescan: Duration::from_secs(settings.rescan_seconds).min(patience),
             reader: Reader::start(origin.clone(), outbox.clone(), stop.clone())?,
@@ -133,6 +156,9 @@ impl Recordings {
         for (path, error) in self.reader.troubles() {
             self.say_unreadable(&path, &error);
         }
+        if look == Look::Everywhere {
+            self.find_roots();
+        }
         if look != Look::OpenSessions {
             self.look_at_roots();
         }
@@ -141,11 +167,64 @@ impl Recordings {
             self.look_at_session(&directory)?;
         }
         if look == Look::Everywhere {
+            self.look_at_jibri();
             for directory in self.to_be_compared() {
                 self.look_at_session(&directory)?;
             }
         }
         Ok(())
+    }
+
+    /// Finds out where recordings are. A root stays until the agent stops: what lies in one that Jibri does not use any more
+    /// is to be told all the same.
+    fn find_roots(&mut self) {
+        if self.found.is_some_and(|at| at.elapsed() < FIND_AGAIN) {
+            return;
+        }
+        self.found = Some(Instant::now());
+        let found = self.finder.find();
+        for root in found.roots {
+            if self.roots.iter().all(|known| known.path != root.path) {
+                tracing::info!(root = %root.path.display(), "recordings are looked for here: {}", root.origin);
+                self.roots.push(Root::new(root.path));
+            }
+        }
+        let advice = found.advice.join("; ");
+        if advice.is_empty() {
+            self.said.remove(Path::new(JIBRI));
+        } else {
+            self.say(Path::new(JIBRI), advice);
+        }
+    }
+
+    /// Says when Jibri is busy and no file grows.
+    fn look_at_jibri(&mut self) {
+        let now = Instant::now();
+        let busy = self.monitor.health().is_some_and(|health| health.busy);
+        if !busy || self.sessions.values().any(|session| session.grew_within(self.patience, now)) {
+            self.idle_since = None;
+            return;
+        }
+        let (since, said) = self.idle_since.get_or_insert((now, false));
+        if now - *since >= self.patience && !*said {
+            *said = true;
+            let roots: Vec<String> = self.roots.iter().map(|root| root.path.display().to_string()).collect();
+            tracing::warn!(
+                seconds = self.patience.as_secs(),
+                "Jibri says that it is busy, but no file has grown in {}: it streams, it runs a slow finalize script, it records elsewhere (`roots` in [recordings]), or it hangs (then restart it)",
+                roots.join(", ")
+            );
+        }
+    }
+
+    /// How long a file of this session must have been left alone to count as abandoned. What Jibri says concerns the
+    /// session in which something happened last.
+    fn patience(&self, directory: &Path) -> Duration {
+        let happened = |path: &Path| self.sessions.get(path).map(|session| session.happened);
+        let open = self.sessions.values().filter(|session| session.settled.is_none());
+        let latest = open.map(|session| session.happened).max();
+        let busy = self.monitor.health().is_some_and(|health| health.busy);
+        if busy && happened(directory) == latest { self.patience * BUSY } else { self.patience }
     }
 
     /// Lists the roots that changed. New sessions are looked at with the open ones; what is gone is forgotten.
@@ -191,7 +270,8 @@ impl Recordings {
         });
         let (roots, sessions) = (&self.roots, &self.sessions);
         self.said.retain(|path, _| {
-            roots.iter().any(|root| root.path == *path)
+            path == Path::new(JIBRI)
+                || roots.iter().any(|root| root.path == *path)
                 || path.ancestors().any(|directory| sessions.contains_key(directory))
         });
     }
@@ -249,7 +329,7 @@ impl Recordings {
         if memory.settled == Some(settled) {
             return Ok(true);
         }
-        memory.settled = None;
+        (memory.settled, memory.happened) = (None, session.newest());
         if !self.look_at_files(directory, &session)? || session.is_awaited(now_ns()) {
             return Ok(false);
         }
@@ -292,9 +372,9 @@ impl Recordings {
         let metadata_is_newer = beside.is_some_and(|beside| beside.modified >= media.modified);
         let memory = self.sessions.entry(directory.to_owned()).or_default();
         let unchanged = memory.unchanged(path, looks, Instant::now());
-        let has_writer = unchanged >= self.patience && writers::is_written(path);
-        let stage =
-            stage(&Seen { metadata: sidecar, metadata_is_newer, unchanged, has_writer }, self.patience);
+        let patience = if unchanged < self.patience { self.patience } else { self.patience(directory) };
+        let has_writer = unchanged >= patience && writers::is_written(path);
+        let stage = stage(&Seen { metadata: sidecar, metadata_is_newer, unchanged, has_writer }, patience);
         let finished_at = match stage {
             Stage::Growing => return Ok(false),
             Stage::Abandoned => media.modified,

@@ -78,8 +78,8 @@ impl Session {
         Settled { fingerprint: hasher.finish(), newest: self.newest() }
     }
 
-    /// The last change of anything in it.
-    fn newest(&self) -> i128 {
+    /// The last change of anything in it, in nanoseconds since 1970.
+    pub fn newest(&self) -> i128 {
         let files = self.media.iter().map(|(_, looks)| *looks).chain(self.metadata);
         files.map(|looks| looks.modified).fold(self.modified, i128::max)
     }

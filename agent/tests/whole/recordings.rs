@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use agent::jibri::health::Monitor;
+use agent::jibri::roots::Finder;
 use agent::outbox::model::State;
 use agent::outbox::{Outbox, Writer};
 use agent::recordings::Recordings;
@@ -55,6 +57,8 @@ impl Host {
         self.stop = Stop::new().unwrap();
         let recordings = Recordings::new(
             &config.recordings,
+            Finder::new(&config.recordings, &config.jibri),
+            Monitor::default(),
             Rooms::new(&config.api.rooms),
             writer.outbox(),
             self.stop.clone(),
