@@ -1,19 +1,23 @@
 //! `reflector-agent deliveries`: the delivery log.
 
+mod export;
+
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
+use super::moment::{Moment, moment};
 use super::view::{
     attempt_json, count, delivery_json, event_name, or_dash, printable, printable_bytes, table,
 };
 use super::{print, say};
-use crate::clock::rfc3339;
+use crate::clock::{now_ms, rfc3339};
 use crate::config::Outbox;
-use crate::outbox::log::{Attempt, Delivery, DeliveryLog, Filter};
-use crate::outbox::model::State;
+use crate::outbox::OutboxError;
+use crate::outbox::log::{Attempt, Choice, Delivery, DeliveryLog, Filter};
+use crate::outbox::model::{Kind, Seq, State};
 
 /// How many deliveries are read at once: a body may be a quarter of a mebibyte, and a reader that prints must not hold
 /// a snapshot, because the outbox's log grows as long as somebody does.
@@ -27,9 +31,8 @@ pub(super) enum Command {
         /// Only deliveries in this state.
         #[arg(long, value_enum)]
         state: Option<StateName>,
-        /// Only deliveries of this room, in any of Jitsi's spellings.
-        #[arg(long)]
-        room: Option<String>,
+        #[command(flatten)]
+        selection: Selection,
         /// At most this many, the newest.
         #[arg(long, value_name = "NUMBER", default_value_t = 50)]
         limit: u32,
@@ -45,15 +48,87 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Send parked deliveries again, once what parked them is put right.
+    /// Send parked deliveries again, once what parked them is put right: by id, by filter, or all of them.
     Retry {
         /// The deliveries' ids, as `list` prints them.
-        #[arg(value_name = "ID", required_unless_present = "all")]
+        #[arg(value_name = "ID", required_unless_present_any = BY_FILTER, conflicts_with_all = BY_FILTER)]
         ids: Vec<String>,
         /// Every parked delivery.
-        #[arg(long, conflicts_with = "ids")]
+        #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        selection: Selection,
     },
+    /// Give parked deliveries up for good, by id or by filter: they will never be sent. The log keeps them, with your
+    /// name and reason, as long as it keeps delivered ones.
+    ///
+    /// This is for lines that are no events (`--kind unreadable`), whose spool file is kept for as long as they are
+    /// parked, and for events that nobody needs any more.
+    Discard {
+        /// The deliveries' ids, as `list` prints them.
+        #[arg(value_name = "ID", required_unless_present_any = FILTERS, conflicts_with_all = FILTERS)]
+        ids: Vec<String>,
+        /// Why; it is kept in the log.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        selection: Selection,
+    },
+    /// Write the delivery log to standard output, the oldest first: for spreadsheets and other programs.
+    Export {
+        /// How to write it.
+        #[arg(long, value_enum, default_value_t = export::Format::Jsonl)]
+        format: export::Format,
+        /// Only deliveries in this state.
+        #[arg(long, value_enum)]
+        state: Option<StateName>,
+        #[command(flatten)]
+        selection: Selection,
+        /// Also write what was or will be sent. It holds people's names and addresses.
+        #[arg(long)]
+        bodies: bool,
+    },
+}
+
+/// The arguments of a [`Selection`].
+const FILTERS: [&str; 5] = ["room", "kind", "since", "until", "status"];
+
+/// The same, and all.
+const BY_FILTER: [&str; 6] = ["all", "room", "kind", "since", "until", "status"];
+
+/// Which deliveries are meant; all that is given must hold.
+#[derive(Debug, Args)]
+pub(super) struct Selection {
+    /// Only deliveries of this room, in any of Jitsi's spellings.
+    #[arg(long)]
+    room: Option<String>,
+    /// Only deliveries of this kind.
+    #[arg(long, value_enum)]
+    kind: Option<KindName>,
+    /// Only what was queued then or later: a time in UTC (2026-01-31T10:00:00Z, 2026-01-31), or how long ago (30min, 2h, 3d).
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
+    /// Only what was queued before then.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Moment>,
+    /// Only what got an answer with this HTTP status, now or earlier.
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(100..=599))]
+    status: Option<u16>,
+}
+
+impl Selection {
+    fn filter(&self, state: Option<StateName>) -> anyhow::Result<Filter> {
+        let room = self.room.as_deref().map(contract::room::RoomName::parse).transpose().context("--room")?;
+        let now = now_ms();
+        Ok(Filter {
+            state: state.map(StateName::state),
+            room: room.map(String::from),
+            kind: self.kind.map(KindName::kind),
+            since: self.since.map(|moment| moment.at(now)),
+            until: self.until.map(|moment| moment.at(now)),
+            status: self.status,
+        })
+    }
 }
 
 /// The states, as the command line names them.
@@ -65,16 +140,47 @@ pub(super) enum StateName {
     Settled,
     /// Refused, or not an event: waits for a person.
     Parked,
+    /// Given up by a person.
+    Discarded,
+}
+
+impl StateName {
+    fn state(self) -> State {
+        match self {
+            Self::Ready => State::Ready,
+            Self::Settled => State::Settled,
+            Self::Parked => State::Parked,
+            Self::Discarded => State::Discarded,
+        }
+    }
+}
+
+/// The kinds, as the command line names them.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum KindName {
+    /// Something happened in a room.
+    Event,
+    /// A recording file is finished.
+    Recording,
+    /// A line that is not an event.
+    Unreadable,
+}
+
+impl KindName {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Event => Kind::Event,
+            Self::Recording => Kind::Recording,
+            Self::Unreadable => Kind::Unreadable,
+        }
+    }
 }
 
 pub(super) fn run(outbox: &Outbox, command: &Command) -> anyhow::Result<ExitCode> {
     let mut log = DeliveryLog::open(&outbox.directory)?;
     match command {
-        Command::List { state, room, limit, json } => {
-            let room = room.as_deref().map(contract::room::RoomName::parse).transpose().context("--room")?;
-            let filter =
-                Filter { state: state.map(state_of), room: room.map(String::from), ..Filter::default() };
-            list(&log, filter, *limit, *json)
+        Command::List { state, selection, limit, json } => {
+            list(&log, &selection.filter(*state)?, *limit, *json)
         }
         Command::Show { id, json } => {
             if let Some((delivery, attempts)) = log.show(id)? {
@@ -87,21 +193,32 @@ pub(super) fn run(outbox: &Outbox, command: &Command) -> anyhow::Result<ExitCode
                 Ok(ExitCode::FAILURE)
             }
         }
-        Command::Retry { ids, all } => retry(&mut log, if *all { None } else { Some(ids) }),
+        Command::Retry { ids, selection, .. } => {
+            let filter = selection.filter(None)?;
+            let ready = log.retry(&choice(ids, &filter))?;
+            Ok(retried(&log, ids, &filter, ready)?)
+        }
+        Command::Discard { ids, reason, selection } => {
+            let why = given_up(reason.as_deref());
+            let gone = log.discard(&choice(ids, &selection.filter(None)?), &why, now_ms())?;
+            discarded(ids, gone)
+        }
+        Command::Export { format, state, selection, bodies } => {
+            let filter = selection.filter(*state)?;
+            let mut writer = export::Writer::new(*format, *bodies)?;
+            pages(
+                u32::MAX,
+                |behind, limit| log.list_oldest(&filter, behind, limit),
+                |item| writer.write(item),
+            )?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
-fn state_of(name: StateName) -> State {
-    match name {
-        StateName::Ready => State::Ready,
-        StateName::Settled => State::Settled,
-        StateName::Parked => State::Parked,
-    }
-}
-
-fn list(log: &DeliveryLog, filter: Filter, limit: u32, json: bool) -> anyhow::Result<ExitCode> {
+fn list(log: &DeliveryLog, filter: &Filter, limit: u32, json: bool) -> anyhow::Result<ExitCode> {
     let mut rows = table(&["QUEUED", "STATE", "EVENT", "ROOM", "ANSWER", "MS", "TRIES", "ID", "NOTE"]);
-    for_each(log, filter, limit, |delivery| {
+    let add = |delivery: &Delivery| {
         if json {
             return print(&delivery_json(delivery).to_string());
         }
@@ -117,7 +234,8 @@ fn list(log: &DeliveryLog, filter: Filter, limit: u32, json: bool) -> anyhow::Re
             delivery.note.as_deref().map(printable).unwrap_or_default(),
         ]);
         Ok(())
-    })?;
+    };
+    pages(limit, |behind, limit| log.list(filter, behind, limit), add)?;
     match (json, rows.is_empty()) {
         (true, _) => {}
         (false, true) => say("no delivery matches"),
@@ -126,22 +244,21 @@ fn list(log: &DeliveryLog, filter: Filter, limit: u32, json: bool) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// The newest `limit` deliveries that match, page by page.
-fn for_each(
-    log: &DeliveryLog,
-    mut filter: Filter,
+/// At most `limit` deliveries, page by page: `page` finds those behind one.
+fn pages(
     limit: u32,
+    page: impl Fn(Option<Seq>, u32) -> Result<Vec<Delivery>, OutboxError>,
     mut each: impl FnMut(&Delivery) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut left = limit;
+    let (mut left, mut behind) = (limit, None);
     while left > 0 {
-        filter.limit = left.min(PAGE);
-        let page = log.list(&filter)?;
-        for delivery in &page {
+        let size = left.min(PAGE);
+        let found = page(behind, size)?;
+        for delivery in &found {
             each(delivery)?;
         }
-        filter.before = page.last().map(|delivery| delivery.seq);
-        left = if filter.before.is_some() { left - filter.limit } else { 0 };
+        behind = found.last().map(|delivery| delivery.seq);
+        left = if behind.is_some() { left - size } else { 0 };
     }
     Ok(())
 }
@@ -187,34 +304,66 @@ fn show(delivery: &Delivery, attempts: &[Attempt], json: bool) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-fn has_parked(log: &DeliveryLog) -> anyhow::Result<bool> {
-    let filter = Filter { state: Some(State::Parked), limit: 1, ..Filter::default() };
-    Ok(!log.list(&filter)?.is_empty())
+/// The named items, or those that match.
+fn choice<'a>(ids: &'a [String], filter: &'a Filter) -> Choice<'a> {
+    if ids.is_empty() { Choice::Matching(filter) } else { Choice::Ids(ids) }
 }
 
-fn retry(log: &mut DeliveryLog, ids: Option<&[String]>) -> anyhow::Result<ExitCode> {
-    let ready = log.retry(ids)?;
+/// Says what a retry did.
+fn retried(
+    log: &DeliveryLog,
+    ids: &[String],
+    filter: &Filter,
+    ready: usize,
+) -> Result<ExitCode, anyhow::Error> {
+    let parked = Filter { state: Some(State::Parked), ..filter.clone() };
     match ready {
-        0 if ids.is_some() => {}
-        0 if has_parked(log)? => {
+        0 if !ids.is_empty() => {}
+        0 if !log.list(&parked, None, 1)?.is_empty() => {
             say(
-                "what is parked are lines that are no events: there is nothing to send (`deliveries list --state parked`)",
+                "what is parked are lines that are no events: there is nothing to send (`deliveries list --state parked`, `deliveries discard`)",
             );
             return Ok(ExitCode::FAILURE);
         }
-        0 => say("no delivery is parked"),
+        0 => say("no such delivery is parked"),
         1 => print("1 parked delivery is ready again; a running agent sends it within seconds")?,
         _ => print(&format!(
             "{ready} parked deliveries are ready again; a running agent sends them within seconds"
         ))?,
     }
-    let asked = ids.map_or(ready, |ids| ids.iter().collect::<BTreeSet<_>>().len());
-    if ready < asked {
-        say(&format!(
-            "{} of {asked} not parked here, or an unreadable line, which cannot be sent: `deliveries show ID` says which",
-            asked - ready
-        ));
-        return Ok(ExitCode::FAILURE);
+    Ok(missed(ids, ready, "not parked here, or an unreadable line, which cannot be sent"))
+}
+
+/// What the log keeps about why a delivery was given up. Who did it is what the system says, not proof.
+fn given_up(reason: Option<&str>) -> String {
+    let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
+    let who = variable("SUDO_USER")
+        .or_else(|| variable("USER"))
+        .unwrap_or_else(|| format!("the user with the number {}", rustix::process::getuid().as_raw()));
+    match reason {
+        Some(reason) => format!("given up by {who}: {reason}"),
+        None => format!("given up by {who}"),
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what a discard did.
+fn discarded(ids: &[String], gone: usize) -> anyhow::Result<ExitCode> {
+    match gone {
+        0 if !ids.is_empty() => {}
+        0 => say("no such delivery is parked"),
+        _ => {
+            print(&format!("{} given up", count(gone as u64, "parked delivery is", "parked deliveries are")))?;
+        }
+    }
+    Ok(missed(ids, gone, "not parked here"))
+}
+
+/// Says that some of the named items were not what they had to be.
+fn missed(ids: &[String], done: usize, what: &str) -> ExitCode {
+    let asked = ids.iter().collect::<BTreeSet<_>>().len();
+    if done < asked {
+        say(&format!("{} of {asked} {what}: `deliveries show ID` says which", asked - done));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

@@ -7,6 +7,7 @@
 
 mod check;
 mod deliveries;
+mod moment;
 mod run;
 mod send_test;
 mod status;

@@ -29,7 +29,7 @@ fn as_json(config: &OutboxConfig, summary: &Summary) -> serde_json::Value {
         "rooms": summary.rooms,
         "oldest_ready_at": summary.oldest_ready.map(rfc3339),
         "parked": summary.parked,
-        "settled": summary.settled,
+        "delivered_total": summary.delivered,
         "last_settled_at": summary.last_settled.map(rfc3339),
         "last_failure": summary.last_failure.as_ref().map(attempt_json),
         "outbox_bytes": summary.bytes,
@@ -57,7 +57,7 @@ fn as_text(config: &OutboxConfig, summary: &Summary, now: i64) -> String {
         ("last delivered", or_dash(since(summary.last_settled))),
         ("last failure", or_dash(failure)),
         ("parked", parked(summary.parked)),
-        ("delivered, in the log", summary.settled.to_string()),
+        ("delivered in all", summary.delivered.to_string()),
         ("outbox", format!("{} of {} MiB", summary.bytes >> 20, config.outbox.max_bytes >> 20)),
     ] {
         facts.add_row([name.to_owned(), value]);

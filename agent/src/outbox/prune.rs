@@ -18,13 +18,13 @@ pub(super) enum Position {
     Done,
 }
 
-/// Deletes settled items that were done before `cutoff`, looking at [`STEP`] rows after `position`.
+/// Deletes settled and discarded items that were done before `cutoff`, looking at [`STEP`] rows after `position`.
 ///
 /// Items are looked at in the order of queuing, and an item is never done before it was queued, so a whole step without an
 /// item that was queued before `cutoff` ends the search. The newest item always stays: the next one's `seq` is counted from it.
 pub(super) fn prune_items(connection: &Connection, position: Seq, cutoff: i64) -> rusqlite::Result<Position> {
     let mut select = connection.prepare_cached(
-        "SELECT seq, queued_at, state = 1 AND done_at < ?2 FROM item
+        "SELECT seq, queued_at, state IN (1, 3) AND done_at < ?2 FROM item
          WHERE seq > ?1 AND seq < (SELECT MAX(seq) FROM item) ORDER BY seq LIMIT ?3",
     )?;
     let mut delete = connection.prepare_cached("DELETE FROM item WHERE seq = ?1")?;

@@ -69,6 +69,14 @@ const MIGRATIONS: &[&str] = &["
     -- One row: what this host is called, whatever its name.
     CREATE TABLE host (id TEXT NOT NULL);
     INSERT INTO host VALUES (lower(hex(randomblob(8))));
+", "
+    -- What the agent says of itself to those who look from outside, and what they ask of it: one row for each subject.
+    CREATE TABLE fact (
+        name TEXT PRIMARY KEY,
+        at   INTEGER NOT NULL,
+        body TEXT    NOT NULL                -- JSON
+    ) WITHOUT ROWID;
+    CREATE INDEX item_discarded ON item (seq) WHERE state = 3;
 "];
 
 /// Brings the file to the newest schema; refuses a file that a newer release wrote.

@@ -1,6 +1,6 @@
 //! Write down what a request did: settle, park, or keep for later.
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
 use super::model::{Answer, Kept, Meeting};
 
@@ -44,29 +44,4 @@ fn keep(connection: &Connection, answer: &Answer, kept: &Kept) -> rusqlite::Resu
         )?
         .execute(params![answer.lane, kept.first, kept.last, answer.at, answer.status, answer.took_ms, kept.note])?;
     Ok(())
-}
-
-/// Makes parked items ready again: the ones named, or all of them. What parked them stays in the log as an attempt.
-/// Unreadable lines stay parked: there is nothing to send. Returns how many items are ready again.
-pub(super) fn unpark(connection: &mut Connection, ids: Option<&[String]>) -> rusqlite::Result<usize> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let targets: Vec<Option<&String>> = ids.map_or(vec![None], |ids| ids.iter().map(Some).collect());
-    let mut count = 0;
-    for id in targets {
-        tx.execute(
-            "INSERT INTO attempt (lane, first_seq, last_seq, at, status, took_ms, note)
-             SELECT lane, seq, seq, done_at, status, COALESCE(took_ms, 0), note FROM item
-             WHERE state = 2 AND kind <> 2 AND (?1 IS NULL OR id = ?1)",
-            [id],
-        )?;
-        count += tx.execute(
-            "UPDATE item SET state = 0, done_at = NULL, due_at = NULL, attempts = NULL, status = NULL, took_ms = NULL, note = NULL
-             WHERE state = 2 AND kind <> 2 AND (?1 IS NULL OR id = ?1)",
-            [id],
-        )?;
-    }
-    // Whoever sends them again gives their rooms' meetings time to appear again.
-    tx.execute("UPDATE lane SET no_meeting_since = NULL WHERE no_meeting_since IS NOT NULL", [])?;
-    tx.commit()?;
-    Ok(count)
 }

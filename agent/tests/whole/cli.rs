@@ -1,5 +1,7 @@
 //! The program, as operators run it.
 
+mod deliveries;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -163,7 +165,7 @@ fn a_test_that_cannot_arrive_says_what_to_do() {
     let output = agent(&config_file(directory.path(), ""), &["send-test"]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
-    assert!(said.contains("did not accept") && said.contains("Next: check `url`"), "{said}");
+    assert!(said.contains("did not accept") && said.contains("Next: nothing listens there"), "{said}");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_full_disk_is_waited_out_and_what_the_api_has_is_not_sent_again() {
     eventually("an append to succeed", || outbox.append(&[item("evt_last", "a")], &progress(3)).ok());
     eventually("the answer that came meanwhile to be written down", || {
         let summary = DeliveryLog::open(disk.path()).unwrap().summary(disk.path()).unwrap();
-        (summary.settled == 1).then_some(())
+        (summary.delivered == 1).then_some(())
     });
     writer.close();
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent::outbox::log::DeliveryLog;
+use agent::outbox::log::{Choice, DeliveryLog, Filter};
 use agent::outbox::model::{Answer, Claimed, Kept, Kind, LaneId, Meeting, NewItem, State};
 use agent::outbox::{DATABASE, Limits, Outbox, OutboxError, Reader, Signal};
 
@@ -104,7 +104,7 @@ fn what_became_of_an_item_stands_in_the_delivery_log() {
     let (third, _) = log.show("evt_3").unwrap().unwrap();
     assert_eq!((third.state, third.note.as_deref()), (State::Ready, Some("503 unavailable: try later")));
     let summary = log.summary(directory.path()).unwrap();
-    assert_eq!((summary.running, summary.ready, summary.parked, summary.settled), (false, 1, 1, 1));
+    assert_eq!((summary.running, summary.ready, summary.parked, summary.delivered), (false, 1, 1, 1));
 }
 
 #[test]
@@ -116,8 +116,12 @@ fn an_operators_retry_reaches_the_running_agent() {
     writer.outbox().append(&[parked, unreadable], &progress(1)).unwrap();
     let mut log = DeliveryLog::open(directory.path()).unwrap();
     assert!(log.summary(directory.path()).unwrap().running);
-    assert_eq!(log.retry(Some(&["evt_1".into(), "evt_9".into()])).unwrap(), 1);
-    assert_eq!(log.retry(None).unwrap(), 0, "there is nothing to send in an unreadable line");
+    assert_eq!(log.retry(&Choice::Ids(&["evt_1".into(), "evt_9".into()])).unwrap(), 1);
+    assert_eq!(
+        log.retry(&Choice::Matching(&Filter::default())).unwrap(),
+        0,
+        "there is nothing to send in an unreadable line"
+    );
     eventually("the retry to be noticed", || {
         signals.try_recv().ok().filter(|signal| *signal == Signal::Changed)
     });
