@@ -17,8 +17,6 @@ use crate::delivery::request::Routes;
 use crate::http;
 use crate::jibri::health::Monitor;
 use crate::jibri::roots::Finder;
-use crate::jibri::health::Monitor;
-use crate::jibri::roots::Finder;
 use crate::event_sync::EventSync;
 use crate::listener::{Listener, Site, Token};
 use crate::metrics::Counting;

@@ -7,7 +7,8 @@
 //!    Both are threads with a plain loop; [`watch`] wakes them.
 //! 2. [`outbox`] makes an event durable, in the same transaction as the source's cursor.
 //! 3. [`delivery`] signs it, sends it, and turns the answer into what is written down about it.
-//! 4. [`cli`] lets a person ask what happened.
+//! 4. [`upload`] brings recording files into the object storage before they are reported.
+//! 5. [`cli`] lets a person ask what happened.
 //!
 //! [`app`] is the one place that knows every part; [`config`] says how they behave.
 
@@ -22,11 +23,11 @@ pub mod event_sync;
 pub mod listener;
 pub mod metrics;
 pub mod jibri;
-pub mod jibri;
 pub mod outbox;
 pub mod recordings;
 pub mod rooms;
 pub mod secret;
 mod source;
 pub mod spool;
+pub mod upload;
 pub mod watch;

@@ -50,14 +50,6 @@ impl Stop {
         self.is_given()
     }
 
-    /// Sleeps until the signal is given or `timeout` has passed; tells whether it was given.
-    pub fn wait(&self, timeout: Duration) -> bool {
-        let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        // An interrupted poll is a timeout that came early.
-        let _ = poll(&mut [PollFd::from_borrowed_fd(self.0.event.as_fd(), PollFlags::IN)], Some(&timeout));
-        self.is_given()
-    }
-
     /// Whether the signal was given. Cheap: long work asks between its steps.
     pub fn is_given(&self) -> bool {
         self.0.given.load(Ordering::Acquire)

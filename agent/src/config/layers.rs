@@ -12,7 +12,7 @@ use super::{Api, Delivery, EventSync, Finding, Jibri, Log, Outbox, Recordings, R
 
 /// Every section's name.
 const SECTIONS: &[&str] =
-    &[Api::NAME, Spool::NAME, Recordings::NAME, Jibri::NAME, Retention::NAME, Jibri::NAME, Retention::NAME, EventSync::NAME, Upload::NAME, Outbox::NAME, Delivery::NAME, Log::NAME];
+    &[Api::NAME, Spool::NAME, Recordings::NAME, Jibri::NAME, Retention::NAME, EventSync::NAME, Upload::NAME, Outbox::NAME, Delivery::NAME, Log::NAME];
 
 /// What all layers say together, before it has types.
 pub(super) struct Layers {

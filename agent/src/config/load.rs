@@ -28,8 +28,6 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
     let recordings: Recordings = layers.section(&mut findings);
     let jibri: Jibri = layers.section(&mut findings);
     let retention: Retention = layers.section(&mut findings);
-    let jibri: Jibri = layers.section(&mut findings);
-    let retention: Retention = layers.section(&mut findings);
     let event_sync: EventSync = layers.section(&mut findings);
     let upload: Upload = layers.section(&mut findings);
     let outbox: Outbox = layers.section(&mut findings);
@@ -43,7 +41,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
     }
     match secret::find(api.secret_file.as_deref(), environment) {
         Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => {
-            Ok((Config { api, secret, proxies, spool, recordings, jibri, retention, jibri, retention, event_sync, upload, outbox, delivery, log }, findings))
+            Ok((Config { api, secret, proxies, spool, recordings, jibri, retention, event_sync, upload, outbox, delivery, log }, findings))
         }
         Ok(_) => Err(findings),
         Err(finding) => {

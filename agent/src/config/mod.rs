@@ -11,14 +11,12 @@ mod environment;
 mod event_sync;
 mod finding;
 mod jibri;
-mod jibri;
 mod layers;
 mod load;
 mod log;
 mod outbox;
 mod proxy;
 mod recordings;
-mod retention;
 mod retention;
 mod secret;
 mod spool;
@@ -31,13 +29,11 @@ pub use self::environment::Environment;
 pub use self::event_sync::EventSync;
 pub use self::finding::{Finding, Severity};
 pub use self::jibri::Jibri;
-pub use self::jibri::Jibri;
 pub use self::load::{load, load_outbox};
 pub use self::log::{Log, LogFormat};
 pub use self::outbox::Outbox;
 pub use self::proxy::{Proxies, ProxyAddress};
 pub use self::recordings::Recordings;
-pub use self::retention::Retention;
 pub use self::retention::Retention;
 pub use self::secret::Secret;
 pub use self::spool::Spool;
@@ -62,10 +58,6 @@ pub struct Config {
     pub spool: Spool,
     /// Jibri's recordings.
     pub recordings: Recordings,
-    /// What Jibri is asked.
-    pub jibri: Jibri,
-    /// When files of recordings are removed.
-    pub retention: Retention,
     /// What Jibri is asked.
     pub jibri: Jibri,
     /// When files of recordings are removed.
