@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::clock::now_ms;
 use crate::config::Config;
-use crate::delivery::Delivery;
+use crate::clock::ApiClock;
+use crate::delivery::{Delivery, Parts};
 use crate::delivery::client::Client;
 use crate::delivery::request::Routes;
 use crate::http;
@@ -37,15 +38,16 @@ pub fn run(config: &Config, counting: &Counting) -> anyhow::Result<()> {
     let stop = Stop::new().context("no file descriptor is left")?;
     let (ended, source_ended) = oneshot::channel();
     let sources = start_sources(config, counting, &writer.outbox(), &stop, ended)?;
-    let delivery = Delivery::new(
-        &config.delivery,
-        writer.outbox(),
-        Reader::open(directory)?,
+    let parts = Parts {
+        outbox: writer.outbox(),
+        reader: Reader::open(directory)?,
         signals,
         client,
         routes,
-        secret,
-    );
+        secret: secret.clone(),
+        clock: ApiClock::default(),
+    };
+    let delivery = Delivery::new(&config.delivery, parts);
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), api = config.api.url, outbox = %directory.display(),
@@ -55,7 +57,12 @@ pub fn run(config: &Config, counting: &Counting) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the runtime cannot be built")?
-        .block_on(deliver(delivery, source_ended, stop.clone()));
+        .block_on(async {
+            tokio::select! {
+                delivered = deliver(delivery, source_ended, stop.clone()) => delivered,
+                never = secret.follow() => match never {},
+            }
+        });
     stop.give();
     for source in sources {
         // A panic was reported when it happened.

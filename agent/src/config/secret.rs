@@ -25,16 +25,42 @@ pub struct Secret {
     pub keys: Secrets,
     /// Where they were found, for people.
     pub origin: String,
+    /// The file that they stand in, if it is one, and what it is called.
+    file: Option<(PathBuf, &'static str)>,
+}
+
+impl Secret {
+    /// Reads a file; `role` says what it is.
+    pub(crate) fn from_file(path: &Path, role: &'static str) -> Result<Self, Finding> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let secret = checked(&text, &format!("{role} ({})", path.display()))?;
+                Ok(Self { file: Some((path.to_owned(), role)), ..secret })
+            }
+            Err(error) => Err(Finding::error(
+                role,
+                format!(
+                    "{} cannot be read: {error}; the agent's user, and whoever runs this, must be able to read it",
+                    path.display()
+                ),
+            )),
+        }
+    }
+
+    /// Reads its file once more; `None` if it is not from a file.
+    pub(crate) fn read_again(&self) -> Option<Result<Self, Finding>> {
+        self.file.as_ref().map(|(path, role)| Self::from_file(path, role))
+    }
 }
 
 /// Finds the secret: the configured file, else the systemd credential, else the environment.
 pub(super) fn find(file: Option<&Path>, environment: &Environment) -> Result<Secret, Finding> {
     let credential = || environment.get(CREDENTIALS).map(|dir| PathBuf::from(dir).join("secret"));
     if let Some(path) = file {
-        return from_file(path, "api.secret-file");
+        return Secret::from_file(path, "api.secret-file");
     }
     if let Some(path) = credential().filter(|path| path.exists()) {
-        return from_file(&path, "credential `secret`");
+        return Secret::from_file(&path, "credential `secret`");
     }
     if let Some(text) = environment.get(SECRET) {
         return checked(text, SECRET);
@@ -43,19 +69,6 @@ pub(super) fn find(file: Option<&Path>, environment: &Environment) -> Result<Sec
         "api.secret-file",
         "there is no secret: set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET, or set JITSI_WEBHOOK_SECRET (a credential of the systemd service exists inside the service alone)",
     ))
-}
-
-fn from_file(path: &Path, origin: &str) -> Result<Secret, Finding> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => checked(&text, &format!("{origin} ({})", path.display())),
-        Err(error) => Err(Finding::error(
-            origin,
-            format!(
-                "{} cannot be read: {error}; the agent's user, and whoever runs this, must be able to read it",
-                path.display()
-            ),
-        )),
-    }
 }
 
 fn checked(text: &str, origin: &str) -> Result<Secret, Finding> {
@@ -75,5 +88,5 @@ fn checked(text: &str, origin: &str) -> Result<Secret, Finding> {
     }
     let keys = Secrets::parse(text)
         .map_err(|error| Finding::error(origin, format!("{error}: the value is empty")))?;
-    Ok(Secret { keys, origin: origin.to_owned() })
+    Ok(Secret { keys, origin: origin.to_owned(), file: None })
 }

@@ -7,8 +7,10 @@ use contract::batch::BatchReply;
 use contract::problem::{Problem, code_of_body};
 use contract::verdict::Outcome;
 use hyper::Request;
-use hyper::header::RETRY_AFTER;
+use hyper::header::{DATE, RETRY_AFTER};
 use hyper::http::response::Parts;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 use crate::chain::Chain;
 use crate::http::{self, Body, HttpError};
@@ -32,6 +34,8 @@ pub struct Reply {
     pub took_ms: i64,
     /// For people: what the answer said, or what went wrong.
     pub note: String,
+    /// The time that the answer's `Date` tells, in milliseconds since 1970; read where a signature was refused.
+    pub server_time: Option<i64>,
     /// What a person should do about it, where there was no answer.
     pub next_step: Option<&'static str>,
     /// The results, if the answer was that of a batch.
@@ -63,6 +67,7 @@ fn unreachable(error: &HttpError, took_ms: i64) -> Reply {
         outcome: Outcome::Unreachable,
         took_ms,
         note: Chain(error).to_string(),
+        server_time: None,
         next_step: Some(error.next_step()),
         results: None,
         acknowledged: false,
@@ -80,6 +85,7 @@ fn read(head: &Parts, body: &[u8], took_ms: i64) -> Reply {
             outcome: answered(None, None),
             took_ms,
             note: String::new(),
+            server_time: None,
             next_step: None,
             results,
             acknowledged: true,
@@ -90,6 +96,7 @@ fn read(head: &Parts, body: &[u8], took_ms: i64) -> Reply {
         outcome: answered(code_of_body(body), retry_after),
         took_ms,
         note: explanation(status, body),
+        server_time: if status == 401 { server_time(head) } else { None },
         next_step: None,
         results: None,
         acknowledged: false,
@@ -117,6 +124,13 @@ fn receipt(body: &[u8]) -> Option<Receipt> {
 /// `Retry-After` in its form with seconds; a date is rare and would rest on two clocks.
 pub(crate) fn seconds(value: &str) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// What the other side's clock says, in milliseconds since 1970, to the second.
+fn server_time(head: &Parts) -> Option<i64> {
+    let date = head.headers.get(DATE)?.to_str().ok()?;
+    let time = OffsetDateTime::parse(date, &Rfc2822).ok()?;
+    Some(time.unix_timestamp().saturating_mul(1000))
 }
 
 /// What an answer says to people: our API's code and detail, or the beginning of whatever else it is.
@@ -162,6 +176,18 @@ mod tests {
         let problem = Problem::new(contract::problem::ProblemCode::MeetingNotFound, "Meeting not found");
         let body = serde_json::to_string(&problem).unwrap();
         assert_eq!(reply(404, &body).note, "404 meeting_not_found: Meeting not found");
+    }
+
+    #[test]
+    fn a_refused_signature_comes_with_the_other_sides_time() {
+        let dated = |status: u16| {
+            let head =
+                hyper::Response::builder().status(status).header(DATE, "Fri, 31 Dec 1999 23:59:59 GMT");
+            read(&head.body(()).unwrap().into_parts().0, b"", 1).server_time
+        };
+        assert_eq!(dated(401), Some(946_684_799_000));
+        assert_eq!(dated(422), None);
+        assert_eq!(reply(401, "").server_time, None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::outbox::model::{LaneId, Seq};
+use crate::outbox::model::{LaneId, Meeting, Seq};
 
 /// Idle lanes are remembered at least this long, so that a claim never sees again what is still being written down.
 const REMEMBERED: Duration = Duration::from_mins(1);
@@ -33,6 +33,19 @@ struct Lane {
     limit: Option<usize>,
     /// Items up to this one are done, even if the outbox has not written that down yet.
     after: Seq,
+    /// Since when the API has known no meeting for the room, by a clock that nobody can set.
+    missing_since: Option<Instant>,
+}
+
+/// What a lane's turn begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin {
+    /// Behind which item to claim.
+    pub after: Seq,
+    /// The most events in a request, where that was lowered.
+    pub limit: Option<usize>,
+    /// For how long the API has known no meeting for the room.
+    pub missing_for: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +75,8 @@ pub enum Turn {
         until: Instant,
         /// The failures.
         failures: u32,
+        /// The most events in the next request, where the last one was too many to tell which of them fails.
+        limit: Option<usize>,
     },
 }
 
@@ -108,6 +123,20 @@ impl Lanes {
         }
     }
 
+    /// What held them back is over: every wait ends now.
+    pub fn end_waits(&mut self) {
+        self.waiting.clear();
+        let waiting: Vec<(LaneId, Lane)> = self
+            .known
+            .iter()
+            .filter(|(_, lane)| matches!(lane.phase, Phase::Waiting(_)))
+            .map(|(id, lane)| (*id, *lane))
+            .collect();
+        for (id, lane) in waiting {
+            self.queue(id, lane);
+        }
+    }
+
     /// Gives the next lane its turn: the one that has waited longest for it.
     pub fn next(&mut self, now: Instant) -> Option<LaneId> {
         while let Some(&Reverse((due, id))) = self.waiting.peek()
@@ -135,16 +164,18 @@ impl Lanes {
         match turn {
             Turn::Empty if !more && !anew => {
                 self.forget_idle(now);
-                self.known.insert(id, Lane { phase: Phase::Idle(now), after, ..Lane::fresh(0) });
+                self.known.insert(id, Lane { phase: Phase::Idle(now), failures: 0, limit: None, ..lane });
             }
             // A size that went through is doubled for the next request, until nothing is left to try it with.
             Turn::Progress => {
                 let limit = lane.limit.map(|limit| limit.saturating_mul(2));
-                self.queue(id, Lane { limit, after, ..Lane::fresh(0) });
+                self.queue(id, Lane { limit, failures: 0, ..lane });
             }
-            Turn::Empty => self.queue(id, Lane { after, ..Lane::fresh(0) }),
+            Turn::Empty => self.queue(id, Lane { failures: 0, limit: None, ..lane }),
             Turn::Smaller(limit) => self.queue(id, Lane { limit: Some(limit.max(1)), ..lane }),
-            Turn::Wait { until, failures } => self.wait(id, Lane { failures, ..lane }, until),
+            Turn::Wait { until, failures, limit } => {
+                self.wait(id, Lane { failures, limit: limit.or(lane.limit), ..lane }, until);
+            }
         }
     }
 
@@ -163,14 +194,21 @@ impl Lanes {
         self.known.get(&id).map_or(0, |lane| lane.failures)
     }
 
-    /// The most events that the lane may put into a request, where that was lowered.
-    pub fn limit(&self, id: LaneId) -> Option<usize> {
-        self.known.get(&id).and_then(|lane| lane.limit)
+    /// What the lane's turn begins with.
+    pub fn begin(&self, id: LaneId, now: Instant) -> Begin {
+        let lane = self.known.get(&id).copied().unwrap_or_else(|| Lane::fresh(0));
+        let missing_for = lane.missing_since.map_or(Duration::ZERO, |since| now.duration_since(since));
+        Begin { after: lane.after, limit: lane.limit, missing_for }
     }
 
-    /// Where the lane's next claim begins.
-    pub fn after(&self, id: LaneId) -> Seq {
-        self.known.get(&id).map_or(0, |lane| lane.after)
+    /// What a reply said about the room's meeting.
+    pub fn meeting(&mut self, id: LaneId, meeting: Meeting, now: Instant) {
+        let Some(lane) = self.known.get_mut(&id) else { return };
+        match meeting {
+            Meeting::Unchanged => {}
+            Meeting::Missing => lane.missing_since = lane.missing_since.or(Some(now)),
+            Meeting::Found => lane.missing_since = None,
+        }
     }
 
     /// Forgets lanes that have been idle for long: by now the outbox has written down what they did.
@@ -194,7 +232,7 @@ impl Lanes {
 
 impl Lane {
     fn fresh(failures: u32) -> Self {
-        Self { phase: Phase::Queued, failures, limit: None, after: 0 }
+        Self { phase: Phase::Queued, failures, limit: None, after: 0, missing_since: None }
     }
 }
 
@@ -228,7 +266,7 @@ mod tests {
         lanes.appended(1);
         lanes.appended(2);
         lanes.next(now);
-        lanes.ended(1, Turn::Wait { until: now + second, failures: 3 }, None, now);
+        lanes.ended(1, Turn::Wait { until: now + second, failures: 3, limit: None }, None, now);
         lanes.appended(1);
         assert_eq!(lanes.next(now), Some(2));
         assert!(!lanes.has_turn(now));
@@ -244,14 +282,14 @@ mod tests {
         lanes.restored(1, 5, now, now);
         lanes.next(now);
         lanes.ended(1, Turn::Smaller(0), None, now);
-        assert_eq!((lanes.failures(1), lanes.limit(1)), (5, Some(1)));
+        assert_eq!((lanes.failures(1), lanes.begin(1, now).limit), (5, Some(1)));
         lanes.next(now);
         lanes.ended(1, Turn::Progress, None, now);
-        assert_eq!((lanes.failures(1), lanes.limit(1)), (0, Some(2)));
+        assert_eq!((lanes.failures(1), lanes.begin(1, now).limit), (0, Some(2)));
         lanes.next(now);
         lanes.appended(1);
         lanes.ended(1, Turn::Empty, None, now);
-        assert_eq!(lanes.limit(1), None);
+        assert_eq!(lanes.begin(1, now).limit, None);
     }
 
     #[test]
@@ -266,17 +304,55 @@ mod tests {
     }
 
     #[test]
+    fn an_ended_wait_is_a_turn_and_nothing_is_claimed_twice_for_it() {
+        let (now, hour) = (Instant::now(), Duration::from_hours(1));
+        let mut lanes = Lanes::default();
+        lanes.appended(1);
+        lanes.next(now);
+        lanes.ended(1, Turn::Wait { until: now + hour, failures: 2, limit: None }, Some(7), now);
+        lanes.end_waits();
+        assert_eq!((lanes.next(now), lanes.begin(1, now).after, lanes.failures(1)), (Some(1), 7, 2));
+        assert_eq!(lanes.next(now + hour), None, "the old wait is gone");
+    }
+
+    #[test]
+    fn how_long_a_meeting_is_missing_is_measured_from_the_first_answer_to_the_first_success() {
+        let (now, minute) = (Instant::now(), Duration::from_mins(1));
+        let missing_for = |lanes: &Lanes, at| lanes.begin(1, at).missing_for;
+        let mut lanes = Lanes::default();
+        lanes.appended(1);
+        lanes.meeting(1, Meeting::Missing, now);
+        lanes.meeting(1, Meeting::Missing, now + minute);
+        lanes.meeting(1, Meeting::Unchanged, now + minute);
+        assert_eq!(missing_for(&lanes, now + minute * 2), minute * 2);
+        lanes.meeting(1, Meeting::Found, now + minute * 2);
+        assert_eq!(missing_for(&lanes, now + minute * 3), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_lower_limit_comes_with_a_wait_and_is_kept_by_later_waits() {
+        let now = Instant::now();
+        let mut lanes = Lanes::default();
+        lanes.appended(1);
+        for limit in [Some(250), None] {
+            lanes.next(now);
+            lanes.ended(1, Turn::Wait { until: now, failures: 3, limit }, None, now);
+            assert_eq!(lanes.begin(1, now).limit, Some(250));
+        }
+    }
+
+    #[test]
     fn a_claim_goes_on_behind_what_is_done_until_an_operator_brings_something_back() {
         let now = Instant::now();
         let mut lanes = Lanes::default();
         lanes.appended(1);
         lanes.next(now);
         lanes.ended(1, Turn::Progress, Some(7), now);
-        assert_eq!(lanes.after(1), 7);
+        assert_eq!(lanes.begin(1, now).after, 7);
         lanes.next(now);
         lanes.wake_all();
         lanes.ended(1, Turn::Progress, Some(9), now);
-        assert_eq!(lanes.after(1), 0, "an older item may be ready again");
+        assert_eq!(lanes.begin(1, now).after, 0, "an older item may be ready again");
     }
 
     #[test]
@@ -291,10 +367,10 @@ mod tests {
             lanes.ended(id, Turn::Empty, None, now);
         }
         lanes.appended(0);
-        assert_eq!(lanes.after(0), 5);
+        assert_eq!(lanes.begin(0, now).after, 5);
         let later = now + REMEMBERED + Duration::from_secs(1);
         lanes.next(later);
         lanes.ended(0, Turn::Empty, None, later);
-        assert_eq!((lanes.known.len(), lanes.after(1)), (1, 0));
+        assert_eq!((lanes.known.len(), lanes.begin(1, now).after), (1, 0));
     }
 }

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod client;
 pub mod gate;
 pub mod lanes;
+mod report;
 pub mod request;
 pub mod settlement;
 mod turn;
@@ -31,9 +32,9 @@ use self::request::Routes;
 use self::settlement::Again;
 use self::turn::{End, Report, Sent, Shared};
 use crate::chain::Chain;
-use crate::clock::now_ms;
+use crate::clock::{ApiClock, now_ms};
 use crate::config;
-use crate::outbox::model::{Kept, LaneId, Seq};
+use crate::outbox::model::{Kept, LaneId};
 use crate::outbox::{Outbox, OutboxError, Reader, Signal};
 use crate::secret::SharedSecret;
 
@@ -43,12 +44,28 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How long to leave the outbox alone when it cannot be read.
 const TROUBLE: Duration = Duration::from_secs(1);
 
-/// The number of failures in a row after which an operator should know.
-const WORTH_A_WARNING: u32 = 5;
+/// What delivery works with.
+pub struct Parts {
+    /// Where it writes down what came of each request.
+    pub outbox: Outbox,
+    /// Where it finds what to send.
+    pub reader: Reader,
+    /// What tells it that there is something new.
+    pub signals: UnboundedReceiver<Signal>,
+    /// What sends.
+    pub client: Client,
+    /// Where to.
+    pub routes: Routes,
+    /// What signs.
+    pub secret: SharedSecret,
+    /// What is known about the API's clock.
+    pub clock: ApiClock,
+}
 
 /// The delivery loop.
 pub struct Delivery {
     shared: Shared,
+    clock: ApiClock,
     signals: UnboundedReceiver<Signal>,
     connections: usize,
     backoff: Backoff,
@@ -56,19 +73,15 @@ pub struct Delivery {
     gate: Gate,
 }
 
+/// Again with the next turn, and no failure of anybody's.
+const AT_ONCE: Again = Again::Later { floor: Duration::ZERO, counts: false };
+
 type Turns<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Report> + 'a>>>;
 
 impl Delivery {
-    /// Prepares delivery of `outbox` as configured.
-    pub fn new(
-        settings: &config::Delivery,
-        outbox: Outbox,
-        reader: Reader,
-        signals: UnboundedReceiver<Signal>,
-        client: Client,
-        routes: Routes,
-        secret: SharedSecret,
-    ) -> Self {
+    /// Prepares delivery as configured.
+    pub fn new(settings: &config::Delivery, parts: Parts) -> Self {
+        let Parts { outbox, reader, signals, client, routes, secret, clock } = parts;
         let backoff = Backoff {
             min: Duration::from_secs(settings.backoff_min_seconds),
             max: Duration::from_secs(settings.backoff_max_seconds),
@@ -76,6 +89,7 @@ impl Delivery {
         let batch = Cell::new(settings.batch_max_events);
         Self {
             shared: Shared { outbox, reader, client, routes, secret, batch },
+            clock,
             signals,
             connections: settings.connections,
             backoff,
@@ -86,8 +100,17 @@ impl Delivery {
 
     /// Delivers until `stop` completes, then waits a moment for the requests that are on their way.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), OutboxError> {
-        let Self { shared, mut signals, connections, backoff, lanes, gate } = self;
-        let mut state = State { shared: &shared, backoff, lanes, gate };
+        let Self { shared, clock, mut signals, connections, backoff, lanes, gate } = self;
+        let mut state = State {
+            shared: &shared,
+            clock,
+            backoff,
+            lanes,
+            gate,
+            refused: false,
+            secret_since: Instant::now(),
+        };
+        let mut secrets = shared.secret.changes();
         state.look_at_everything()?;
         let mut turns: Turns<'_> = FuturesUnordered::new();
         tokio::pin!(stop);
@@ -103,6 +126,7 @@ impl Delivery {
                     }
                     None => return Err(OutboxError::Closed),
                 },
+                Ok(()) = secrets.changed() => state.secret_changed(),
                 () = sleep_until(wake) => {}
                 () = &mut stop => break,
             }
@@ -128,9 +152,14 @@ async fn sleep_until(wake: Option<Instant>) {
 
 struct State<'a> {
     shared: &'a Shared,
+    clock: ApiClock,
     backoff: Backoff,
     lanes: Lanes,
     gate: Gate,
+    /// Whether it was a refused signature that closed the gate.
+    refused: bool,
+    /// Since when the secret has been the one that it is.
+    secret_since: Instant,
 }
 
 impl<'a> State<'a> {
@@ -138,10 +167,7 @@ impl<'a> State<'a> {
     fn look_at_everything(&mut self) -> Result<(), OutboxError> {
         let (now, wall) = (Instant::now(), now_ms());
         for waiting in self.shared.reader.waiting()? {
-            // A due time farther away than the longest backoff means that the clock was set back: it counts as due.
-            let wait = u64::try_from(waiting.due_at.saturating_sub(wall))
-                .map_or(Duration::ZERO, Duration::from_millis);
-            let wait = if wait > contract::verdict::LONGEST_RETRY_AFTER { Duration::ZERO } else { wait };
+            let wait = remaining(waiting.due_at, wall, self.backoff.max);
             self.lanes.restored(waiting.lane, waiting.attempts, now + wait, now);
         }
         Ok(())
@@ -153,12 +179,7 @@ impl<'a> State<'a> {
         while turns.len() < connections && self.gate.is_open(now) {
             let Some(lane) = self.lanes.next(now) else { break };
             self.gate.started();
-            turns.push(Box::pin(turn::take(
-                self.shared,
-                lane,
-                self.lanes.after(lane),
-                self.lanes.limit(lane),
-            )));
+            turns.push(Box::pin(turn::take(self.shared, lane, self.lanes.begin(lane, now))));
         }
         if turns.len() >= connections {
             return None;
@@ -176,7 +197,14 @@ impl<'a> State<'a> {
             End::Trouble(error) => {
                 self.gate.abandoned(report.began);
                 tracing::error!(error = %Chain(&error), "the outbox could not be read; tried again in a moment");
-                (Turn::Wait { until: Instant::now() + TROUBLE, failures: self.lanes.failures(lane) }, None)
+                (
+                    Turn::Wait {
+                        until: Instant::now() + TROUBLE,
+                        failures: self.lanes.failures(lane),
+                        limit: None,
+                    },
+                    None,
+                )
             }
             End::Sent(sent) => {
                 let done = sent.done;
@@ -188,16 +216,26 @@ impl<'a> State<'a> {
 
     /// Writes down what a turn did, and decides what its lane does next.
     fn write_down(&mut self, lane: LaneId, began: Instant, sent: Sent) -> Turn {
-        let Sent { mut earlier, progress, reply, settlement, meeting, parked_ids, .. } = sent;
+        let Sent { mut earlier, progress, reply, settlement, meeting, first_id, parked_ids, .. } = sent;
         if progress {
             // The API answered before it failed: that is the first failure in a row, not one more.
             self.gate.finished(Health::Answering, began, Instant::now(), Duration::ZERO);
         }
-        report_parked(&parked_ids, &settlement.parked);
-        let health = settlement::health(reply.outcome);
+        report::parked(&parked_ids, &settlement.parked);
+        self.lanes.meeting(lane, meeting, Instant::now());
         let failures = if progress { 0 } else { self.lanes.failures(lane) };
-        let (turn, wait, failures) = self.decide(failures, health, settlement.again, fastrand::f64());
-        tracing::debug!(lane, ?turn, ?health, reason = brief(&reply), "a turn ended");
+        let refused = matches!(reply.outcome, Outcome::Answered { status: 401, .. });
+        // What an old secret signed says nothing about the new one.
+        let outdated = refused && began < self.secret_since;
+        let health = if outdated { Health::Answering } else { settlement::health(reply.outcome) };
+        let again = if outdated { AT_ONCE } else { settlement.again };
+        let (turn, wait, failures) = self.decide(failures, health, again, &reply, settlement.kept.len());
+        tracing::debug!(lane, ?turn, ?health, reason = report::brief(&reply), "a turn ended");
+        if let (Turn::Wait { failures: report::WORTH_A_WARNING, .. }, Health::Answering, 1) =
+            (turn, health, settlement.kept.len())
+        {
+            report::stuck(&first_id, &reply);
+        }
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
         let mut answer = turn::answer(lane, &reply, earlier);
         answer.parked = settlement.parked;
@@ -206,14 +244,37 @@ impl<'a> State<'a> {
             let due_at = now_ms() + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
             answer.kept = Some(Kept { first, last, due_at, attempts: failures, note: reply.note.clone() });
         }
-        self.report_health(health, &reply, wait);
+        if let Some(theirs) = reply.server_time {
+            // The header tells full seconds, and the answer was on its way for a while.
+            self.clock.learn(theirs, now_ms(), 1000 + reply.took_ms);
+        }
+        report::health(health, self.gate.failures(), &reply, wait, &self.clock);
         self.gate.finished(health, began, Instant::now(), wait);
+        self.refused = refused && health == Health::Failing;
         self.shared.outbox.settle(answer);
         turn
     }
 
-    /// What a lane with so many failures in a row does next, how long it waits, and its failures then.
-    fn decide(&self, failures: u32, health: Health, again: Again, chance: f64) -> (Turn, Duration, u32) {
+    /// Another secret signs from now on: what the old one was refused for is tried at once.
+    fn secret_changed(&mut self) {
+        self.secret_since = Instant::now();
+        if self.refused {
+            self.refused = false;
+            self.gate = Gate::default();
+            self.lanes.end_waits();
+        }
+    }
+
+    /// What a lane with so many failures in a row does next, how long it waits, and its failures then. The last request left
+    /// `kept` events.
+    fn decide(
+        &self,
+        failures: u32,
+        health: Health,
+        again: Again,
+        reply: &Reply,
+        kept: usize,
+    ) -> (Turn, Duration, u32) {
         match again {
             Again::Nothing => (Turn::Progress, Duration::ZERO, 0),
             Again::Smaller(limit) => (Turn::Smaller(limit), Duration::ZERO, failures),
@@ -229,60 +290,39 @@ impl<'a> State<'a> {
                 // While the API fails as a whole, its own failures set the pace, not those of the room that probes it.
                 let pace =
                     if health == Health::Failing { self.gate.failures().saturating_add(1) } else { failures };
-                let wait = self.backoff.wait(pace, chance).max(floor);
-                (Turn::Wait { until: Instant::now() + wait, failures }, wait, failures)
+                let wait = self.backoff.wait(pace, fastrand::f64()).max(floor);
+                let limit = settlement::isolating(reply.outcome, kept, failures);
+                (Turn::Wait { until: Instant::now() + wait, failures, limit }, wait, failures)
             }
-        }
-    }
-
-    fn report_health(&self, health: Health, reply: &Reply, wait: Duration) {
-        let failures = self.gate.failures();
-        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        match health {
-            Health::Answering if failures > 0 => {
-                tracing::info!(failures, "the API answers again; deliveries go on");
-            }
-            Health::Failing
-                if failures == 0 && matches!(reply.outcome, Outcome::Answered { status: 401, .. }) =>
-            {
-                tracing::warn!(
-                    reason = brief(reply),
-                    wait_ms,
-                    "the API does not accept our signature: secret or clock differ; everything is kept (see `reflector-agent send-test`)"
-                );
-            }
-            Health::Failing if failures + 1 == WORTH_A_WARNING => tracing::warn!(
-                reason = brief(reply),
-                wait_ms,
-                "the API has not accepted deliveries {WORTH_A_WARNING} times in a row; everything is kept and retried (see `reflector-agent status`)"
-            ),
-            Health::Failing => {
-                tracing::info!(
-                    reason = brief(reply),
-                    wait_ms,
-                    "a delivery did not get through; it is retried"
-                );
-            }
-            Health::Answering => {}
         }
     }
 }
 
-fn report_parked(ids: &[String], parked: &[(Seq, String)]) {
-    for (id, (_, why)) in ids.iter().zip(parked) {
-        tracing::warn!(
-            event.id = id,
-            reason = why,
-            "an event was refused for good and is parked; see `reflector-agent deliveries show {id}`"
-        );
-    }
+/// How long a wait that was written down before a restart still lasts.
+///
+/// A clock that was set back since makes it longer by as much, so it lasts the longest backoff at most: a request too many
+/// after a restart does no harm, an item that waits for hours does.
+fn remaining(due_at: i64, now: i64, longest: Duration) -> Duration {
+    u64::try_from(due_at.saturating_sub(now)).map_or(Duration::ZERO, Duration::from_millis).min(longest)
 }
 
-/// What an answer was, for the log: its text, which may quote what was sent, stays in the outbox.
-fn brief(reply: &Reply) -> String {
-    match reply.outcome {
-        Outcome::Unreachable => reply.note.clone(),
-        Outcome::Answered { status, code: Some(code), .. } => format!("{status} {}", code.as_str()),
-        Outcome::Answered { status, code: None, .. } => format!("{status}, not from a Reflector API"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_outlives_a_restart_is_bounded_whatever_the_clock_does() {
+        let longest = Duration::from_mins(5);
+        for (due_at, now, expected_ms) in [
+            (60_000, 20_000, 40_000),
+            (60_000, 60_000, 0),
+            (60_000, 90_000_000, 0),
+            (90_000_000, 60_000, 300_000),
+            (i64::MAX, i64::MIN, 300_000),
+            (0, i64::MAX, 0),
+        ] {
+            let expected = Duration::from_millis(expected_ms);
+            assert_eq!(remaining(due_at, now, longest), expected, "due at {due_at}, now {now}");
+        }
     }
 }

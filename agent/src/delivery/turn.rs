@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Reply};
+use super::lanes::Begin;
 use super::request::{self, Routes};
-use super::settlement::{self, Settlement};
+use super::settlement::{self, Moment, Settlement};
 use crate::clock::now_ms;
 use crate::outbox::model::{Answer, Claimed, LaneId, Meeting, Seq};
 use crate::outbox::{Outbox, OutboxError, Reader};
@@ -59,31 +60,39 @@ pub(super) struct Sent {
     pub(super) meeting: Meeting,
     /// The lane's items up to this one are done.
     pub(super) done: Seq,
+    /// The id of the first item of its last request.
+    pub(super) first_id: String,
     /// The ids of the items it parked.
     pub(super) parked_ids: Vec<String>,
 }
 
-/// Takes one turn for `lane` behind the item `after`, with at most `limit` events in a request where the lane's own limit is lower.
-pub(super) async fn take(shared: &Shared, lane: LaneId, after: Seq, limit: Option<usize>) -> Report {
+/// Takes one turn for `lane`.
+pub(super) async fn take(shared: &Shared, lane: LaneId, begin: Begin) -> Report {
     let began = tokio::time::Instant::now();
-    let size = limit.unwrap_or(usize::MAX).min(shared.batch.get());
+    let size = begin.limit.unwrap_or(usize::MAX).min(shared.batch.get());
     let claim = if size == 1 { RUN } else { size };
-    let end = match shared.reader.claim(lane, after, claim, contract::batch::MAX_BYTES) {
+    let end = match shared.reader.claim(lane, begin.after, claim, contract::batch::MAX_BYTES) {
         Err(error) => End::Trouble(error),
         Ok(items) if items.is_empty() => End::Empty,
-        Ok(items) => send_all(shared, lane, &items, size).await,
+        Ok(items) => send_all(shared, lane, &items, size, begin.missing_for).await,
     };
     Report { lane, began, end }
 }
 
-async fn send_all(shared: &Shared, lane: LaneId, items: &[Claimed], size: usize) -> End {
+async fn send_all(
+    shared: &Shared,
+    lane: LaneId,
+    items: &[Claimed],
+    size: usize,
+    missing_for: Duration,
+) -> End {
     let mut earlier: Vec<(Seq, i64)> = Vec::new();
     let mut written = Instant::now();
     let mut groups = items.chunks(size).peekable();
     let mut progress = false;
     while let Some(group) = groups.next() {
         let reply = send(shared, group).await;
-        let settlement = settlement::settle(group, &reply, now_ms());
+        let settlement = settlement::settle(group, &reply, Moment { now: now_ms(), missing_for });
         let last = groups.peek().is_none() || settlement.settled.len() < group.len();
         if last {
             let parked_ids = settlement.parked.iter().filter_map(|(seq, _)| id_of(group, *seq)).collect();
@@ -95,7 +104,17 @@ async fn send_all(shared: &Shared, lane: LaneId, items: &[Claimed], size: usize)
                 false if was_missing && (progress || !settlement.settled.is_empty()) => Meeting::Found,
                 false => Meeting::Unchanged,
             };
-            return End::Sent(Sent { earlier, progress, reply, settlement, meeting, done, parked_ids });
+            let first_id = group.first().map_or_else(String::new, |item| item.id.clone());
+            return End::Sent(Sent {
+                earlier,
+                progress,
+                reply,
+                settlement,
+                meeting,
+                done,
+                first_id,
+                parked_ids,
+            });
         }
         progress = true;
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));

@@ -1,0 +1,80 @@
+//! What operators are told about deliveries: each change once, each next step with it.
+
+use std::time::Duration;
+
+use contract::problem::ProblemCode;
+use contract::verdict::Outcome;
+
+use super::client::Reply;
+use super::gate::Health;
+use crate::clock::{self, ApiClock};
+use crate::outbox::model::Seq;
+
+/// The number of failures in a row after which an operator should know.
+pub(super) const WORTH_A_WARNING: u32 = 5;
+
+/// The API's health after a reply, with `failures` in a row before it.
+pub(super) fn health(health: Health, failures: u32, reply: &Reply, wait: Duration, clock: &ApiClock) {
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    match (health, reply.outcome) {
+        (Health::Answering, _) if failures > 0 => {
+            tracing::info!(failures, "the API answers again; deliveries go on");
+        }
+        (Health::Answering, _) => {}
+        (Health::Failing, Outcome::Answered { status: 401, code, .. }) if failures == 0 => {
+            tracing::warn!(reason = brief(reply), wait_ms, "{}", refused(code, clock));
+        }
+        (Health::Failing, _) if failures + 1 == WORTH_A_WARNING => tracing::warn!(
+            reason = brief(reply),
+            wait_ms,
+            next = reply.next_step,
+            "the API has not accepted deliveries {WORTH_A_WARNING} times in a row; everything is kept and retried (see `reflector-agent status`)"
+        ),
+        (Health::Failing, _) => {
+            tracing::info!(reason = brief(reply), wait_ms, "a delivery did not get through; it is retried");
+        }
+    }
+}
+
+/// Whether secret or clock is to blame, as far as the answer tells.
+fn refused(code: Option<ProblemCode>, clock: &ApiClock) -> String {
+    match (code, clock.offset_ms()) {
+        (Some(ProblemCode::TimestampInvalid), Some(offset)) => format!(
+            "the API does not accept the time of our signatures: this host's clock is {}; everything is kept until the clocks agree",
+            clock::in_words(offset)
+        ),
+        (Some(ProblemCode::TimestampInvalid), None) => {
+            "the API does not accept the time of our signatures: compare `date -u` here and there; everything is kept until the clocks agree".into()
+        }
+        _ => "the API does not accept our signature: the secrets differ (see `reflector-agent send-test`); everything is kept, and tried at once when the secret's file changes".into(),
+    }
+}
+
+/// Items that wait for a person.
+pub(super) fn parked(ids: &[String], parked: &[(Seq, String)]) {
+    for (id, (_, why)) in ids.iter().zip(parked) {
+        tracing::warn!(
+            event.id = id,
+            reason = why,
+            "an event was refused for good and is parked; see `reflector-agent deliveries show {id}`"
+        );
+    }
+}
+
+/// An event that fails alone, again and again, and that its room waits for.
+pub(super) fn stuck(id: &str, reply: &Reply) {
+    tracing::warn!(
+        event.id = id,
+        reason = brief(reply),
+        "an event has failed {WORTH_A_WARNING} times in a row and its room waits for it; it is tried again (see `reflector-agent deliveries show {id}`)"
+    );
+}
+
+/// What an answer was, for the log: its text, which may quote what was sent, stays in the outbox.
+pub(super) fn brief(reply: &Reply) -> String {
+    match reply.outcome {
+        Outcome::Unreachable => reply.note.clone(),
+        Outcome::Answered { status, code: Some(code), .. } => format!("{status} {}", code.as_str()),
+        Outcome::Answered { status, code: None, .. } => format!("{status}, not from a Reflector API"),
+    }
+}
