@@ -26,6 +26,7 @@ use crate::recordings::Recordings;
 use crate::rooms::Rooms;
 use crate::secret::SharedSecret;
 use crate::spool::Spool;
+use crate::upload::{self, Uploads};
 use crate::watch::Stop;
 
 /// Runs the agent until it is told to stop.
@@ -37,7 +38,8 @@ pub fn run(config: &Config, counting: &Counting) -> anyhow::Result<()> {
     let (client, routes) = deliveries(config, http(config))?;
     let stop = Stop::new().context("no file descriptor is left")?;
     let (ended, source_ended) = oneshot::channel();
-    let sources = start_sources(config, counting, &writer.outbox(), &stop, ended)?;
+    let uploads = uploads(config, &writer.outbox(), &secret, &stop)?;
+    let sources = start_sources(config, counting, &writer.outbox(), uploads, &stop, ended)?;
     let parts = Parts {
         outbox: writer.outbox(),
         reader: Reader::open(directory)?,
@@ -84,11 +86,12 @@ pub fn deliveries(config: &Config, http: http::Client) -> anyhow::Result<(Client
     Ok((Client::new(http, config.api.request_timeout()), routes))
 }
 
-/// Starts the configured sources, each in its thread. `ended` fires when one of them ends, however it ends.
+/// Starts the configured sources and the uploads, each in its thread. `ended` fires when one of them ends, however it ends.
 fn start_sources(
     config: &Config,
     counting: &Counting,
     outbox: &Outbox,
+    uploads: Option<Uploads>,
     stop: &Stop,
     ended: oneshot::Sender<()>,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
@@ -113,14 +116,40 @@ fn start_sources(
         let finder = Finder::new(&config.recordings, &config.jibri);
         let (settings, asking, asked_until) = (config.jibri.clone(), monitor.clone(), stop.clone());
         start("jibri", Box::new(move || asking.run(&settings, &asked_until)))?;
-        let recordings = Recordings::new(&config.recordings, finder, monitor, rooms.clone(), outbox.clone(), stop.clone())?;
+        let queue = if config.upload.enabled { outbox.clone().uploading() } else { outbox.clone() };
+        let recordings =
+            Recordings::new(&config.recordings, finder, monitor, rooms.clone(), queue, stop.clone())?;
         start("recordings", Box::new(|| recordings.run()))?;
+    }
+    if let Some(uploads) = uploads {
+        start("uploads", Box::new(|| uploads.run()))?;
     }
     if config.event_sync.enabled {
         let listener = listener(config, counting, outbox, rooms, stop)?;
         start("listener", Box::new(|| listener.run()))?;
     }
     Ok(threads)
+}
+
+/// The upload loop, where there is or was anything to upload.
+fn uploads(
+    config: &Config,
+    outbox: &Outbox,
+    secret: &SharedSecret,
+    stop: &Stop,
+) -> anyhow::Result<Option<Uploads>> {
+    let reader = Reader::open(&config.outbox.directory)?;
+    if !config.recordings.enabled && reader.open_uploads(0)?.is_empty() {
+        return Ok(None);
+    }
+    let route = upload::Route {
+        http: http::Client::new(&config.api, &config.proxies, config.upload.parallel_parts),
+        api_url: config.api.url.clone(),
+        timeout: config.api.request_timeout(),
+        secret: secret.clone(),
+        backoff: config.delivery.backoff(),
+    };
+    Ok(Some(Uploads::new(&config.upload, outbox.clone(), reader, route, stop.clone())))
 }
 
 /// The local listener, with everything that it serves.

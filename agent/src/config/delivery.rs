@@ -1,5 +1,7 @@
 //! `[delivery]`: how events are sent.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::finding::{Finding, SECONDS, Section, require, within};
@@ -43,6 +45,16 @@ impl Section for Delivery {
             .chain(within("delivery.connections", self.connections as u64, &(1..=64)))
             .chain(within("delivery.batch-max-events", self.batch_max_events as u64, &batch))
             .collect()
+    }
+}
+
+impl Delivery {
+    /// How long to wait after failures.
+    pub fn backoff(&self) -> crate::delivery::backoff::Backoff {
+        crate::delivery::backoff::Backoff {
+            min: Duration::from_secs(self.backoff_min_seconds),
+            max: Duration::from_secs(self.backoff_max_seconds),
+        }
     }
 }
 

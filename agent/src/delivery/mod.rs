@@ -82,10 +82,7 @@ impl Delivery {
     /// Prepares delivery as configured.
     pub fn new(settings: &config::Delivery, parts: Parts) -> Self {
         let Parts { outbox, reader, signals, client, routes, secret, clock } = parts;
-        let backoff = Backoff {
-            min: Duration::from_secs(settings.backoff_min_seconds),
-            max: Duration::from_secs(settings.backoff_max_seconds),
-        };
+        let backoff = settings.backoff();
         let batch = Cell::new(settings.batch_max_events);
         Self {
             shared: Shared { outbox, reader, client, routes, secret, batch },

@@ -1,10 +1,13 @@
-//! The one writing connection: commits, and tells the delivery loop what is new.
+//! The one writing connection: commits, and tells the delivery and the upload loop what is new.
+
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::model::{Answer, LaneId, NewItem, Progress};
 use super::upkeep::Upkeep;
+use super::uploads::{self, Bell};
 use super::{Limits, OutboxError, Signal, append, prune, settle};
 use crate::chain::Chain;
 use crate::clock::now_ms;
@@ -13,6 +16,7 @@ pub(super) struct Database {
     pub(super) connection: Connection,
     limits: Limits,
     signals: UnboundedSender<Signal>,
+    bell: Arc<Bell>,
     pub(super) upkeep: Upkeep,
     /// What requests did and the database does not say yet.
     answers: Vec<Answer>,
@@ -24,13 +28,26 @@ pub(super) struct Database {
     pruned_in_vain: bool,
 }
 
+/// What shares a commit with the answers that wait.
+enum Work<'a> {
+    Nothing,
+    Append(&'a [NewItem], &'a Progress),
+    Upload(&'a uploads::Write<'a>),
+}
+
 impl Database {
-    pub(super) fn new(connection: Connection, limits: Limits, signals: UnboundedSender<Signal>) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        limits: Limits,
+        signals: UnboundedSender<Signal>,
+        bell: Arc<Bell>,
+    ) -> Self {
         let upkeep = Upkeep::new(&connection, limits.keep_settled);
         Self {
             connection,
             limits,
             signals,
+            bell,
             upkeep,
             answers: Vec::new(),
             failing: false,
@@ -46,13 +63,30 @@ impl Database {
             return Err(OutboxError::Full(self.limits.max_bytes));
         }
         let mut touched = Vec::new();
-        let file = self.commit(Some((items, progress)), &mut touched)?;
+        let file = self.commit(&Work::Append(items, progress), &mut touched)?;
         self.upkeep.wrote(2 + i64::try_from(bytes / 3000).unwrap_or(i64::MAX), &self.connection);
+        self.signal(touched);
+        Ok(file)
+    }
+
+    /// Writes down a change of an upload.
+    pub(super) fn write_upload(&mut self, change: &uploads::Write<'_>) -> Result<(), OutboxError> {
+        let bytes = change.bytes();
+        if bytes > 0 && self.is_full(bytes) {
+            return Err(OutboxError::Full(self.limits.max_bytes));
+        }
+        let mut touched = Vec::new();
+        self.commit(&Work::Upload(change), &mut touched)?;
+        self.upkeep.wrote(3, &self.connection);
+        self.signal(touched);
+        Ok(())
+    }
+
+    fn signal(&self, touched: Vec<LaneId>) {
         if !touched.is_empty() {
             // The delivery loop is gone only while the process ends.
             let _ = self.signals.send(Signal::Appended(touched));
         }
-        Ok(file)
     }
 
     /// Writes down what requests did. What cannot be written now is written with the next commit, so that what the API
@@ -63,7 +97,7 @@ impl Database {
             return;
         }
         let items: usize = self.answers.iter().map(|answer| 1 + answer.settled.len() / 8).sum();
-        if self.commit(None, &mut Vec::new()).is_ok() {
+        if self.commit(&Work::Nothing, &mut Vec::new()).is_ok() {
             self.pruned_in_vain = false;
             self.upkeep.wrote(i64::try_from(items).unwrap_or(i64::MAX), &self.connection);
         }
@@ -73,16 +107,13 @@ impl Database {
     pub(super) fn look(&mut self) {
         if self.upkeep.look(&mut self.connection) {
             let _ = self.signals.send(Signal::Changed);
+            self.bell.ring_for_anything();
         }
     }
 
-    /// One transaction: the answers that wait, and what a source read. Returns the source's cursor's number, or 0.
-    fn commit(
-        &mut self,
-        appended: Option<(&[NewItem], &Progress)>,
-        touched: &mut Vec<LaneId>,
-    ) -> Result<i64, OutboxError> {
-        let committed = self.transaction(appended, touched);
+    /// One transaction: the answers that wait, and `work`. Returns the source's cursor's number, or 0.
+    fn commit(&mut self, work: &Work<'_>, touched: &mut Vec<LaneId>) -> Result<i64, OutboxError> {
+        let committed = self.transaction(work, touched);
         match &committed {
             Ok(_) => {
                 self.failing = false;
@@ -100,18 +131,18 @@ impl Database {
         committed.map_err(|_| OutboxError::NotStored)
     }
 
-    fn transaction(
-        &mut self,
-        appended: Option<(&[NewItem], &Progress)>,
-        touched: &mut Vec<LaneId>,
-    ) -> rusqlite::Result<i64> {
+    fn transaction(&mut self, work: &Work<'_>, touched: &mut Vec<LaneId>) -> rusqlite::Result<i64> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for answer in &self.answers {
             settle::settle(&tx, answer)?;
         }
-        let file = match appended {
-            Some((items, progress)) => append::append(&tx, items, progress, now_ms(), touched)?,
-            None => 0,
+        let file = match work {
+            Work::Nothing => 0,
+            Work::Append(items, progress) => append::append(&tx, items, progress, now_ms(), touched)?,
+            Work::Upload(change) => {
+                uploads::write(&tx, change, touched)?;
+                0
+            }
         };
         tx.commit()?;
         Ok(file)

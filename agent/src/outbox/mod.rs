@@ -114,6 +114,7 @@ pub struct Outbox {
     messages: mpsc::Sender<Message>,
     host_id: Arc<str>,
     bell: Arc<Bell>,
+    uploads: bool,
 }
 
 /// What the outbox tells the delivery loop.
@@ -154,7 +155,7 @@ impl Outbox {
         let (messages, received) = mpsc::channel();
         let bell = Arc::new(Bell::default());
         let database = Arc::new(Mutex::new(Database::new(connection, limits, signals, Arc::clone(&bell))));
-        let outbox = Self { database: Arc::clone(&database), messages, host_id, bell };
+        let outbox = Self { database: Arc::clone(&database), messages, host_id, bell, uploads: false };
         let thread = std::thread::Builder::new()
             .name("outbox".into())
             .spawn(move || writer::run(&database, &received))

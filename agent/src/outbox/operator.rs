@@ -6,6 +6,7 @@ use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params};
 
 use super::log::{Choice, MATCHES};
 use super::model::{Kind, Seq};
+use super::uploads;
 
 /// See [`super::log::DeliveryLog::retry`].
 pub(super) fn retry(connection: &mut Connection, choice: &Choice<'_>) -> rusqlite::Result<usize> {
@@ -23,6 +24,7 @@ pub(super) fn retry(connection: &mut Connection, choice: &Choice<'_>) -> rusqlit
         .execute([seq])?;
         count += 1;
     }
+    count += uploads::unpark(&tx, choice)?;
     // Whoever sends them again gives their rooms' meetings time to appear again.
     tx.execute("UPDATE lane SET no_meeting_since = NULL WHERE no_meeting_since IS NOT NULL", [])?;
     tx.commit()?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::model::{Claimed, LaneId, Seq, Waiting};
+use super::uploads::{self, OpenUpload, Upload, UploadSeq};
 use super::{DATABASE, OutboxError, claim};
 
 /// A read-only connection.
@@ -43,5 +44,15 @@ impl Reader {
     /// The lanes that have something to deliver, the longest-waiting first.
     pub fn waiting(&self) -> Result<Vec<Waiting>, OutboxError> {
         Ok(claim::waiting(&self.connection)?)
+    }
+
+    /// The open uploads that were queued behind `after`, the oldest first.
+    pub fn open_uploads(&self, after: UploadSeq) -> Result<Vec<OpenUpload>, OutboxError> {
+        Ok(uploads::open(&self.connection, after)?)
+    }
+
+    /// One open upload; `None` if it is not open any more.
+    pub fn upload(&self, seq: UploadSeq) -> Result<Option<Upload>, OutboxError> {
+        Ok(uploads::one(&self.connection, seq)?)
     }
 }

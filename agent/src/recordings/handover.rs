@@ -6,7 +6,8 @@ use contract::recording::RecordingComplete;
 
 use super::identity::Identity;
 use super::notice;
-use crate::outbox::model::{Kind, NewItem, Progress};
+use crate::outbox::model::{Kind, NewItem};
+use crate::outbox::uploads::{FileIdentity, NewRecording};
 use crate::outbox::{Outbox, OutboxError};
 
 /// A finished recording that was read through.
@@ -31,10 +32,20 @@ pub(super) fn hand_over(outbox: &Outbox, recording: &Recording) -> Result<(), Ou
         offset: 0,
         parked: None,
     };
-    let path = recording.path.display().to_string();
-    outbox.append(std::slice::from_ref(&item), &Progress::Recording { path })?;
+    let identity = recording.identity;
+    let queued = NewRecording {
+        notice: item,
+        path: recording.path.clone(),
+        file: FileIdentity {
+            inode: identity.inode,
+            size: identity.length,
+            modified: i64::try_from(identity.modified).unwrap_or(i64::MAX),
+        },
+        sha256: notice.sha256.clone().unwrap_or_default(),
+    };
+    outbox.queue_recording(&queued)?;
     tracing::info!(
-        event.id = %item.id, file = %recording.path.display(), bytes = recording.identity.length, room = item.room,
+        event.id = %notice.id, file = %recording.path.display(), bytes = recording.identity.length, room = notice.room_name.as_str(),
         "a recording is finished"
     );
     Ok(())

@@ -118,7 +118,7 @@ pub fn body(notice: &RecordingComplete) -> Vec<u8> {
 
 /// The notice without what `metadata.json` said when the API would refuse it with that, because it is too long or holds
 /// a character that no text may hold: clients write there, and the recording counts for more.
-fn acceptable(mut notice: RecordingComplete) -> RecordingComplete {
+pub fn acceptable(mut notice: RecordingComplete) -> RecordingComplete {
     if let Err(error) = recording::parse(&body(&notice)) {
         tracing::warn!(
             file = notice.recording_file,

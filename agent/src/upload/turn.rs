@@ -1,0 +1,530 @@
+//! One upload's turn: ask the API what it wants, send the file's parts, ask about the verification.
+//!
+//! A turn does one step and says what came of it. Nothing is remembered between two turns but what the API said; which
+//! parts are stored is asked of the storage each time.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::id::EventId;
+use contract::recording::RecordingComplete;
+use contract::upload::{Checksum, CompleteRequest, MAX_TEXT_BYTES, PartsRequest, UploadRequest};
+use contract::verdict::UNKNOWN_FLOOR;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+
+use super::api::{Api, Reply};
+use super::body::{Flow, Meter};
+use super::decide::{self, Otherwise, Verification, Wanted};
+use super::file::{self, Looks};
+use super::parts::Cut;
+use super::storage::{self, Sent};
+use crate::delivery::backoff::Backoff;
+use crate::delivery::gate::Health;
+use crate::http::Client;
+use crate::outbox::model::{Kind, NewItem};
+use crate::outbox::uploads::{Ending, Upload, UploadSeq, UploadState};
+use crate::outbox::{Outbox, OutboxError, Reader};
+use crate::recordings::notice;
+use crate::watch::Stop;
+
+/// How long a large file may send before another one gets its turn.
+const TURN: Duration = Duration::from_secs(20);
+
+/// How often progress is written down.
+const NOTE: Duration = Duration::from_secs(1);
+
+/// How often a part is sent before the upload waits.
+const TRIES: u32 = 4;
+
+/// The waits between them.
+const PART_BACKOFF: Backoff = Backoff { min: Duration::from_millis(250), max: Duration::from_secs(2) };
+
+/// What every turn needs.
+pub(super) struct Shared {
+    /// Whether anything is uploaded at all.
+    pub(super) enabled: bool,
+    pub(super) outbox: Outbox,
+    pub(super) reader: Reader,
+    pub(super) api: Api,
+    /// Sends parts to the storage.
+    pub(super) http: Client,
+    pub(super) flow: Arc<Flow>,
+    pub(super) parallel: usize,
+    pub(super) stop: Stop,
+    /// Whether another file waits for this one's turn to end.
+    pub(super) others_wait: Cell<bool>,
+}
+
+/// What an upload does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Ask the API what it wants.
+    Ask,
+    /// Send the parts that the storage does not have.
+    Send(contract::upload::Upload),
+    /// Ask whether the object is verified.
+    Verify(contract::upload::Upload),
+}
+
+/// What came of a turn.
+pub(super) struct Report {
+    pub(super) seq: UploadSeq,
+    pub(super) began: Instant,
+    pub(super) sending: bool,
+    /// The upload as it is now; `None` if it is not open any more, or could not be read.
+    pub(super) upload: Option<Upload>,
+    pub(super) came: Came,
+    /// What the turn learned about the API, if it asked.
+    pub(super) api: Option<Health>,
+    /// What the turn learned about the storage, if it sent anything.
+    pub(super) storage: Option<Health>,
+    /// Whether the storage has more of the file than before.
+    pub(super) progress: bool,
+}
+
+/// How an upload goes on.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// It is over, or the agent stops.
+    Over,
+    /// The outbox could not be read or written.
+    Trouble(OutboxError),
+    /// With this step, after this time.
+    Next(Step, Duration),
+    /// From the beginning, after the backoff and not before `floor`.
+    Later {
+        /// The shortest wait.
+        floor: Duration,
+        /// Whether it makes the next backoff longer.
+        counts: bool,
+        /// Why, for people.
+        note: String,
+    },
+    /// The API knows no meeting for the room yet.
+    NoMeeting(String),
+    /// The storage held something else than the host.
+    Mismatch(String),
+    /// A person has to look.
+    Refused(String),
+    /// It ends.
+    End(Box<Ending>),
+}
+
+/// Takes one turn.
+pub(super) async fn take(shared: &Shared, seq: UploadSeq, step: Step) -> Report {
+    let mut report = Report {
+        seq,
+        began: Instant::now(),
+        sending: matches!(step, Step::Send(_)),
+        upload: None,
+        came: Came::Over,
+        api: None,
+        storage: None,
+        progress: false,
+    };
+    let mut upload = match shared.reader.upload(seq) {
+        Ok(Some(upload)) => upload,
+        Ok(None) => return report,
+        Err(error) => {
+            report.came = Came::Trouble(error);
+            return report;
+        }
+    };
+    let mut turn = Turn { shared, upload: &mut upload, report: &mut report };
+    let came = match step {
+        Step::Ask => turn.ask().await,
+        Step::Send(plan) => turn.send(plan).await,
+        Step::Verify(plan) => turn.verify(plan).await,
+    };
+    report.came = came.unwrap_or_else(|came| came);
+    report.upload = Some(upload);
+    report
+}
+
+struct Turn<'a> {
+    shared: &'a Shared,
+    upload: &'a mut Upload,
+    report: &'a mut Report,
+}
+
+impl Turn<'_> {
+    /// Looks at the file, then asks the API what it wants.
+    async fn ask(&mut self) -> Result<Came, Came> {
+        if !self.shared.enabled {
+            return Ok(self.ended(UploadState::Kept, None, Some("uploads are turned off".into()), None));
+        }
+        let (path, known) = (self.upload.path.clone(), self.upload.file);
+        let looks = self.with_file(move |_| file::look(&path, known)).await?;
+        if looks == Looks::Touched {
+            self.read_anew().await?;
+        }
+        let request = self.request()?;
+        let wanted = self.heard(decide::of_begin, self.shared.api.begin(&request).await)?;
+        let missing = match looks {
+            Looks::Same | Looks::Touched => None,
+            Looks::Another => {
+                Some("the file changed before it was uploaded; what it is now is reported by itself")
+            }
+            Looks::Gone => Some("the file was removed before it was uploaded"),
+        };
+        Ok(match (wanted, missing) {
+            (Wanted::Verified(plan), _) => self.verified((plan.bucket, plan.object_key)),
+            (Wanted::Patience(plan), _) => Came::Next(Step::Verify(plan), Duration::ZERO),
+            (Wanted::Nothing(why), _) => {
+                self.ended(UploadState::Kept, None, Some(why), missing.map(str::to_owned))
+            }
+            (Wanted::Parts(plan), None) => Came::Next(Step::Send(plan), Duration::ZERO),
+            (Wanted::Parts(plan), Some(why)) => {
+                // If this is lost, the API forgets the upload by itself after a while.
+                self.shared.api.abort(&plan.upload_id).await;
+                self.ended(UploadState::GivenUp, None, Some(why.into()), Some(why.into()))
+            }
+        })
+    }
+
+    /// Sends the parts that the storage does not have, until all are there or another file waits for its turn.
+    async fn send(&mut self, plan: contract::upload::Upload) -> Result<Came, Came> {
+        let later = |floor, note: &str| Came::Later { floor, counts: true, note: note.into() };
+        let cut = Cut::of(self.upload.file.size, &plan)
+            .ok_or_else(|| later(UNKNOWN_FLOOR, "the API's parts do not make up the file"))?;
+        let (path, known) = (self.upload.path.clone(), self.upload.file);
+        let Some(file) = self.with_file(move |_| file::open(&path, known)).await? else {
+            return Ok(later(Duration::ZERO, "the file changed or is gone"));
+        };
+        let first = cut.missing(&[]).into_iter().take(self.shared.parallel).collect();
+        let request = PartsRequest { numbers: first, list_stored: true };
+        let reply = self.heard(decide::of_parts, self.shared.api.parts(&plan.upload_id, &request).await)?;
+        let urls = reply.urls.into_iter().map(|part| (part.number, part.url)).collect();
+        let missing = cut.missing(&reply.stored.unwrap_or_default());
+        let all_sent = self.send_parts(&Parts { plan: &plan, cut, file: &file }, missing, urls).await?;
+        let unchanged = self.with_file(move |_| file::is_unchanged(&file, known)).await?;
+        if !unchanged {
+            return Ok(later(Duration::ZERO, "the file changed while it was sent"));
+        }
+        let next = if all_sent { Step::Verify(plan) } else { Step::Send(plan) };
+        Ok(Came::Next(next, Duration::ZERO))
+    }
+
+    /// Sends `missing` parts, several at a time. Returns whether all were sent.
+    async fn send_parts(
+        &mut self,
+        parts: &Parts<'_>,
+        missing: Vec<u32>,
+        mut urls: HashMap<u32, String>,
+    ) -> Result<bool, Came> {
+        let shared = self.shared;
+        let mut stored = self.upload.file.size - parts.cut.bytes(&missing);
+        let mut missing = missing.into_iter().peekable();
+        let mut under_way = FuturesUnordered::new();
+        let mut meters: HashMap<u32, Arc<Meter>> = HashMap::new();
+        let mut failed = None;
+        self.note_progress(stored);
+        let mut note_at = Instant::now() + NOTE;
+        loop {
+            let go_on =
+                failed.is_none() && !(shared.others_wait.get() && self.report.began.elapsed() >= TURN);
+            while go_on
+                && under_way.len() < shared.parallel
+                && let Some(number) = missing.next()
+            {
+                let meter = Arc::new(Meter::default());
+                meters.insert(number, Arc::clone(&meter));
+                under_way.push(send_part(shared, parts, number, urls.remove(&number), meter));
+            }
+            tokio::select! {
+                sent = under_way.next() => match sent {
+                    None => break,
+                    Some((number, learned, result)) => {
+                        meters.remove(&number);
+                        self.report.api = learned.api.or(self.report.api);
+                        self.report.storage = learned.storage.or(self.report.storage);
+                        match result {
+                            Ok(()) => {
+                                self.report.progress = true;
+                                stored += parts.cut.bytes(&[number]);
+                            }
+                            // The others may still arrive.
+                            Err(came) => failed = Some(came),
+                        }
+                    }
+                },
+                () = tokio::time::sleep_until(note_at) => {
+                    note_at = Instant::now() + NOTE;
+                    self.note_progress(stored + meters.values().map(|meter| meter.sent()).sum::<u64>());
+                }
+            }
+        }
+        self.note_progress(stored);
+        match failed {
+            Some(came) => Err(came),
+            None => Ok(missing.peek().is_none()),
+        }
+    }
+
+    /// Writes down how much is sent, for those who look from outside.
+    fn note_progress(&mut self, sent_bytes: u64) {
+        let course = &mut self.upload.course;
+        if (course.state, course.sent_bytes) == (UploadState::Sending, sent_bytes) {
+            return;
+        }
+        (course.state, course.sent_bytes) = (UploadState::Sending, sent_bytes);
+        // The outbox says itself when it cannot be written; nothing depends on this.
+        let _ = self.shared.outbox.note_upload(self.upload.seq, course);
+    }
+
+    /// Asks whether the object is verified.
+    async fn verify(&mut self, plan: contract::upload::Upload) -> Result<Came, Came> {
+        let request = CompleteRequest { size_bytes: self.upload.file.size, sha256: self.checksum()? };
+        let reply = self.shared.api.complete(&plan.upload_id, &request).await;
+        match self.heard(decide::of_complete, reply) {
+            Ok(Verification::UnderWay(wait)) => {
+                if self.upload.course.state != UploadState::Verifying {
+                    self.upload.course.state = UploadState::Verifying;
+                    self.upload.course.sent_bytes = self.upload.file.size;
+                    let _ = self.shared.outbox.note_upload(self.upload.seq, &self.upload.course);
+                }
+                Ok(Came::Next(Step::Verify(plan), wait))
+            }
+            Ok(Verification::Done { object, size, sha256 }) => {
+                if (size, sha256.as_str()) == (self.upload.file.size, self.upload.sha256.as_str()) {
+                    Ok(self.verified(object))
+                } else {
+                    Err(Came::Mismatch("the API verified another object".into()))
+                }
+            }
+            Err(Came::Mismatch(note)) => {
+                // The file may not be what it was, whatever its looks say.
+                self.read_anew().await?;
+                Err(Came::Mismatch(note))
+            }
+            Err(came) => Err(came),
+        }
+    }
+
+    /// Reads the file through again, and writes down what it is now.
+    async fn read_anew(&mut self) -> Result<(), Came> {
+        let path = self.upload.path.clone();
+        let Some((identity, sha256)) = self.with_file(move |stop| file::digest(&path, stop)).await? else {
+            return Err(Came::Over);
+        };
+        if identity.size != self.upload.file.size {
+            return Err(Came::Later {
+                floor: Duration::ZERO,
+                counts: true,
+                note: "the file changed while it was read".into(),
+            });
+        }
+        if sha256 != self.upload.sha256 {
+            tracing::info!(
+                event.id = self.upload.id,
+                "a recording changed before it was uploaded; what it is now is uploaded"
+            );
+            self.upload.notice = renewed(&self.upload.notice, &sha256)?;
+            self.upload.sha256 = sha256;
+        }
+        self.upload.file = identity;
+        self.shared.outbox.renew_upload(self.upload).map_err(Came::Trouble)
+    }
+
+    /// What begins the upload. Everything it says stands in the notice.
+    fn request(&self) -> Result<UploadRequest, Came> {
+        let notice: RecordingComplete = serde_json::from_slice(&self.upload.notice)
+            .map_err(|error| Came::Refused(format!("its notice cannot be read: {error}")))?;
+        let name =
+            Path::new(&notice.recording_file).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(UploadRequest {
+            id: notice.id,
+            room_name: notice.room_name,
+            session_id: short(notice.session_id),
+            file_name: short(name),
+            size_bytes: self.upload.file.size,
+            sha256: self.checksum()?,
+            host: short(notice.host),
+            finished_at: Some(notice.timestamp),
+        })
+    }
+
+    fn checksum(&self) -> Result<Checksum, Came> {
+        Checksum::parse(self.upload.sha256.clone()).map_err(|error| Came::Refused(error.to_string()))
+    }
+
+    fn verified(&self, object: (String, String)) -> Came {
+        self.ended(UploadState::Verified, Some(object), None, None)
+    }
+
+    fn ended(
+        &self,
+        state: UploadState,
+        object: Option<(String, String)>,
+        note: Option<String>,
+        told: Option<String>,
+    ) -> Came {
+        match ending(self.upload, state, object, note, told) {
+            Ok(ending) => Came::End(Box::new(ending)),
+            Err(came) => came,
+        }
+    }
+
+    /// Takes in what an answer says about the API, then what it means.
+    fn heard<T, M>(
+        &mut self,
+        meaning: impl FnOnce(Reply<T>) -> Result<M, (Otherwise, String)>,
+        reply: Reply<T>,
+    ) -> Result<M, Came> {
+        self.report.api = Some(decide::health(reply.outcome));
+        meaning(reply).map_err(came)
+    }
+
+    /// Does something to the file that may take its time, in a thread that may wait for it.
+    async fn with_file<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Stop) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Came> {
+        let stop = self.shared.stop.clone();
+        let done =
+            spawn_blocking(move || work(&stop)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        done.map_err(|error| Came::Later {
+            floor: Duration::ZERO,
+            counts: true,
+            note: format!("the file cannot be read: {error}"),
+        })
+    }
+}
+
+fn came((otherwise, note): (Otherwise, String)) -> Came {
+    match otherwise {
+        Otherwise::Later { floor, counts } => Came::Later { floor, counts, note },
+        Otherwise::NoMeeting => Came::NoMeeting(note),
+        Otherwise::Refused => Came::Refused(note),
+        Otherwise::Mismatch => Came::Mismatch(note),
+    }
+}
+
+/// A file on its way.
+struct Parts<'a> {
+    plan: &'a contract::upload::Upload,
+    cut: Cut,
+    file: &'a Arc<File>,
+}
+
+/// What sending a part said about the two servers.
+#[derive(Default)]
+struct Learned {
+    api: Option<Health>,
+    storage: Option<Health>,
+}
+
+/// Sends one part, to `url` if there is one already. Every further try gets an address of its own, which cannot have expired.
+async fn send_part(
+    shared: &Shared,
+    parts: &Parts<'_>,
+    number: u32,
+    mut url: Option<String>,
+    meter: Arc<Meter>,
+) -> (u32, Learned, Result<(), Came>) {
+    let mut learned = Learned::default();
+    let (mut tried, range) = (0, parts.cut.range(number));
+    loop {
+        let address = match url.take() {
+            Some(url) => url,
+            None => {
+                let request = PartsRequest { numbers: vec![number], list_stored: false };
+                let reply = shared.api.parts(&parts.plan.upload_id, &request).await;
+                learned.api = Some(decide::health(reply.outcome));
+                match decide::of_parts(reply).map(|reply| reply.urls.into_iter().next()) {
+                    Ok(Some(part)) => part.url,
+                    Ok(None) => {
+                        let note = "the API gave no address for a part".into();
+                        return (number, learned, Err(came((later(UNKNOWN_FLOOR), note))));
+                    }
+                    Err(otherwise) => return (number, learned, Err(came(otherwise))),
+                }
+            }
+        };
+        let (file, flow) = (Arc::clone(parts.file), Arc::clone(&shared.flow));
+        let sent = storage::send(&shared.http, &address, file, range.clone(), flow, Arc::clone(&meter)).await;
+        tried += 1;
+        let (note, floor) = match sent {
+            Sent::Stored => {
+                learned.storage = Some(Health::Answering);
+                return (number, learned, Ok(()));
+            }
+            Sent::Unknown => {
+                let note = "the storage does not know the upload any more".into();
+                return (number, learned, Err(came((later(Duration::ZERO), note))));
+            }
+            Sent::Unreadable => {
+                let note = "the file became shorter while it was sent, or cannot be read".into();
+                return (number, learned, Err(came((later(Duration::ZERO), note))));
+            }
+            Sent::Refused(note) => {
+                learned.storage = Some(Health::Answering);
+                (note, Duration::ZERO)
+            }
+            Sent::Busy { note, floor } => {
+                learned.storage = Some(Health::Failing);
+                (note, floor)
+            }
+            Sent::Unreachable(note) => {
+                learned.storage = Some(Health::Failing);
+                (note, Duration::ZERO)
+            }
+        };
+        tracing::debug!(number, tried, note, "a part did not arrive");
+        if tried >= TRIES || floor > PART_BACKOFF.max {
+            return (number, learned, Err(came((later(floor), format!("part {number}: {note}")))));
+        }
+        sleep(PART_BACKOFF.wait(tried, fastrand::f64()).max(floor)).await;
+    }
+}
+
+const fn later(floor: Duration) -> Otherwise {
+    Otherwise::Later { floor, counts: true }
+}
+
+/// How an upload ends: `note` is for the host's log, `told` goes with the notice.
+pub(super) fn ending(
+    upload: &Upload,
+    state: UploadState,
+    object: Option<(String, String)>,
+    note: Option<String>,
+    told: Option<String>,
+) -> Result<Ending, Came> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| Came::Refused(format!("its notice cannot be read: {error}"));
+    let mut said: RecordingComplete =
+        serde_json::from_slice(&upload.notice).map_err(|error| unreadable(&error))?;
+    (said.bucket, said.object_key) = object.clone().unzip();
+    said.upload_note = told;
+    let notice = NewItem {
+        id: EventId::parse(upload.id.clone()).map_err(|error| unreadable(&error))?,
+        room: upload.room.clone(),
+        kind: Kind::Recording,
+        body: notice::body(&notice::acceptable(said)),
+        offset: 0,
+        parked: None,
+    };
+    Ok(Ending { state, object, note, notice })
+}
+
+/// The notice with another checksum.
+fn renewed(body: &[u8], sha256: &str) -> Result<Vec<u8>, Came> {
+    let mut said: RecordingComplete = serde_json::from_slice(body)
+        .map_err(|error| Came::Refused(format!("its notice cannot be read: {error}")))?;
+    said.sha256 = Some(sha256.to_owned());
+    Ok(notice::body(&said))
+}
+
+/// What fits the contract's limit; a name that was no UTF-8 may have become longer than a file's name can be.
+fn short(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text
+}
