@@ -60,7 +60,7 @@ pub const COUNTED: &[Counted] = &[
     },
     counter("settled", "reflector_agent_items_settled_total", "Deliveries that the API has confirmed"),
     counter("parked", "reflector_agent_items_parked_total", "Deliveries that began to wait for a person"),
-    counter("spool_lines", "reflector_agent_spool_lines_total", "Lines read from the spool, of any room"),
+    counter("spool_events", "reflector_agent_spool_events_total", "Events read from the spool and queued"),
     counter("spool_unreadable", "reflector_agent_spool_unreadable_lines_total", "Lines that are not events"),
     counter(
         "segments_removed",
@@ -83,8 +83,7 @@ pub const COUNTED: &[Counted] = &[
         "source_waits",
         "reflector_agent_source_waits_total",
         "How often a source began to wait because the outbox took nothing",
-    )
-    .by("source"),
+    ),
 ];
 
 /// Everything that is read when somebody asks.
