@@ -9,16 +9,16 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::clock::ApiClock;
 use crate::clock::now_ms;
 use crate::config::Config;
-use crate::clock::ApiClock;
-use crate::delivery::{Delivery, Parts};
 use crate::delivery::client::Client;
 use crate::delivery::request::Routes;
+use crate::delivery::{Delivery, Parts};
+use crate::event_sync::EventSync;
 use crate::http;
 use crate::jibri::health::Monitor;
 use crate::jibri::roots::Finder;
-use crate::event_sync::EventSync;
 use crate::listener::{Listener, Site, Token};
 use crate::metrics::Counting;
 use crate::outbox::{Outbox, Reader};
@@ -30,7 +30,14 @@ use crate::upload::{self, Uploads};
 use crate::watch::Stop;
 
 /// Runs the agent until it is told to stop.
-pub fn run(config: &Config, counting: &Counting) -> anyhow::Result<()> {
+///
+/// `read_again` is asked for the configuration when the agent is told to read it once more (SIGHUP); it says itself what is
+/// wrong with it.
+pub fn run(
+    config: &Config,
+    counting: &Counting,
+    read_again: &dyn Fn() -> Option<Config>,
+) -> anyhow::Result<()> {
     let directory = &config.outbox.directory;
     let (writer, signals) = Outbox::open(directory, config.outbox.limits())
         .with_context(|| format!("the outbox in {} cannot be opened", directory.display()))?;
@@ -63,6 +70,7 @@ pub fn run(config: &Config, counting: &Counting) -> anyhow::Result<()> {
             tokio::select! {
                 delivered = deliver(delivery, source_ended, stop.clone()) => delivered,
                 never = secret.follow() => match never {},
+                failed = follow_hangups(&secret, read_again) => failed,
             }
         });
     stop.give();
@@ -153,9 +161,16 @@ fn uploads(
 }
 
 /// The local listener, with everything that it serves.
-fn listener(config: &Config, counting: &Counting, outbox: &Outbox, rooms: Rooms, stop: &Stop) -> anyhow::Result<Listener> {
+fn listener(
+    config: &Config,
+    counting: &Counting,
+    outbox: &Outbox,
+    rooms: Rooms,
+    stop: &Stop,
+) -> anyhow::Result<Listener> {
     let settings = &config.event_sync;
-    let token = settings.token().map_err(|finding| anyhow::anyhow!("{}: {}", finding.key, finding.problem))?;
+    let token =
+        settings.token().map_err(|finding| anyhow::anyhow!("{}: {}", finding.key, finding.problem))?;
     let site = Site {
         event_sync: EventSync::new(rooms, &settings.hidden_domains, outbox.clone()),
         token: token.as_deref().map(Token::new),
@@ -178,6 +193,20 @@ impl Drop for Ended {
             let _ = ended.send(());
         }
     }
+}
+
+/// Takes from the configuration what may change while the agent runs, whenever it is told to.
+async fn follow_hangups(
+    secret: &SharedSecret,
+    read_again: &dyn Fn() -> Option<Config>,
+) -> anyhow::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    while hangups.recv().await.is_some() {
+        if let Some(config) = read_again() {
+            secret.replace(config.secret);
+        }
+    }
+    std::future::pending().await
 }
 
 async fn deliver(delivery: Delivery, source_ended: oneshot::Receiver<()>, stop: Stop) -> anyhow::Result<()> {

@@ -107,7 +107,7 @@ fn dispatch(arguments: &Arguments, environment: &Environment) -> Result<ExitCode
     let whole = || -> Result<Config, Vec<Finding>> { config::load(file, environment).map(warned) };
     let outbox = || config::load_outbox(file, environment).map(warned);
     Ok(match &arguments.command {
-        Command::Run => run::run(&whole()?)?,
+        Command::Run => run::run(&whole()?, &|| config::load(file, environment))?,
         Command::Check => check::check(&whole()?)?,
         Command::Status { json } => status::status(&outbox()?, *json)?,
         Command::Deliveries(command) => deliveries::run(&outbox()?.outbox, command)?,
