@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::ports;
 use crate::process::{self, Process};
 
 const START: Duration = Duration::from_secs(20);
@@ -17,6 +18,7 @@ pub struct Agent {
     process: Process,
     config: PathBuf,
     outbox: PathBuf,
+    listener: u16,
 }
 
 /// What an agent is told.
@@ -42,14 +44,20 @@ impl Agent {
         let secret = directory.join("secret");
         fs::write(&secret, settings.secret)?;
         let config = directory.join("agent.toml");
-        fs::write(&config, text(settings, &secret, &outbox))?;
+        let listener = ports::free()?;
+        fs::write(&config, text(settings, &secret, &outbox, listener))?;
         let process = launch(&config, &outbox)?;
-        Ok(Self { process, config, outbox })
+        Ok(Self { process, config, outbox, listener })
     }
 
     /// The process, for signals.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// The port of its listener for `event_sync`, health checks and metrics.
+    pub fn listener(&self) -> u16 {
+        self.listener
     }
 
     /// Starts the agent again after it has ended.
@@ -83,7 +91,7 @@ fn launch(config: &Path, outbox: &Path) -> Result<Process> {
 }
 
 /// The text of `agent.toml`. Failures are retried soon, so that tests of failures are short.
-fn text(settings: Settings<'_>, secret: &Path, outbox: &Path) -> String {
+fn text(settings: Settings<'_>, secret: &Path, outbox: &Path, listener: u16) -> String {
     format!(
         r#"[api]
 url = "{url}"
@@ -97,6 +105,9 @@ rescan-seconds = 1
 roots = ["{recordings}"]
 rescan-seconds = 1
 orphan-after-seconds = {orphan}
+
+[event-sync]
+listen = "127.0.0.1:{listener}"
 
 [outbox]
 directory = "{outbox}"
