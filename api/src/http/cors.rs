@@ -1,10 +1,7 @@
 //! Cross-origin requests: which browsers' pages may read answers. Errors carry the headers, too, or the frontends could not show
 //! them.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -14,26 +11,30 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::request_id;
-use crate::config::{Config, Cors};
+use crate::config::Cors;
 
 const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const YES: HeaderValue = HeaderValue::from_static("true");
 
 /// Answers preflight requests, and adds to other answers what lets an allowed origin read them.
-pub(super) async fn share(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {
-    let Some(origin) = request.headers().get(ORIGIN).cloned() else { return next.run(request).await };
-    let allowed = allowed_origin(&config.cors, &origin);
+pub(super) async fn share<F: Future<Output = Response>>(
+    cors: &Cors,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let Some(origin) = request.headers().get(ORIGIN).cloned() else { return next(request).await };
+    let allowed = allowed_origin(cors, &origin);
     if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-        return preflight(allowed, config.cors.credentials, request.headers());
+        return preflight(allowed, cors.credentials, request.headers());
     }
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let headers = response.headers_mut();
     vary_if_echoed(allowed.as_ref(), headers);
     if let Some(origin) = allowed {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_name(request_id::HEADER));
-        if config.cors.credentials {
+        if cors.credentials {
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, YES);
         }
     }

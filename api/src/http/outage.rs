@@ -4,8 +4,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
@@ -82,8 +80,8 @@ impl Outage {
 }
 
 /// Notices answers that tell of an outage.
-pub(super) async fn watch(State(outage): State<Arc<Outage>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(super) async fn watch(outage: &Arc<Outage>, answer: impl Future<Output = Response>) -> Response {
+    let mut response = answer.await;
     if let Some(Reason(reason)) = response.extensions_mut().remove::<Reason>() {
         outage.note(reason);
     }

@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue};
 
@@ -20,9 +19,12 @@ tokio::task_local! {
 }
 
 /// Gives the request an id, and the answer the same.
-pub async fn assign(request: Request, next: Next) -> Response {
+pub(super) async fn assign<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let id = request.headers().get(HEADER).filter(|id| is_plain(id)).cloned().unwrap_or_else(fresh);
-    let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
+    let mut response = CURRENT.scope(id.clone(), next(request)).await;
     response.headers_mut().insert(HEADER, id);
     response
 }

@@ -1,21 +1,22 @@
 //! All routes, and what surrounds each of them.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{self, Request};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt as _;
 
 use super::outage::{self, Outage};
 use super::problem::ApiError;
 use super::{State, cors, fallback, health, request_id, v1};
+use crate::config::Config;
 
 /// The whole service as one router.
-///
-/// From the outside in: every answer gets a request id, answers for other origins their headers, refusals during an outage are
-/// counted, and a panic becomes an answer.
 pub fn router(state: State) -> Router {
     let routes = Router::new()
         .route("/health", get(health::get))
@@ -26,12 +27,33 @@ pub fn router(state: State) -> Router {
         "" => routes,
         prefix => Router::new().nest(prefix, routes.clone()).merge(routes),
     };
-    routes
-        .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn_with_state(Outage::new(state.db.clone()), outage::watch))
-        .layer(from_fn_with_state(state.config.clone(), cors::share))
-        .layer(from_fn(request_id::assign))
-        .with_state(state)
+    let around = Around { config: Arc::clone(&state.config), outage: Outage::new(state.db.clone()) };
+    routes.layer(from_fn_with_state(Arc::new(around), surround)).with_state(state)
+}
+
+/// What surrounds every route.
+struct Around {
+    config: Arc<Config>,
+    outage: Arc<Outage>,
+}
+
+/// From the outside in: every answer gets a request id, answers for other origins their headers, refusals during an outage are
+/// counted, and a panic becomes an answer.
+///
+/// One layer for all of it: the router copies and boxes what it calls, once for each layer and request.
+async fn surround(
+    extract::State(around): extract::State<Arc<Around>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let around = &around;
+    request_id::assign(request, |request| {
+        cors::share(&around.config.cors, request, |request| {
+            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+            outage::watch(&around.outage, answer.map(|answer| answer.unwrap_or_else(after_panic)))
+        })
+    })
+    .await
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
