@@ -10,11 +10,17 @@ use crate::domain::recording::{File, Session};
 pub mod stamp;
 
 /// Events and what they say about occupants: nearly every group. Postgres prepares each part of a statement for every execution,
-/// whether it gets rows or not, so the parts that are seldom needed stay out.
-const USUAL: &str = concat!(include_str!("events/usual.sql"), include_str!("events/usual_result.sql"));
+/// whether it gets rows or not, so the parts that are seldom needed stay out. It fails when one of the ids is stored already.
+const USUAL: &str = concat!(
+    include_str!("events/room.sql"),
+    include_str!("events/usual.sql"),
+    include_str!("events/usual_result.sql")
+);
 
-/// Events, occupants, recording sessions, finished files, boots and ends of rooms.
+/// Events, occupants, recording sessions, finished files, boots and ends of rooms. It looks first whether one of the ids is stored
+/// already.
 const ALL: &str = concat!(
+    include_str!("events/room_unless_known.sql"),
     include_str!("events/usual.sql"),
     include_str!("events/rare.sql"),
     include_str!("events/rare_result.sql")
@@ -101,10 +107,18 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 
 /// Stores a group in one round trip and one transaction: all of it, or nothing when one of its ids is stored already.
 ///
+/// Unless told to be `cautious` it may find that out by failing with [`is_contention`]: most groups bring new ids only, and
+/// looking each of them up costs more than finding out late. A repetition of the group is to be cautious.
+///
 /// No id may stand in the group twice. Events of rooms without a meeting are left out. The newest meeting of a room takes its
 /// events. The upserts keep the greater of what is there and what comes, like [`Occupant::merge`].
-pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<Answer, sqlx::Error> {
-    let is_usual = group.sessions.is_empty()
+pub async fn store(
+    connection: &mut PgConnection,
+    group: &Group<'_>,
+    cautious: bool,
+) -> Result<Answer, sqlx::Error> {
+    let is_usual = !cautious
+        && group.sessions.is_empty()
         && group.files.is_empty()
         && group.boots.is_empty()
         && group.ends.is_empty();
@@ -176,8 +190,8 @@ pub async fn store(connection: &mut PgConnection, group: &Group<'_>) -> Result<A
     }
 }
 
-/// Whether [`store`] only has to be repeated: another transaction stored one of the ids in the meantime, or the two were in each
-/// other's way (SQLSTATE class 40). Nothing was written.
+/// Whether [`store`] only has to be repeated: one of the ids is stored already, another transaction stored it in the meantime, or
+/// the two were in each other's way (SQLSTATE class 40). Nothing was written.
 pub fn is_contention(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
     error.constraint() == Some("meeting_event_pkey")

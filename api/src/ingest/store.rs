@@ -24,6 +24,9 @@ const MAX_TRIES: u32 = 10;
 pub(super) struct Store {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
+    /// Whether ids are looked up before they are stored: from the first that was stored already until a group brings none, because
+    /// repetitions come together, when senders did not get their answers.
+    is_cautious: bool,
 }
 
 /// Why events could not be stored together.
@@ -36,7 +39,7 @@ enum Failure {
 
 impl Store {
     pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, connection: None }
+        Self { options, connection: None, is_cautious: false }
     }
 
     /// Stores all of `events`. When the database objects to what an event says, the group is halved until that event stands
@@ -68,8 +71,14 @@ impl Store {
         let mut was_replaced = false;
         loop {
             match AssertUnwindSafe(self.once(events)).catch_unwind().await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) if db::events::is_contention(&error) && tries < MAX_TRIES => tries += 1,
+                Ok(Ok(answer)) => {
+                    self.is_cautious = matches!(answer, Answer::Known(_));
+                    return Ok(answer);
+                }
+                Ok(Err(error)) if db::events::is_contention(&error) && tries < MAX_TRIES => {
+                    self.is_cautious = true;
+                    tries += 1;
+                }
                 Ok(Err(error)) if db::events::is_contention(&error) || db::is_outage(&error) => {
                     self.connection = None;
                     if was_replaced {
@@ -96,7 +105,7 @@ impl Store {
             Some(connection) => connection,
             none => none.insert(connect(&self.options).await?),
         };
-        patiently(db::events::store(connection, &group)).await
+        patiently(db::events::store(connection, &group, self.is_cautious)).await
     }
 }
 

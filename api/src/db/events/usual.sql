@@ -1,18 +1,6 @@
--- events.store
--- Ids that are stored already. Where there is one, `room` has no row, and nothing below writes anything.
-WITH known AS MATERIALIZED (
-  SELECT id FROM reflector.meeting_event WHERE id = ANY($2::text[])
-),
-room AS MATERIALIZED (
-  SELECT COALESCE(array_agg(newest.id ORDER BY asked.place), '{}') AS meeting_ids
-  FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
-  LEFT JOIN LATERAL (
-    SELECT m.id FROM reflector.meeting m WHERE m.room_name = asked.name ORDER BY m.start_date DESC LIMIT 1
-  ) AS newest ON true
-  HAVING NOT EXISTS (SELECT FROM known)
-),
 -- Positions are drawn in the order of the events, rows are written in the order of the ids: so two groups with the same ids never
--- wait for each other crosswise. An id that another transaction stores meanwhile makes the whole statement fail.
+-- wait for each other crosswise. An id that is stored already, or that another transaction stores meanwhile, makes the whole
+-- statement fail.
 event AS (
   INSERT INTO reflector.meeting_event (id, position, meeting_id, name, occurred_at, data)
   OVERRIDING SYSTEM VALUE

@@ -1,4 +1,5 @@
 SELECT
-  (SELECT ARRAY(SELECT unnest(meeting_ids) IS NOT NULL) FROM room),
-  ARRAY(SELECT id FROM known),
+  ARRAY(SELECT unnest(meeting_ids) IS NOT NULL),
+  '{}'::text[],
   '{}'::text[]
+FROM room
