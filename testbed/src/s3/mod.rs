@@ -11,6 +11,8 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
@@ -38,6 +40,7 @@ pub struct S3 {
     address: SocketAddr,
     directory: PathBuf,
     keys: Keys,
+    reads: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -66,17 +69,19 @@ impl S3 {
     pub fn start_with(address: SocketAddr, directory: &Path, keys: Keys) -> io::Result<Self> {
         fs::create_dir_all(directory.join(BUCKET))?;
         let directory = directory.canonicalize()?;
-        let store = Store::open(directory.clone())?;
+        let reads = Arc::new(AtomicU64::new(0));
+        let store = Store::open(directory.clone(), Arc::clone(&reads))?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-        let listener = runtime.block_on(tokio::net::TcpListener::bind(address))?;
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let service = serve::service(store, &keys);
         let thread = thread::Builder::new()
             .name("s3".to_owned())
             .spawn(move || runtime.block_on(serve::run(listener, service, stopped)))?;
-        Ok(Self { address, directory, keys, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, directory, keys, reads, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -102,6 +107,11 @@ impl S3 {
     /// How many uploads are neither completed nor aborted.
     pub fn open_uploads(&self) -> io::Result<usize> {
         Ok(fs::read_dir(self.directory.join(store::UPLOADS))?.count())
+    }
+
+    /// How often reading an object has begun.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// The variables with which `reflector-api` keeps recordings here.

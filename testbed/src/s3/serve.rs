@@ -18,7 +18,13 @@ pub(super) fn service(store: Store, keys: &Keys) -> S3Service {
 }
 
 /// Serves until the owner is gone; what is under way then is cut off.
-pub(super) async fn run(listener: TcpListener, service: S3Service, mut stopped: oneshot::Receiver<()>) {
+pub(super) async fn run(
+    listener: std::net::TcpListener,
+    service: S3Service,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    // Without it nobody is served, which they notice.
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -39,11 +40,13 @@ const CHUNK: usize = 256 * 1024;
 pub(super) struct Store {
     root: PathBuf,
     drafts: AtomicU64,
+    /// How often reading an object has begun.
+    reads: Arc<AtomicU64>,
 }
 
 impl Store {
     /// The store in `root`. Drafts of an earlier server are removed.
-    pub(super) fn open(root: PathBuf) -> io::Result<Self> {
+    pub(super) fn open(root: PathBuf, reads: Arc<AtomicU64>) -> io::Result<Self> {
         let drafts = root.join(DRAFTS);
         if drafts.exists() {
             std::fs::remove_dir_all(&drafts)?;
@@ -51,7 +54,7 @@ impl Store {
         for directory in [DRAFTS, UPLOADS, TYPES] {
             std::fs::create_dir_all(root.join(directory))?;
         }
-        Ok(Self { root, drafts: AtomicU64::new(0) })
+        Ok(Self { root, drafts: AtomicU64::new(0), reads })
     }
 
     fn draft(&self) -> PathBuf {
@@ -249,6 +252,7 @@ impl S3 for Store {
         let path = self.object(&input.bucket, &input.key)?;
         let mut file = File::open(path).await.map_err(|_| s3_error!(NoSuchKey))?;
         file.set_max_buf_size(CHUNK);
+        self.reads.fetch_add(1, Ordering::Relaxed);
         let metadata = file.metadata().await.map_err(internal)?;
         let size = metadata.len();
         let wanted = input.range.map_or(Ok(0..size), |range| range.check(size))?;
