@@ -18,6 +18,8 @@ use crate::db::embedded::Embedded;
 use crate::http::{State, router, serve};
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
+use crate::storage::Storage;
+use crate::uploads::Uploads;
 
 /// How long a database that does not answer yet is waited for at the start.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
@@ -55,12 +57,20 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
         }
         Err(_) => None,
     };
+    let uploads = match &config.storage {
+        Some(settings) => {
+            let storage = Storage::new(settings.clone()).context("the object storage cannot be used")?;
+            Some(Uploads::new(pool.clone(), storage))
+        }
+        None => None,
+    };
     Ok(State {
         db: pool,
         ingest: Ingest::start(options),
         config: Arc::new(config),
         authenticator: Arc::new(authenticator),
         jitsi,
+        uploads,
     })
 }
 
@@ -70,7 +80,12 @@ async fn serve_from(
     listener: TcpListener,
     mut stop: Stop,
 ) -> anyhow::Result<()> {
-    let router = router::router(state(config, store.pool.clone(), &store.options)?);
+    let state = state(config, store.pool.clone(), &store.options)?;
+    if let Some(uploads) = &state.uploads {
+        // It has nothing to finish: what it was removing is still noted as there to be removed.
+        tokio::spawn(uploads.clone().keep_clean());
+    }
+    let router = router::router(state);
     tracing::info!("listening on http://{}", listener.local_addr()?);
     serve::serve(listener, router, stop.requested()).await;
     tracing::info!("stopped");

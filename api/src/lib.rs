@@ -9,9 +9,10 @@
 //! 4. [`domain`] decides, without SQL or HTTP: what an event says about a participant or a recording, and what the
 //!    sum of all events means.
 //! 5. [`db`] holds every SQL statement, and the Postgres that is started when none is configured.
-//! 6. [`jitsi`] makes the addresses and tokens that lead people into a meeting.
+//! 6. [`uploads`] gets recording files into the object [`storage`], which agents send them to.
+//! 7. [`jitsi`] makes the addresses and tokens that lead people into a meeting.
 //!
-//! Dependencies point one way: `cli → app → http → {db, ingest, jitsi, auth} → domain → contract`.
+//! Dependencies point one way: `cli → app → http → {db, ingest, uploads → storage, jitsi, auth} → domain → contract`.
 
 pub mod app;
 pub mod auth;
@@ -22,3 +23,5 @@ pub mod domain;
 pub mod http;
 pub mod ingest;
 pub mod jitsi;
+pub mod storage;
+pub mod uploads;

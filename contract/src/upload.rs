@@ -29,8 +29,9 @@ pub const PATH: &str = "/v1/recordings/uploads";
 /// The most part numbers in one [`PartsRequest`].
 pub const MAX_NUMBERS: usize = 64;
 
-/// The longest file name and the longest names of session and host, in bytes.
-pub const MAX_TEXT_BYTES: usize = 255;
+/// The longest file name and the longest names of session and host, in bytes: what a file name of the longest kind has once bytes
+/// that are no text are replaced.
+pub const MAX_TEXT_BYTES: usize = 1024;
 
 /// What begins an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

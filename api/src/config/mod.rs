@@ -15,6 +15,7 @@ mod jitsi;
 mod log;
 mod reader;
 mod secret;
+mod storage;
 
 pub use auth::{Auth, BearerAuth, KeySource};
 pub use database::Database;
@@ -24,6 +25,7 @@ pub use jitsi::{Jitsi, JitsiMeetings, SigningKey};
 pub use log::{Log, LogFormat};
 pub use reader::{Surroundings, Variables};
 pub use secret::Secret;
+pub use storage::Storage;
 
 use reader::Reader;
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub database: Database,
     /// The Jitsi side.
     pub jitsi: Jitsi,
+    /// Where recordings are uploaded to, if they are.
+    pub storage: Option<Storage>,
     /// How callers prove who they are.
     pub auth: Auth,
     /// Which origins of browsers may read answers.
@@ -64,6 +68,7 @@ impl Config {
             database: Database::read(&mut reader),
             state_dir,
             jitsi: Jitsi::read(&mut reader),
+            storage: Storage::read(&mut reader),
             auth: Auth::read(&mut reader),
             cors: Cors::read(&mut reader),
             public_mode: reader.flag("PUBLIC_MODE", false),

@@ -10,6 +10,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 
+pub mod agents;
 pub mod connect;
 pub mod embedded;
 pub mod event_page;
@@ -18,6 +19,7 @@ pub mod meetings;
 pub mod record;
 pub mod rooms;
 mod setting;
+pub mod uploads;
 
 /// The schema's history, compiled in.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();

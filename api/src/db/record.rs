@@ -239,15 +239,21 @@ struct FileRow {
     sha256: Option<String>,
     bucket: Option<String>,
     object_key: Option<String>,
+    is_stored: bool,
 }
 
 async fn files(db: &mut PgConnection, meeting_id: &str) -> Result<Vec<File>, sqlx::Error> {
     let rows = sqlx::query_as::<_, FileRow>(
         "-- record.files
-        SELECT id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key
-        FROM reflector.recording
-        WHERE meeting_id = $1
-        ORDER BY completed_at, id",
+        SELECT r.id, r.file, r.status, r.completed_at, r.session_id, r.host, r.size_bytes, r.duration_ms, r.sha256, r.bucket,
+          r.object_key, EXISTS (
+            SELECT FROM reflector.upload u
+            WHERE u.recording_id = r.id AND u.meeting_id = r.meeting_id AND u.verified_at IS NOT NULL
+              AND u.bucket = r.bucket AND u.object_key = r.object_key AND u.size_bytes = r.size_bytes AND u.sha256 = r.sha256
+          ) AS is_stored
+        FROM reflector.recording r
+        WHERE r.meeting_id = $1
+        ORDER BY r.completed_at, r.id",
     )
     .bind(meeting_id)
     .fetch_all(db)
@@ -264,6 +270,7 @@ async fn files(db: &mut PgConnection, meeting_id: &str) -> Result<Vec<File>, sql
         sha256: row.sha256,
         bucket: row.bucket,
         object_key: row.object_key,
+        is_stored: row.is_stored,
     };
     Ok(rows.into_iter().map(file).collect())
 }

@@ -206,6 +206,7 @@ mod tests {
             sha256: None,
             bucket: None,
             object_key: None,
+            is_stored: false,
         }
     }
 

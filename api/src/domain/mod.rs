@@ -7,3 +7,4 @@ pub mod presence;
 pub mod recording;
 pub mod redaction;
 pub mod room;
+pub mod upload;

@@ -62,6 +62,8 @@ pub struct File {
     pub bucket: Option<String>,
     /// The object's key in the bucket.
     pub object_key: Option<String>,
+    /// Whether a verified upload of this recording vouches for the object. A notice alone never does.
+    pub is_stored: bool,
 }
 
 impl Session {
@@ -153,6 +155,7 @@ impl File {
             sha256: text("sha256"),
             bucket: text("bucket"),
             object_key: text("object_key"),
+            is_stored: false,
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::auth::bearer::Authenticator;
 use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
+use crate::uploads::Uploads;
 
 pub mod body;
 pub mod caller;
@@ -43,4 +44,6 @@ pub struct State {
     pub authenticator: Arc<Authenticator>,
     /// Mints the tokens that open Jitsi meetings: [`TokenIssuer::new`] of `config.jitsi.meetings`, `None` where that is an error.
     pub jitsi: Option<Arc<TokenIssuer>>,
+    /// Recordings in the object storage; `None` where `config.storage` is.
+    pub uploads: Option<Uploads>,
 }

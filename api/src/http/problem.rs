@@ -48,6 +48,11 @@ impl ApiError {
         Self { outage: Some(Reason(reason.to_string())), ..Self::for_now(detail) }
     }
 
+    /// The object storage does not do what it is asked. The reason is logged by whoever knows it.
+    pub fn storage_unavailable(detail: impl Into<serde_json::Value>) -> Self {
+        Self { retry_after: Some(RETRY_SECONDS), ..Self::new(ProblemCode::StorageUnavailable, detail) }
+    }
+
     /// The sender did not get its body through in time. 503, because a sender must not take this for an objection to the body.
     pub fn too_slow(patience: Duration) -> Self {
         let detail = format!("The body did not arrive within {} s; send it again.", patience.as_secs());

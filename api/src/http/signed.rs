@@ -8,9 +8,12 @@ use contract::problem::ProblemCode;
 use contract::signature::SignatureError;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::problem::ApiError;
+use super::validation::Invalid;
 use super::{State, body};
 use crate::auth::webhook;
 
@@ -50,6 +53,14 @@ impl FromRequest<State> for Signed {
 }
 
 impl Signed {
+    /// The body of a route that takes one JSON object of this form.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        if self.kind != Kind::Json {
+            return Err(unsupported(&[batch::JSON]));
+        }
+        serde_json::from_slice(&self.bytes).map_err(|error| malformed(&self.bytes, &error))
+    }
+
     /// The bytes of a route that takes one JSON object only.
     pub fn into_json(self) -> Result<Bytes, ApiError> {
         if self.kind == Kind::Json { Ok(self.bytes) } else { Err(unsupported(&[batch::JSON])) }
@@ -66,6 +77,18 @@ impl Kind {
             _ => Self::Other,
         }
     }
+}
+
+/// The refusal of a body that is no JSON, or has another form.
+fn malformed(body: &[u8], error: &serde_json::Error) -> ApiError {
+    if !error.is_data() {
+        return ApiError::new(ProblemCode::JsonInvalid, json!([Invalid::not_json(body, error)]));
+    }
+    let msg = error.to_string();
+    let kind = if msg.starts_with("missing field") { "missing" } else { "value_error" };
+    let member = msg.split('`').nth(1).filter(|_| kind == "missing");
+    let loc = std::iter::once("body").chain(member).map(Value::from).collect();
+    Invalid { kind, loc, msg, input: Value::Null, ctx: None }.into()
 }
 
 /// The refusal of a content type by a route that takes `types`.

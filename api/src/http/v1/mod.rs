@@ -4,9 +4,11 @@ use axum::Router;
 
 use super::State;
 
+pub mod agents;
 pub mod jibri;
 pub mod jitsi;
 pub mod meetings;
+pub mod recordings;
 pub mod rooms;
 
 /// Every route under `/v1`.
@@ -14,6 +16,8 @@ pub fn router() -> Router<State> {
     Router::new()
         .merge(jitsi::router())
         .merge(jibri::router())
+        .merge(recordings::router())
+        .merge(agents::router())
         .merge(rooms::router())
         .merge(meetings::router())
 }

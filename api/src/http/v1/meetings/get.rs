@@ -23,6 +23,8 @@ use crate::http::path_text::PathText;
 use crate::http::private::Private;
 use crate::http::problem::ApiError;
 use crate::http::query;
+use crate::storage::{Place, Storage};
+use crate::uploads::Uploads;
 
 /// A meeting with all that is known of it.
 #[derive(Debug, Serialize)]
@@ -82,6 +84,43 @@ struct FileBody {
     sha256: Option<String>,
     bucket: Option<String>,
     object_key: Option<String>,
+    state: FileState,
+    /// Leads to the file for a while; null where there is nothing to download. Made for each answer and kept nowhere.
+    download_url: Option<String>,
+    /// Until when it does.
+    download_expires_at: Option<DateTime>,
+}
+
+/// Where a finished recording file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum FileState {
+    /// On the host that recorded it.
+    OnHost,
+    /// In the object storage; what it holds was compared with what the host held.
+    Stored,
+    /// In an object storage, as its host says. Nobody has looked.
+    Unconfirmed,
+}
+
+/// Makes addresses for downloads.
+#[derive(Debug, Clone, Copy)]
+struct Downloads<'a> {
+    storage: Option<&'a Storage>,
+    now: OffsetDateTime,
+}
+
+impl Downloads<'_> {
+    /// The address of a file that the storage is known to hold, and until when it is good.
+    fn of(self, file: &File) -> Option<(String, DateTime)> {
+        let storage = self.storage.filter(|_| file.is_stored)?;
+        let place = Place { bucket: file.bucket.as_deref()?, key: file.object_key.as_deref()? };
+        // The signature counts whole seconds.
+        let signed_at = self.now.replace_nanosecond(0).unwrap_or(self.now);
+        // A bucket of an earlier configuration may have no address in this one.
+        let url = storage.download_url(place).ok()?;
+        Some((url.into(), DateTime(signed_at + storage.settings().download_lifetime)))
+    }
 }
 
 /// An event, in the guide's structure.
@@ -118,7 +157,7 @@ impl ParticipantBody {
 }
 
 impl RecordingBody {
-    fn new(recording: Recording, boots: &[Boot]) -> Self {
+    fn new(recording: Recording, boots: &[Boot], downloads: Downloads<'_>) -> Self {
         let run = recording.session.run(boots);
         Self {
             session_id: recording.session_id,
@@ -128,13 +167,19 @@ impl RecordingBody {
             ended_at: run.ended_at.map(DateTime),
             failure_reason: run.failure_reason,
             running: run.running,
-            files: recording.files.into_iter().map(FileBody::from).collect(),
+            files: recording.files.into_iter().map(|file| FileBody::new(file, downloads)).collect(),
         }
     }
 }
 
-impl From<File> for FileBody {
-    fn from(file: File) -> Self {
+impl FileBody {
+    fn new(file: File, downloads: Downloads<'_>) -> Self {
+        let state = match (&file.object_key, file.is_stored) {
+            (_, true) => FileState::Stored,
+            (Some(_), false) => FileState::Unconfirmed,
+            (None, false) => FileState::OnHost,
+        };
+        let (download_url, download_expires_at) = downloads.of(&file).unzip();
         Self {
             id: file.id,
             file: file.file,
@@ -146,6 +191,9 @@ impl From<File> for FileBody {
             sha256: file.sha256,
             bucket: file.bucket,
             object_key: file.object_key,
+            state,
+            download_url,
+            download_expires_at,
         }
     }
 }
@@ -157,7 +205,7 @@ impl From<StoredEvent> for EventBody {
 }
 
 impl MeetingRecordBody {
-    fn new(record: Record, links: Links, now: OffsetDateTime) -> Self {
+    fn new(record: Record, links: Links, downloads: Downloads<'_>, now: OffsetDateTime) -> Self {
         let people = people_present(&record.occupants, &record.boots);
         let boots = record.boots;
         let mut participants: Vec<_> = record
@@ -172,7 +220,7 @@ impl MeetingRecordBody {
             participants,
             recordings: recordings
                 .into_iter()
-                .map(|recording| RecordingBody::new(recording, &boots))
+                .map(|recording| RecordingBody::new(recording, &boots, downloads))
                 .collect(),
             events: record.events.events.into_iter().map(EventBody::from).collect(),
             events_next: record.events.next,
@@ -204,5 +252,6 @@ pub async fn get(
         return Err(ApiError::new(ProblemCode::Forbidden, "Meeting access denied"));
     }
     let links = links(&state, &record, &caller, now)?;
-    Ok(Private(MeetingRecordBody::new(record, links, now)))
+    let downloads = Downloads { storage: state.uploads.as_ref().map(Uploads::storage), now };
+    Ok(Private(MeetingRecordBody::new(record, links, downloads, now)))
 }

@@ -1,0 +1,201 @@
+//! The object storage that recordings are uploaded to: anything that speaks S3.
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::http::is_web_address;
+use super::reader::Reader;
+use super::secret::Secret;
+
+const BACKEND: &str = "RECORDING_STORAGE_BACKEND";
+const BUCKET: &str = "RECORDING_STORAGE_AWS_BUCKET_NAME";
+const REGION: &str = "RECORDING_STORAGE_AWS_REGION";
+const ENDPOINT: &str = "RECORDING_STORAGE_AWS_ENDPOINT_URL";
+const PUBLIC_ENDPOINT: &str = "RECORDING_STORAGE_AWS_PUBLIC_ENDPOINT_URL";
+const PATH_STYLE: &str = "RECORDING_STORAGE_AWS_PATH_STYLE";
+const ACCESS_KEY: &str = "RECORDING_STORAGE_AWS_ACCESS_KEY_ID";
+const SECRET_KEY: &str = "RECORDING_STORAGE_AWS_SECRET_ACCESS_KEY";
+const PREFIX: &str = "RECORDING_STORAGE_KEY_PREFIX";
+
+/// The least that servers allow; AWS makes 40.
+const LEAST_SECRET_KEY: usize = 8;
+
+/// The smallest part that S3 takes, and the largest.
+const PART_BYTES: std::ops::RangeInclusive<u64> = 5 * 1024 * 1024..=5 * 1024 * 1024 * 1024;
+
+/// The longest that a presigned address can be good for: the signature scheme's own limit.
+const LONGEST_LIFETIME: u64 = 7 * 86_400;
+
+/// The object storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// The bucket that new recordings go to: `RECORDING_STORAGE_AWS_BUCKET_NAME`.
+    pub bucket: String,
+    /// The bucket's region: `RECORDING_STORAGE_AWS_REGION`.
+    pub region: String,
+    /// Where this service reaches the storage: `RECORDING_STORAGE_AWS_ENDPOINT_URL`, else AWS.
+    pub endpoint: Url,
+    /// Where agents and browsers reach it: `RECORDING_STORAGE_AWS_PUBLIC_ENDPOINT_URL`, else the same.
+    pub public_endpoint: Url,
+    /// Whether the bucket stands in the path and not in the host's name: `RECORDING_STORAGE_AWS_PATH_STYLE`.
+    pub path_style: bool,
+    /// The access key's id: `RECORDING_STORAGE_AWS_ACCESS_KEY_ID`.
+    pub access_key: String,
+    /// The access key's secret: `RECORDING_STORAGE_AWS_SECRET_ACCESS_KEY`.
+    pub secret_key: Secret,
+    /// What the keys of objects begin with, without slashes at its ends: `RECORDING_STORAGE_KEY_PREFIX`.
+    pub prefix: String,
+    /// How large a part of an upload is, unless the file needs larger ones: `RECORDING_UPLOAD_PART_BYTES`.
+    pub part_bytes: u64,
+    /// How long an address for a part is good: `RECORDING_UPLOAD_URL_SECONDS`.
+    pub upload_lifetime: Duration,
+    /// How long an address for a download is good: `RECORDING_DOWNLOAD_URL_SECONDS`.
+    pub download_lifetime: Duration,
+    /// After how long without a request an upload is given up: `RECORDING_UPLOAD_ABANDONED_DAYS`.
+    pub abandoned_after: Duration,
+}
+
+impl Storage {
+    /// `None` without a storage, or after an error was noted.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        match reader.text(BACKEND).as_deref() {
+            Some("aws") => Self::read_aws(reader),
+            Some(other) => {
+                reader.error(
+                    BACKEND,
+                    format!("{other:?} is no backend; there is aws, for everything that speaks S3"),
+                );
+                None
+            }
+            None => {
+                if let Some(given) =
+                    [BUCKET, ACCESS_KEY, ENDPOINT].into_iter().find(|name| reader.text(name).is_some())
+                {
+                    reader.warning(
+                        given,
+                        format!(
+                            "is not used without {BACKEND}: recordings stay on their hosts; set {BACKEND}=aws"
+                        ),
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn read_aws(reader: &mut Reader<'_>) -> Option<Self> {
+        let bucket = bucket(reader);
+        let region = reader.text_or(REGION, "us-east-1");
+        let is_aws = reader.text(ENDPOINT).is_none();
+        let endpoint = if is_aws { aws(reader, &region) } else { address(reader, ENDPOINT) };
+        let public_endpoint = if reader.text(PUBLIC_ENDPOINT).is_none() {
+            endpoint.clone()
+        } else {
+            address(reader, PUBLIC_ENDPOINT)
+        };
+        // AWS has no certificate for buckets with a dot in front of its own names.
+        let has_dot = bucket.as_ref().is_some_and(|bucket| bucket.contains('.'));
+        let path_style = reader.flag(PATH_STYLE, !is_aws || has_dot);
+        let access_key = reader.text(ACCESS_KEY);
+        if access_key.is_none() {
+            reader.error(ACCESS_KEY, "is not set; name the access key that may use the bucket");
+        }
+        let secret_key = secret_key(reader);
+        let prefix = prefix(reader);
+        let part_bytes = reader.within("RECORDING_UPLOAD_PART_BYTES", 16 * 1024 * 1024, PART_BYTES);
+        let mut seconds =
+            |variable, default| Duration::from_secs(reader.within(variable, default, 60..=LONGEST_LIFETIME));
+        let upload_lifetime = seconds("RECORDING_UPLOAD_URL_SECONDS", 15 * 60);
+        let download_lifetime = seconds("RECORDING_DOWNLOAD_URL_SECONDS", 3600);
+        let days = reader.within("RECORDING_UPLOAD_ABANDONED_DAYS", 7, 1..=365);
+        Some(Self {
+            bucket: bucket?,
+            region,
+            endpoint: endpoint?,
+            public_endpoint: public_endpoint?,
+            path_style,
+            access_key: access_key?,
+            secret_key: secret_key?,
+            prefix,
+            part_bytes,
+            upload_lifetime,
+            download_lifetime,
+            abandoned_after: Duration::from_secs(days * 86_400),
+        })
+    }
+}
+
+/// The rules that all servers have in common; AWS has some more, and says so.
+fn bucket(reader: &mut Reader<'_>) -> Option<String> {
+    let Some(name) = reader.text(BUCKET) else {
+        reader.error(BUCKET, "is not set; name the bucket that recordings go to");
+        return None;
+    };
+    let acceptable = (3..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
+        && !name.starts_with(['-', '.'])
+        && !name.ends_with(['-', '.'])
+        && !name.contains("..");
+    if acceptable {
+        return Some(name);
+    }
+    reader.error(
+        BUCKET,
+        format!("{name:?} is no bucket's name: 3 to 63 lower-case letters, digits, dots and dashes"),
+    );
+    None
+}
+
+fn aws(reader: &mut Reader<'_>, region: &str) -> Option<Url> {
+    let is_name = !region.is_empty()
+        && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let url = if is_name { Url::parse(&format!("https://s3.{region}.amazonaws.com")).ok() } else { None };
+    if url.is_none() {
+        reader.error(REGION, format!("{region:?} is no region; write it like eu-central-1"));
+    }
+    url
+}
+
+fn address(reader: &mut Reader<'_>, variable: &'static str) -> Option<Url> {
+    let text = reader.text(variable)?;
+    let url = Url::parse(&text).ok().filter(|_| is_web_address(&text));
+    let url =
+        url.filter(|url| url.username().is_empty() && url.password().is_none() && url.query().is_none());
+    if url.is_none() {
+        // The text may hold a password.
+        reader
+            .error(variable, "is no endpoint; write it like https://s3.example.com, without user and query");
+    }
+    url
+}
+
+fn secret_key(reader: &mut Reader<'_>) -> Option<Secret> {
+    if reader.text(SECRET_KEY).is_none() {
+        reader.error(SECRET_KEY, format!("is not set; it belongs to {ACCESS_KEY}"));
+    }
+    reader.secret(SECRET_KEY, LEAST_SECRET_KEY, "aws iam create-access-key")
+}
+
+fn prefix(reader: &mut Reader<'_>) -> String {
+    let text = reader.text_or(PREFIX, "jitsi");
+    let prefix = text.trim_matches('/');
+    let is_plain = |name: &str| {
+        !matches!(name, "" | "." | "..")
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    if prefix.len() > 200 || !(prefix.is_empty() || prefix.split('/').all(is_plain)) {
+        reader.error(
+            PREFIX,
+            format!(
+                "{text:?} must be names of letters, digits, dashes, dots and underscores, parted by slashes"
+            ),
+        );
+    }
+    prefix.to_owned()
+}
+
+#[cfg(test)]
+mod tests;

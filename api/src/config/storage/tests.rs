@@ -1,0 +1,119 @@
+use std::io;
+use std::path::Path;
+
+use super::*;
+use crate::config::{Config, Finding, Severity, Surroundings};
+
+const COMPLETE: &[(&str, &str)] = &[
+    (BACKEND, "aws"),
+    (BUCKET, "recordings"),
+    (ACCESS_KEY, "AKIAEXAMPLE"),
+    (SECRET_KEY, "9f8e7d6c5b4a39281706f5e4d3c2b1a0"),
+];
+
+fn read(variables: &[(&str, &str)]) -> Result<(Option<Storage>, Vec<Finding>), Vec<Finding>> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let read_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
+    let (config, warnings) =
+        Config::read(&variables, &Surroundings { read_file: &read_file, is_root: false })?;
+    Ok((config.storage, warnings))
+}
+
+fn storage(changes: &[(&str, &str)]) -> Storage {
+    read(&[COMPLETE, changes].concat()).unwrap().0.unwrap()
+}
+
+#[test]
+fn aws_is_reached_at_its_own_address_and_other_servers_at_theirs() {
+    for (changes, endpoint, public, path_style) in [
+        (vec![], "https://s3.us-east-1.amazonaws.com/", "https://s3.us-east-1.amazonaws.com/", false),
+        (
+            vec![(REGION, "eu-central-1")],
+            "https://s3.eu-central-1.amazonaws.com/",
+            "https://s3.eu-central-1.amazonaws.com/",
+            false,
+        ),
+        (
+            vec![(BUCKET, "our.recordings")],
+            "https://s3.us-east-1.amazonaws.com/",
+            "https://s3.us-east-1.amazonaws.com/",
+            true,
+        ),
+        (vec![(ENDPOINT, "http://minio:9000")], "http://minio:9000/", "http://minio:9000/", true),
+        (
+            vec![
+                (ENDPOINT, "http://minio:9000"),
+                (PUBLIC_ENDPOINT, "https://s3.example.com"),
+                (PATH_STYLE, "false"),
+            ],
+            "http://minio:9000/",
+            "https://s3.example.com/",
+            false,
+        ),
+    ] {
+        let storage = storage(&changes);
+        let found = (storage.endpoint.as_str(), storage.public_endpoint.as_str(), storage.path_style);
+        assert_eq!(found, (endpoint, public, path_style), "{changes:?}");
+    }
+}
+
+#[test]
+fn lifetimes_and_sizes_have_defaults() {
+    let found = storage(&[(PREFIX, "/a/b/")]);
+    assert_eq!(found.prefix, "a/b");
+    assert_eq!((found.upload_lifetime.as_secs(), found.download_lifetime.as_secs()), (900, 3600));
+    assert_eq!((found.part_bytes, found.abandoned_after.as_secs()), (16 * 1024 * 1024, 7 * 86_400));
+    assert_eq!(storage(&[]).prefix, "jitsi");
+}
+
+#[test]
+fn everything_that_is_wrong_with_the_storage_is_found_at_once() {
+    let findings = read(&[
+        (BACKEND, "aws"),
+        (BUCKET, "Recordings"),
+        (SECRET_KEY, "hunter2"),
+        (ENDPOINT, "https://me:hunter2@s3.example.com"),
+        (PUBLIC_ENDPOINT, "s3.example.com"),
+        (PATH_STYLE, "perhaps"),
+        (PREFIX, "../other"),
+        ("RECORDING_UPLOAD_PART_BYTES", "1"),
+        ("RECORDING_UPLOAD_URL_SECONDS", "1"),
+        ("RECORDING_DOWNLOAD_URL_SECONDS", "900000"),
+        ("RECORDING_UPLOAD_ABANDONED_DAYS", "0"),
+    ])
+    .unwrap_err();
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let mut errors: Vec<_> = errors.map(|finding| finding.variable.as_str()).collect();
+    errors.sort_unstable();
+    let mut expected = [
+        ACCESS_KEY,
+        BUCKET,
+        ENDPOINT,
+        PUBLIC_ENDPOINT,
+        PATH_STYLE,
+        PREFIX,
+        SECRET_KEY,
+        "RECORDING_DOWNLOAD_URL_SECONDS",
+        "RECORDING_UPLOAD_ABANDONED_DAYS",
+        "RECORDING_UPLOAD_PART_BYTES",
+        "RECORDING_UPLOAD_URL_SECONDS",
+    ];
+    expected.sort_unstable();
+    assert_eq!(errors, expected);
+    let text = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn without_a_backend_there_is_no_storage_and_a_forgotten_one_is_noticed() {
+    assert_eq!(read(&[]).unwrap().0, None);
+    let (storage, warnings) = read(&COMPLETE[1..]).unwrap();
+    assert_eq!(storage, None);
+    assert!(warnings.iter().any(
+        |warning| warning.variable == BUCKET && warning.message.contains("RECORDING_STORAGE_BACKEND=aws")
+    ));
+    let findings = read(&[(BACKEND, "local")]).unwrap_err();
+    assert!(
+        findings.iter().any(|finding| finding.variable == BACKEND && finding.severity == Severity::Error)
+    );
+}

@@ -1,0 +1,394 @@
+//! Uploads: one at a time for each recording, verified by one process at a time.
+//!
+//! Leases are told by the database's clock, so that it does not matter whose clock is wrong.
+
+use std::time::Duration;
+
+use sqlx::postgres::types::PgInterval;
+use sqlx::{FromRow, PgPool};
+use time::OffsetDateTime;
+
+use super::setting::read as setting;
+use crate::domain::room::RecordingType;
+
+/// Taken while abandoned uploads are cleaned up, so that one replica does it.
+const CLEAN_UP_LOCK: i64 = 0x7265_666c_7570_6c64;
+
+/// How far an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Parts are being sent.
+    Open,
+    /// Somebody puts it together and reads it back, or was to.
+    Verifying,
+    /// The storage holds what the host held.
+    Verified,
+    /// It is over, for this reason.
+    Ended(EndReason),
+}
+
+/// Why an upload is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// The storage held something else than the host.
+    Mismatch,
+    /// The host began another one for the same recording.
+    Replaced,
+    /// The host does not want it any more.
+    Aborted,
+    /// Nobody asked about it for days.
+    Abandoned,
+    /// The storage does not know it any more.
+    Lost,
+}
+
+impl EndReason {
+    const ALL: [Self; 5] = [Self::Mismatch, Self::Replaced, Self::Aborted, Self::Abandoned, Self::Lost];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Mismatch => "mismatch",
+            Self::Replaced => "replaced",
+            Self::Aborted => "aborted",
+            Self::Abandoned => "abandoned",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// An upload.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Its id.
+    pub id: String,
+    /// The recording's id.
+    pub recording_id: String,
+    /// The file's size in bytes.
+    pub size_bytes: u64,
+    /// The file's SHA-256, as its host says.
+    pub sha256: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub object_key: String,
+    /// What the storage calls it.
+    pub storage_id: String,
+    /// The size of every part but the last.
+    pub part_size_bytes: u64,
+    /// The number of parts.
+    pub part_count: u32,
+    /// How far it is.
+    pub state: State,
+    /// Why the last verification came to no end.
+    pub trouble: Option<String>,
+}
+
+/// An upload that begins.
+#[derive(Debug)]
+pub struct NewUpload<'a> {
+    /// The upload.
+    pub upload: &'a Upload,
+    /// The meeting that was recorded.
+    pub meeting_id: &'a str,
+    /// The recording session.
+    pub session_id: &'a str,
+    /// The host that holds the file.
+    pub host: &'a str,
+    /// The file's name.
+    pub file_name: &'a str,
+    /// When the file was finished.
+    pub finished_at: Option<OffsetDateTime>,
+}
+
+macro_rules! columns {
+    () => {
+        "id, recording_id, size_bytes, sha256, bucket, object_key, storage_id, part_size_bytes, part_count, state, \
+         end_reason, trouble"
+    };
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    recording_id: String,
+    size_bytes: i64,
+    sha256: String,
+    bucket: String,
+    object_key: String,
+    storage_id: String,
+    part_size_bytes: i64,
+    part_count: i32,
+    state: String,
+    end_reason: Option<String>,
+    trouble: Option<String>,
+}
+
+impl TryFrom<Row> for Upload {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        let reason =
+            EndReason::ALL.into_iter().find(|reason| row.end_reason.as_deref() == Some(reason.as_str()));
+        let state = match (row.state.as_str(), reason) {
+            ("open", _) => State::Open,
+            ("verifying", _) => State::Verifying,
+            ("verified", _) => State::Verified,
+            ("ended", Some(reason)) => State::Ended(reason),
+            (other, _) => return Err(sqlx::Error::Decode(format!("{other:?} is no upload's state").into())),
+        };
+        Ok(Self {
+            id: row.id,
+            recording_id: row.recording_id,
+            size_bytes: unsigned(row.size_bytes),
+            sha256: row.sha256,
+            bucket: row.bucket,
+            object_key: row.object_key,
+            storage_id: row.storage_id,
+            part_size_bytes: unsigned(row.part_size_bytes),
+            part_count: row.part_count.unsigned_abs(),
+            state,
+            trouble: row.trouble,
+        })
+    }
+}
+
+/// Constraints keep these numbers above zero.
+fn unsigned(number: i64) -> u64 {
+    number.unsigned_abs()
+}
+
+/// No file of ours comes near the limit.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn interval(duration: Duration) -> PgInterval {
+    let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    PgInterval { months: 0, days: 0, microseconds }
+}
+
+/// The newest meeting of this room name, and where it records.
+pub async fn find_meeting(
+    db: &PgPool,
+    room_name: &str,
+) -> Result<Option<(String, RecordingType)>, sqlx::Error> {
+    let row: Option<(String, String)> = sqlx::query_as(
+        "-- uploads.find_meeting
+        SELECT id, recording_type FROM reflector.meeting WHERE room_name = $1 ORDER BY start_date DESC LIMIT 1",
+    )
+    .bind(room_name)
+    .fetch_optional(db)
+    .await?;
+    row.map(|(id, recording_type)| Ok((id, setting(&recording_type)?))).transpose()
+}
+
+/// The recording's upload, unless it is over. That somebody asks is noted.
+pub async fn find_live(db: &PgPool, recording_id: &str) -> Result<Option<Upload>, sqlx::Error> {
+    sqlx::query_as::<_, Row>(concat!(
+        "-- uploads.find_live
+        UPDATE reflector.upload SET touched_at = now() WHERE recording_id = $1 AND state <> 'ended' RETURNING ",
+        columns!(),
+    ))
+    .bind(recording_id)
+    .fetch_optional(db)
+    .await?
+    .map(Upload::try_from)
+    .transpose()
+}
+
+/// The upload with this id. That somebody asks is noted.
+pub async fn find(db: &PgPool, id: &str) -> Result<Option<Upload>, sqlx::Error> {
+    sqlx::query_as::<_, Row>(concat!(
+        "-- uploads.find
+        UPDATE reflector.upload SET touched_at = now() WHERE id = $1 RETURNING ",
+        columns!(),
+    ))
+    .bind(id)
+    .fetch_optional(db)
+    .await?
+    .map(Upload::try_from)
+    .transpose()
+}
+
+/// Stores an upload that begins; false if the recording has one already.
+pub async fn insert(db: &PgPool, new: &NewUpload<'_>) -> Result<bool, sqlx::Error> {
+    let upload = new.upload;
+    let done = sqlx::query(
+        "-- uploads.insert
+        INSERT INTO reflector.upload (
+          id, recording_id, meeting_id, session_id, host, file_name, finished_at, size_bytes, sha256, bucket, object_key,
+          storage_id, part_size_bytes, part_count
+        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        ON CONFLICT (recording_id) WHERE state <> 'ended' DO NOTHING",
+    )
+    .bind(&upload.id)
+    .bind(&upload.recording_id)
+    .bind(new.meeting_id)
+    .bind(new.session_id)
+    .bind(new.host)
+    .bind(new.file_name)
+    .bind(new.finished_at)
+    .bind(signed(upload.size_bytes))
+    .bind(&upload.sha256)
+    .bind(&upload.bucket)
+    .bind(&upload.object_key)
+    .bind(&upload.storage_id)
+    .bind(signed(upload.part_size_bytes))
+    .bind(i32::try_from(upload.part_count).unwrap_or(i32::MAX))
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends an upload; false if it had ended. What is left of it in the storage has to be removed, unless it was verified: somebody
+/// may have been told of that object.
+pub async fn end(db: &PgPool, id: &str, reason: EndReason) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "-- uploads.end
+        UPDATE reflector.upload
+        SET state = 'ended', end_reason = $2, has_debris = verified_at IS NULL, lease = NULL, leased_until = NULL
+        WHERE id = $1 AND state <> 'ended'",
+    )
+    .bind(id)
+    .bind(reason.as_str())
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends an upload that is not verified; false if it is, or has ended.
+pub async fn end_unverified(db: &PgPool, id: &str, reason: EndReason) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "-- uploads.end_unverified
+        UPDATE reflector.upload
+        SET state = 'ended', end_reason = $2, has_debris = true, lease = NULL, leased_until = NULL
+        WHERE id = $1 AND state IN ('open', 'verifying')",
+    )
+    .bind(id)
+    .bind(reason.as_str())
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Begins or takes over a verification for `term`, unless somebody is at it.
+pub async fn lease(db: &PgPool, id: &str, lease: &str, term: Duration) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "-- uploads.lease
+        UPDATE reflector.upload SET state = 'verifying', lease = $2, leased_until = now() + $3, trouble = NULL
+        WHERE id = $1 AND (state = 'open' OR state = 'verifying' AND (leased_until IS NULL OR leased_until < now()))",
+    )
+    .bind(id)
+    .bind(lease)
+    .bind(interval(term))
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Holds on to a verification for another `term`; false when it is somebody else's, or the upload has ended.
+pub async fn renew(db: &PgPool, id: &str, lease: &str, term: Duration) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "-- uploads.renew
+        UPDATE reflector.upload SET leased_until = now() + $3, touched_at = now() WHERE id = $1 AND lease = $2",
+    )
+    .bind(id)
+    .bind(lease)
+    .bind(interval(term))
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// How a verification came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding<'a> {
+    /// The storage holds the file.
+    Verified,
+    /// Parts are missing after all; the host goes on sending.
+    Incomplete,
+    /// It is over.
+    Over(EndReason),
+    /// Nothing was found out; somebody has to try again.
+    Trouble(&'a str),
+}
+
+/// Writes down how a verification came out; false when it was somebody else's meanwhile, or the upload has ended.
+pub async fn settle(db: &PgPool, id: &str, lease: &str, finding: Finding<'_>) -> Result<bool, sqlx::Error> {
+    let (state, reason, trouble) = match finding {
+        Finding::Verified => ("verified", None, None),
+        Finding::Incomplete => ("open", None, None),
+        Finding::Over(reason) => ("ended", Some(reason.as_str()), None),
+        Finding::Trouble(trouble) => ("verifying", None, Some(trouble)),
+    };
+    let done = sqlx::query(
+        "-- uploads.settle
+        UPDATE reflector.upload
+        SET state = $3, end_reason = $4, trouble = $5, has_debris = $3 = 'ended', lease = NULL, leased_until = NULL,
+          verified_at = CASE WHEN $3 = 'verified' THEN now() END
+        WHERE id = $1 AND lease = $2",
+    )
+    .bind(id)
+    .bind(lease)
+    .bind(state)
+    .bind(reason)
+    .bind(trouble)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends every upload that nobody asked about for `age`; returns how many. `None` when another replica is at it.
+pub async fn end_abandoned(db: &PgPool, age: Duration) -> Result<Option<u64>, sqlx::Error> {
+    let mut transaction = db.begin().await?;
+    let is_ours: bool =
+        sqlx::query_scalar("-- uploads.end_abandoned: one replica\nSELECT pg_try_advisory_xact_lock($1)")
+            .bind(CLEAN_UP_LOCK)
+            .fetch_one(&mut *transaction)
+            .await?;
+    if !is_ours {
+        return Ok(None);
+    }
+    let done = sqlx::query(
+        "-- uploads.end_abandoned
+        UPDATE reflector.upload
+        SET state = 'ended', end_reason = 'abandoned', has_debris = true, lease = NULL, leased_until = NULL
+        WHERE state IN ('open', 'verifying') AND touched_at < now() - $1",
+    )
+    .bind(interval(age))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(Some(done.rows_affected()))
+}
+
+/// Takes some uploads that have left something in the storage; nobody else gets them for `term`.
+pub async fn take_debris(db: &PgPool, limit: i64, term: Duration) -> Result<Vec<Upload>, sqlx::Error> {
+    let rows = sqlx::query_as::<_, Row>(concat!(
+        "-- uploads.take_debris
+        UPDATE reflector.upload SET leased_until = now() + $2
+        WHERE id IN (
+          SELECT id FROM reflector.upload
+          WHERE has_debris AND (leased_until IS NULL OR leased_until < now())
+          ORDER BY touched_at
+          LIMIT $1
+          FOR UPDATE SKIP LOCKED
+        )
+        RETURNING ",
+        columns!(),
+    ))
+    .bind(limit)
+    .bind(interval(term))
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(Upload::try_from).collect()
+}
+
+/// Notes that nothing of an upload is left in the storage.
+pub async fn note_removed(db: &PgPool, id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("-- uploads.note_removed\nUPDATE reflector.upload SET has_debris = false, leased_until = NULL WHERE id = $1")
+        .bind(id)
+        .execute(db)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,35 @@
+//! `POST /v1/agents/heartbeat`: an agent's sign of life.
+
+use axum::{Json, extract};
+use contract::heartbeat::{Heartbeat, HeartbeatReply, MAX_HOST_ID_BYTES};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::db::{self, agents};
+use crate::http::State;
+use crate::http::problem::ApiError;
+use crate::http::signed::Signed;
+use crate::http::validation::Invalid;
+
+/// Keeps what the agent says, whole, and tells it the time.
+pub(super) async fn post(
+    extract::State(state): extract::State<State>,
+    signed: Signed,
+) -> Result<Json<HeartbeatReply>, ApiError> {
+    let heartbeat: Heartbeat = signed.parse()?;
+    if heartbeat.host_id.is_empty() || heartbeat.host_id.len() > MAX_HOST_ID_BYTES {
+        let msg = format!("must have 1 to {MAX_HOST_ID_BYTES} bytes");
+        return Err(Invalid::value("host_id", json!(heartbeat.host_id), msg).into());
+    }
+    let body = String::from_utf8_lossy(&signed.bytes);
+    match agents::note(&state.db, &heartbeat, &body).await {
+        Err(error) if db::is_about_data(&error) => {
+            let msg = "no text in it may contain the character U+0000";
+            Err(Invalid::value("host", json!(heartbeat.host), msg).into())
+        }
+        result => {
+            result?;
+            Ok(Json(HeartbeatReply { status: "ok".to_owned(), server_time: OffsetDateTime::now_utc() }))
+        }
+    }
+}

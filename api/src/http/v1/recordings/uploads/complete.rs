@@ -1,0 +1,45 @@
+//! `POST /v1/recordings/uploads/{upload_id}/complete`: all parts are sent.
+
+use axum::response::{IntoResponse, Response};
+use axum::{Json, extract};
+use contract::upload::{Checksum, CompleteReply, CompleteRequest};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+
+use super::{configured, upload_id};
+use crate::db::uploads::Upload;
+use crate::http::State;
+use crate::http::path_text::PathText;
+use crate::http::problem::ApiError;
+use crate::http::signed::Signed;
+use crate::uploads::complete::Completion;
+
+/// After how many seconds it is worth asking again. A small object is read back in less.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// 200 once the storage is known to hold the file, 202 while that is being found out.
+pub(super) async fn post(
+    extract::State(state): extract::State<State>,
+    PathText(id): PathText,
+    signed: Signed,
+) -> Result<Response, ApiError> {
+    let request: CompleteRequest = signed.parse()?;
+    let id = upload_id(id)?;
+    match configured(&state)?.complete(id.as_str(), &request).await? {
+        Completion::Verifying => {
+            let headers = [(RETRY_AFTER, RETRY_SECONDS)];
+            Ok((StatusCode::ACCEPTED, headers, Json(CompleteReply::Verifying)).into_response())
+        }
+        Completion::Verified(upload) => Ok(Json(verified(upload)?).into_response()),
+    }
+}
+
+fn verified(upload: Upload) -> Result<CompleteReply, ApiError> {
+    let sha256 = Checksum::parse(upload.sha256).map_err(|error| ApiError::internal(&error))?;
+    Ok(CompleteReply::Verified {
+        bucket: upload.bucket,
+        object_key: upload.object_key,
+        size_bytes: upload.size_bytes,
+        sha256,
+    })
+}

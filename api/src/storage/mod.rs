@@ -1,0 +1,250 @@
+//! The object storage: everything that speaks S3.
+//!
+//! Requests are made as presigned addresses, ours as well as those that are handed out, so there is one way of signing. What
+//! leaves this module as an address is a credential: it is answered to whoever may have it, and never logged.
+
+use std::time::Duration;
+
+use contract::id::hex;
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use rusty_s3::actions::{
+    AbortMultipartUpload, CompleteMultipartUpload, CompleteMultipartUploadResponse, CreateMultipartUpload,
+    DeleteObject, GetObject, ListParts, UploadPart,
+};
+use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
+use sha2::{Digest as _, Sha256};
+
+use crate::config;
+
+mod error;
+pub mod rehearsal;
+
+pub use error::StorageError;
+
+/// How long a connection may take.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the storage may be silent in the middle of an answer. Putting parts together takes a while, and AWS sends blanks
+/// meanwhile.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// How long our own requests are good. They are sent at once; this is what clocks may differ by.
+const OWN_LIFETIME: Duration = Duration::from_mins(5);
+
+/// The largest answer that is read, other than an object: a page of a thousand parts has a quarter of a megabyte.
+const MAX_ANSWER: usize = 2 * 1024 * 1024;
+
+/// The object storage.
+pub struct Storage {
+    settings: config::Storage,
+    credentials: Credentials,
+    client: Client,
+}
+
+/// Where an object is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The object's key.
+    pub key: &'a str,
+}
+
+/// A part that the storage has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 1.
+    pub number: u16,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The storage's name of its contents.
+    pub e_tag: String,
+}
+
+/// What was read of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Storage({} at {})", self.settings.bucket, self.settings.endpoint)
+    }
+}
+
+impl Storage {
+    /// The storage that `settings` describe. Nothing is asked of it yet.
+    pub fn new(settings: config::Storage) -> Result<Self, reqwest::Error> {
+        // Another part of the process may have chosen already; the choice is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("reflector-api/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_PATIENCE)
+            .read_timeout(SILENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        let credentials = Credentials::new(settings.access_key.clone(), settings.secret_key.expose());
+        Ok(Self { settings, credentials, client })
+    }
+
+    /// What it was made of.
+    pub fn settings(&self) -> &config::Storage {
+        &self.settings
+    }
+
+    /// Begins a multipart upload; returns the storage's name of it.
+    pub async fn begin(&self, place: Place<'_>, media_type: &str) -> Result<String, StorageError> {
+        let bucket = self.inside(place)?;
+        let mut action = CreateMultipartUpload::new(&bucket, Some(&self.credentials), place.key);
+        action.headers_mut().insert("content-type", media_type);
+        let request =
+            self.request(Method::POST, action.sign(OWN_LIFETIME)).header("content-type", media_type);
+        let answer = text(request).await?;
+        let upload = CreateMultipartUpload::parse_response(&answer).map_err(StorageError::unreadable)?;
+        Ok(upload.upload_id().to_owned())
+    }
+
+    /// The address that takes one part.
+    pub fn part_url(&self, place: Place<'_>, upload: &str, number: u16) -> Result<Url, StorageError> {
+        let bucket = self.outside(place)?;
+        let action = UploadPart::new(&bucket, Some(&self.credentials), place.key, number, upload);
+        Ok(action.sign(self.settings.upload_lifetime))
+    }
+
+    /// The parts that are stored, by number.
+    pub async fn parts(&self, place: Place<'_>, upload: &str) -> Result<Vec<Part>, StorageError> {
+        let bucket = self.inside(place)?;
+        let (mut parts, mut after) = (Vec::new(), None);
+        loop {
+            let mut action = ListParts::new(&bucket, Some(&self.credentials), place.key, upload);
+            if let Some(marker) = after {
+                action.set_part_number_marker(marker);
+            }
+            let answer = text(self.request(Method::GET, action.sign(OWN_LIFETIME))).await?;
+            let page = ListParts::parse_response(&answer).map_err(StorageError::unreadable)?;
+            parts.extend(page.parts.into_iter().map(|part| Part {
+                number: part.number,
+                size: part.size,
+                e_tag: part.etag,
+            }));
+            after = page.next_part_number_marker;
+            if after.is_none() {
+                parts.sort_by_key(|part| part.number);
+                return Ok(parts);
+            }
+        }
+    }
+
+    /// Puts the parts together, the first of `e_tags` being part 1.
+    pub async fn complete(
+        &self,
+        place: Place<'_>,
+        upload: &str,
+        e_tags: &[&str],
+    ) -> Result<(), StorageError> {
+        let bucket = self.inside(place)?;
+        let tags = e_tags.iter().copied();
+        let action = CompleteMultipartUpload::new(&bucket, Some(&self.credentials), place.key, upload, tags);
+        let url = action.sign(OWN_LIFETIME);
+        let answer = text(self.request(Method::POST, url).body(action.body())).await?;
+        // A refusal may come after the status 200 has been sent.
+        CompleteMultipartUploadResponse::parse(&answer).map(drop).map_err(|error| {
+            StorageError::of_body(200, &answer).unwrap_or_else(|| StorageError::unreadable(error))
+        })
+    }
+
+    /// Forgets an upload and its parts. One that has ended already is no error.
+    pub async fn abort(&self, place: Place<'_>, upload: &str) -> Result<(), StorageError> {
+        let bucket = self.inside(place)?;
+        let action = AbortMultipartUpload::new(&bucket, Some(&self.credentials), place.key, upload);
+        match text(self.request(Method::DELETE, action.sign(OWN_LIFETIME))).await {
+            Err(error) if !error.is_code("NoSuchUpload") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads an object through, in the memory of a few network packets.
+    pub async fn read(&self, place: Place<'_>) -> Result<Contents, StorageError> {
+        let bucket = self.inside(place)?;
+        let action = GetObject::new(&bucket, Some(&self.credentials), place.key);
+        let mut answer = send(self.request(Method::GET, action.sign(OWN_LIFETIME))).await?;
+        let (mut hash, mut size) = (Sha256::new(), 0);
+        while let Some(chunk) = answer.chunk().await.map_err(StorageError::silent)? {
+            hash.update(&chunk);
+            size += chunk.len() as u64;
+        }
+        Ok(Contents { size, sha256: hex(&hash.finalize()) })
+    }
+
+    /// Removes an object. One that is not there is no error.
+    pub async fn remove(&self, place: Place<'_>) -> Result<(), StorageError> {
+        let bucket = self.inside(place)?;
+        let action = DeleteObject::new(&bucket, Some(&self.credentials), place.key);
+        match text(self.request(Method::DELETE, action.sign(OWN_LIFETIME))).await {
+            Err(error) if !error.is_code("NoSuchKey") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The address from which anybody can fetch an object, for the configured time.
+    pub fn download_url(&self, place: Place<'_>) -> Result<Url, StorageError> {
+        let bucket = self.outside(place)?;
+        let action = GetObject::new(&bucket, Some(&self.credentials), place.key);
+        Ok(action.sign(self.settings.download_lifetime))
+    }
+
+    fn inside(&self, place: Place<'_>) -> Result<Bucket, StorageError> {
+        self.bucket(&self.settings.endpoint, place)
+    }
+
+    fn outside(&self, place: Place<'_>) -> Result<Bucket, StorageError> {
+        self.bucket(&self.settings.public_endpoint, place)
+    }
+
+    fn bucket(&self, endpoint: &Url, place: Place<'_>) -> Result<Bucket, StorageError> {
+        let style = if self.settings.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
+        Bucket::new(endpoint.clone(), style, place.bucket.to_owned(), self.settings.region.clone()).map_err(
+            |error| StorageError::Address { bucket: place.bucket.to_owned(), reason: error.to_string() },
+        )
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+}
+
+/// Sends a request; an answer that is a refusal is an error.
+async fn send(request: RequestBuilder) -> Result<Response, StorageError> {
+    let answer = request.send().await.map_err(StorageError::silent)?;
+    let status = answer.status().as_u16();
+    if (200..300).contains(&status) {
+        return Ok(answer);
+    }
+    let body = body(answer).await.unwrap_or_default();
+    Err(StorageError::of_body(status, &body).unwrap_or(StorageError::Refused {
+        status,
+        code: String::new(),
+        message: String::new(),
+    }))
+}
+
+/// The same for an answer that is read whole.
+async fn text(request: RequestBuilder) -> Result<String, StorageError> {
+    body(send(request).await?).await
+}
+
+async fn body(mut answer: Response) -> Result<String, StorageError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(StorageError::silent)? {
+        if bytes.len() + chunk.len() > MAX_ANSWER {
+            return Err(StorageError::unreadable("it is too long"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    // AWS sends blanks while an answer is not ready.
+    String::from_utf8(bytes.trim_ascii().to_vec()).map_err(StorageError::unreadable)
+}
