@@ -77,104 +77,219 @@ pub enum Wake {
     Stop,
 }
 
-/// Watches directories.
+/// How often to look where the kernel does not report changes.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches directories, as far as the kernel helps. Where it does not, waits are short, so that the source looks often.
 pub struct Watch {
-    inotify: OwnedFd,
+    inotify: Option<OwnedFd>,
     stop: Stop,
-    watched: HashMap<PathBuf, i32>,
+    /// The directories to watch, and the kernel's numbers for those that it watches.
+    watched: HashMap<PathBuf, Option<i32>>,
+    blindness: Option<Blindness>,
+}
+
+/// Why the kernel does not report changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blindness {
+    /// This user has as many watches as it may have.
+    Watches,
+    /// This user has as many queues of changes as it may have.
+    Instances,
+    /// This process has as many files open as it may have.
+    Descriptors,
+    /// Something else.
+    Other(Errno),
+}
+
+impl Blindness {
+    fn next_step(self) -> &'static str {
+        match self {
+            Self::Watches => {
+                "raise fs.inotify.max_user_watches (now in /proc/sys/fs/inotify, for ever in /etc/sysctl.d)"
+            }
+            Self::Instances => {
+                "raise fs.inotify.max_user_instances (now in /proc/sys/fs/inotify, for ever in /etc/sysctl.d)"
+            }
+            Self::Descriptors => "raise the limit of open files (LimitNOFILE= of the systemd unit)",
+            Self::Other(_) => "look at the kernel's log",
+        }
+    }
 }
 
 impl Watch {
     /// A watch on nothing yet.
-    pub fn new(stop: Stop) -> std::io::Result<Self> {
-        let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        Ok(Self { inotify, stop, watched: HashMap::new() })
+    pub fn new(stop: Stop) -> Self {
+        Self { inotify: None, stop, watched: HashMap::new(), blindness: None }
     }
 
-    /// Watches `directory` from now on. Safe to repeat; a directory that was deleted and made anew is watched anew.
-    ///
-    /// A failure is reported once per directory: without the kernel's help the periodic look still finds everything.
+    /// Watches `directory` from now on. Safe to repeat; a directory that was deleted and made anew is watched anew, and
+    /// one that the kernel did not want to watch is offered to it again.
     pub fn add(&mut self, directory: &Path) {
-        let interest = WatchFlags::MODIFY
-            | WatchFlags::CLOSE_WRITE
-            | WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::MOVED_TO
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
-        match inotify::add_watch(&self.inotify, directory, interest) {
+        match self.ask_kernel(directory) {
             Ok(descriptor) => {
-                self.watched.insert(directory.to_owned(), descriptor);
+                self.watched.insert(directory.to_owned(), Some(descriptor));
             }
-            Err(Errno::NOENT | Errno::NOTDIR) => {
+            // Not there, or not for us: who reads it says so.
+            Err(Blindness::Other(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS)) => {
                 self.watched.remove(directory);
             }
-            Err(error) => {
-                if self.watched.insert(directory.to_owned(), -1).is_none() {
+            Err(blindness) => {
+                self.watched.insert(directory.to_owned(), None);
+                if self.blindness.is_none() {
                     tracing::warn!(
-                        directory = %directory.display(), %error,
-                        "the kernel does not report changes here; the directory is looked at periodically instead (see fs.inotify.max_user_watches)"
+                        directory = %directory.display(), reason = ?blindness,
+                        "the kernel does not report changes to us any more; directories are looked at every second instead. To have it back: {}",
+                        blindness.next_step()
                     );
                 }
+                self.blindness = Some(blindness);
+                return;
             }
         }
+        if self.blindness.is_some() && self.watched.values().all(Option::is_some) {
+            self.blindness = None;
+            tracing::info!("the kernel reports changes again");
+        }
+    }
+
+    fn ask_kernel(&mut self, directory: &Path) -> Result<i32, Blindness> {
+        const INTEREST: WatchFlags = WatchFlags::MODIFY
+            .union(WatchFlags::CLOSE_WRITE)
+            .union(WatchFlags::CREATE)
+            .union(WatchFlags::DELETE)
+            .union(WatchFlags::MOVED_FROM)
+            .union(WatchFlags::MOVED_TO)
+            .union(WatchFlags::DELETE_SELF)
+            .union(WatchFlags::MOVE_SELF)
+            .union(WatchFlags::ONLYDIR);
+        let inotify = match &self.inotify {
+            Some(inotify) => inotify,
+            None => self.inotify.insert(queue(&self.stop)?),
+        };
+        inotify::add_watch(inotify, directory, INTEREST).map_err(|error| match error {
+            Errno::NOSPC => Blindness::Watches,
+            error => Blindness::Other(error),
+        })
     }
 
     /// Stops watching every directory that `keep` does not want.
     pub fn retain(&mut self, mut keep: impl FnMut(&Path) -> bool) {
-        let inotify = self.inotify.as_fd();
         self.watched.retain(|path, descriptor| {
             let kept = keep(path);
-            if !kept && *descriptor >= 0 {
+            if !kept && let (Some(inotify), Some(descriptor)) = (&self.inotify, *descriptor) {
                 // The kernel removes the watch of a deleted directory by itself.
-                let _ = inotify::remove_watch(inotify, *descriptor);
+                let _ = inotify::remove_watch(inotify, descriptor);
             }
             kept
         });
     }
 
-    /// Sleeps until something happens or `timeout` has passed, and takes in everything that was reported.
+    /// Sleeps until something happens or `timeout` has passed, and takes in everything that was reported. Where the kernel
+    /// does not report everything, it is a second at most.
     pub fn wait(&self, timeout: Duration) -> Wake {
+        let timeout = if self.blindness.is_some() { timeout.min(LOOK) } else { timeout };
         let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        let mut fds = [
-            PollFd::new(&self.inotify, PollFlags::IN),
-            PollFd::from_borrowed_fd(self.stop.0.event.as_fd(), PollFlags::IN),
-        ];
+        let stop = PollFd::from_borrowed_fd(self.stop.0.event.as_fd(), PollFlags::IN);
+        let mut fds = [stop.clone(), stop];
+        if let Some(inotify) = &self.inotify {
+            fds[1] = PollFd::new(inotify, PollFlags::IN);
+        }
         // An interrupted poll reports nothing, which is a timeout like any other.
         let _ = poll(&mut fds, Some(&timeout));
-        if fds[1].revents().contains(PollFlags::IN) {
+        if fds[0].revents().contains(PollFlags::IN) {
             return Wake::Stop;
         }
-        if fds[0].revents().contains(PollFlags::IN) { self.drain() } else { Wake::Timeout }
-    }
-
-    fn drain(&self) -> Wake {
-        let mut buffer = [MaybeUninit::uninit(); 8192];
-        let mut reader = Reader::new(&self.inotify, &mut buffer);
-        let mut wake = Wake::Timeout;
-        while let Ok(event) = reader.next() {
-            let written = ReadFlags::MODIFY | ReadFlags::CLOSE_WRITE;
-            let only_written = !event.events().intersects(written.complement());
-            wake = if only_written && wake != Wake::Changed { Wake::Written } else { Wake::Changed };
+        match &self.inotify {
+            Some(inotify) if fds[1].revents().contains(PollFlags::IN) => drain(inotify),
+            _ => Wake::Timeout,
         }
-        wake
     }
+}
+
+/// Takes in everything that was reported. A queue that ran over says so with an event of its own, which is no mere write.
+fn drain(inotify: &OwnedFd) -> Wake {
+    let mut buffer = [MaybeUninit::uninit(); 8192];
+    let mut reader = Reader::new(inotify, &mut buffer);
+    let mut wake = Wake::Timeout;
+    while let Ok(event) = reader.next() {
+        if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+            tracing::info!(
+                "the kernel's queue of changes ran over; everything is looked at (if this is frequent: raise fs.inotify.max_queued_events)"
+            );
+        }
+        let written = ReadFlags::MODIFY | ReadFlags::CLOSE_WRITE;
+        let only_written = !event.events().intersects(written.complement());
+        wake = if only_written && wake != Wake::Changed { Wake::Written } else { Wake::Changed };
+    }
+    wake
+}
+
+/// A queue of changes.
+fn queue(stop: &Stop) -> Result<OwnedFd, Blindness> {
+    inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(|error| match error {
+        // The same error stands for two limits: another descriptor tells which of them it is.
+        Errno::MFILE if rustix::io::dup(&stop.0.event).is_ok() => Blindness::Instances,
+        Errno::MFILE | Errno::NFILE => Blindness::Descriptors,
+        error => Blindness::Other(error),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
     use super::*;
 
     #[test]
     fn a_given_stop_is_seen_by_every_clone_and_ends_every_wait() {
         let stop = Stop::new().unwrap();
-        let watch = Watch::new(stop.clone()).unwrap();
+        let watch = Watch::new(stop.clone());
         assert!(!stop.is_given());
         assert_eq!(watch.wait(Duration::ZERO), Wake::Timeout);
         stop.clone().give();
         assert!(stop.is_given());
         assert_eq!(watch.wait(Duration::from_mins(1)), Wake::Stop);
+    }
+
+    #[test]
+    fn a_directory_that_is_made_anew_is_watched_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("spool");
+        let mut watch = Watch::new(Stop::new().unwrap());
+        watch.add(&directory);
+        assert!(watch.blindness.is_none(), "what is not there yet is no trouble");
+        for _ in 0..2 {
+            std::fs::create_dir(&directory).unwrap();
+            watch.add(&directory);
+            std::fs::write(directory.join("a"), "x").unwrap();
+            assert_eq!(watch.wait(Duration::from_secs(10)), Wake::Changed);
+            std::fs::write(directory.join("a"), "y").unwrap();
+            assert_eq!(watch.wait(Duration::from_secs(10)), Wake::Written);
+            std::fs::remove_dir_all(&directory).unwrap();
+            assert_eq!(watch.wait(Duration::from_secs(10)), Wake::Changed);
+        }
+        assert!(watch.blindness.is_none());
+    }
+
+    #[test]
+    fn a_queue_that_ran_over_makes_everything_be_looked_at() {
+        let home = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(Stop::new().unwrap());
+        watch.add(home.path());
+        let queued: usize = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events")
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let files: Vec<File> =
+            (0..2).map(|n| File::create(home.path().join(n.to_string())).unwrap()).collect();
+        assert_eq!(watch.wait(Duration::from_secs(10)), Wake::Changed);
+        // Equal events in a row are one, so two files take turns.
+        for n in 0..=queued {
+            let _ = (&files[n % 2]).write(b"x").unwrap();
+        }
+        assert_eq!(watch.wait(Duration::from_secs(10)), Wake::Changed, "not only written to");
     }
 }

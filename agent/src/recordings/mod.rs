@@ -112,7 +112,7 @@ impl Recordings {
             origin,
             rooms,
             outbox,
-            watch: Watch::new(stop.clone())?,
+            watch: Watch::new(stop.clone()),
             stop,
             sessions: BTreeMap::new(),
             compared: PathBuf::new(),

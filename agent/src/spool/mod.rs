@@ -69,7 +69,7 @@ impl Spool {
             rooms,
             stored: outbox.cursors()?,
             outbox,
-            watch: Watch::new(stop.clone())?,
+            watch: Watch::new(stop.clone()),
             stop,
             tails: BTreeMap::new(),
             buffer: vec![0; BUFFER],
@@ -118,6 +118,10 @@ impl Spool {
                     "the spool directory {directory} cannot be read: {error}; it is looked for every {} s (is the Prosody module's package installed, or `[spool] enabled` to be false?)",
                     self.rescan.as_secs()
                 ));
+                if error.kind() != io::ErrorKind::NotFound {
+                    // What cannot be listed is not gone: a file that is taken for gone is given up with its last, unfinished line.
+                    return;
+                }
                 Vec::new()
             }
         };
