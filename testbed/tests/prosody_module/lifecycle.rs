@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use testbed::prosody::Clock;
 use testbed::spool;
 use testbed::wait::eventually;
 use testbed::xmpp::display_name;
@@ -114,4 +115,34 @@ fn a_segment_that_is_rotated_away_is_written_no_more() {
     assert!(eventually(SOON, || !written().is_empty()));
     assert_eq!(story(&written()), ["two muc-room-created"]);
     assert_eq!(written()[0].data["seq"], 3);
+}
+
+#[test]
+fn each_hour_gets_its_segment_and_the_clock_s_way_back_none() {
+    let scene = Scene::with_clock(Clock::Movable);
+    let focus = scene.focus();
+    let hours = |seconds: u32| seconds / 3600;
+    for ahead in [0, 3600, 2 * 3600, 3600] {
+        scene.prosody.advance_clock(ahead).unwrap();
+        focus.join(&room(&format!("after-{}", hours(ahead))), "focus", "").unwrap();
+        focus.leave(&room(&format!("after-{}", hours(ahead))), "focus", "").unwrap();
+    }
+    scene.wait_for("muc-room-destroyed", 4);
+    let events = scene.events();
+    assert_ids_and_times(&events);
+    let boot = events[0].text("boot_id");
+    let segments: Vec<_> = spool::segments(&scene.spool)
+        .unwrap()
+        .into_iter()
+        .filter(|path| path.to_str().unwrap().contains(boot))
+        .collect();
+    assert!(segments.len() >= 3, "{segments:?}");
+    for segment in &segments {
+        let name = segment.file_name().unwrap().to_str().unwrap();
+        for line in fs::read_to_string(segment).unwrap().lines() {
+            let event: spool::SpoolEvent = serde_json::from_str(line).unwrap();
+            let hour = event.timestamp[..13].replace('-', "");
+            assert_eq!(name, format!("{hour}Z.{boot}.jsonl"), "{line}");
+        }
+    }
 }

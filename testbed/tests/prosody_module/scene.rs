@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use testbed::prosody::{CONFERENCE, GUEST_DOMAIN, PASSWORD, Prosody};
+use testbed::prosody::{CONFERENCE, Clock, GUEST_DOMAIN, PASSWORD, Prosody};
 use testbed::spool::{self, SpoolEvent};
 use testbed::wait::eventually;
 use testbed::xmpp::{Client, Login, RecordingStatus};
@@ -38,14 +38,23 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::with_clock(Clock::System)
+    }
+
+    pub(crate) fn with_clock(clock: Clock) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let spool = directory.path().join("spool");
         fs::create_dir(&spool).unwrap();
-        Self::in_directory(directory, spool)
+        Self::start(directory, spool, clock)
     }
 
     pub(crate) fn in_directory(directory: TempDir, spool: PathBuf) -> Self {
-        let prosody = Prosody::start(&directory.path().join("prosody"), &spool, TOKEN_SECRET).unwrap();
+        Self::start(directory, spool, Clock::System)
+    }
+
+    fn start(directory: TempDir, spool: PathBuf, clock: Clock) -> Self {
+        let home = directory.path().join("prosody");
+        let prosody = Prosody::start_with_clock(&home, &spool, TOKEN_SECRET, clock).unwrap();
         Self { prosody, spool, _directory: directory }
     }
 
