@@ -1,7 +1,7 @@
 -- mod_auth_room_token: stands in for Jitsi's token authentication, which Debian's Prosody does not have.
 --
 -- A client logs in with any user name and a room token as its password. As in Jitsi, the token's signature, issuer,
--- audience and expiry are checked, its user becomes the session's, and it opens no other room than its own.
+-- audience and expiry are checked, its context becomes the session's as it is, and it opens no other room than its own.
 
 local jwt = require "util.jwt";
 local new_sasl = require "util.sasl".new;
@@ -26,9 +26,14 @@ function provider.get_sasl_handler(session)
 		plain_test = function (_, _, token)
 			local claims = claims_of(token);
 			if not claims then return false, true; end
+			local context = claims.context or {};
+			session.auth_token = token;
 			session.jitsi_meet_room = claims.room;
-			session.jitsi_meet_context_user = claims.context.user;
-			session.jitsi_meet_context_group = claims.context.group;
+			session.jitsi_meet_domain = claims.sub;
+			session.jitsi_meet_context_user = context.user;
+			session.jitsi_meet_context_group = context.group;
+			session.jitsi_meet_context_features = context.features;
+			session.jitsi_meet_context_room = context.room;
 			return true, true;
 		end;
 	});

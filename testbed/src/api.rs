@@ -172,10 +172,15 @@ impl Client {
         &self.token
     }
 
-    /// Makes sure that a room of this name exists.
+    /// Makes sure that a room of this name exists, in which recordings are started by hand.
     pub fn ensure_room(&self, name: &str) -> Result<()> {
+        self.ensure_recorded_room(name, "none")
+    }
+
+    /// Makes sure that a room of this name exists; if it is new, `trigger` starts its recordings.
+    pub fn ensure_recorded_room(&self, name: &str, trigger: &str) -> Result<()> {
         let room = json!({
-            "name": name, "platform": "jitsi", "recording_type": "local", "recording_trigger": "none",
+            "name": name, "platform": "jitsi", "recording_type": "local", "recording_trigger": trigger,
             "is_locked": false, "room_mode": "normal",
         });
         let request = self.agent.post(format!("{}/v1/rooms", self.url));

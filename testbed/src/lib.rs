@@ -8,7 +8,7 @@
 //!
 //! The host:
 //! - [`prosody`]: a real Prosody with Jitsi's hosts and the event module; [`spool`] reads what the module writes.
-//! - [`xmpp`]: participants, recorders and focus.
+//! - [`xmpp`]: participants and recorders; [`focus`] answers them as jicofo does.
 //! - [`jibri`]: recordings by a real ffmpeg, laid out and finished as Jibri does it.
 //! - [`meeting`]: a scripted meeting in that Prosody with that recorder.
 //! - [`s3`]: the object storage that recordings are uploaded to.
@@ -22,6 +22,7 @@ pub mod api;
 pub mod bench;
 pub mod demo;
 pub mod floor;
+pub mod focus;
 pub mod guide;
 pub mod jibri;
 pub mod load;

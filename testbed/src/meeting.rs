@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use crate::focus::Focus;
 use crate::jibri::{self, Jibri, Recording};
 use crate::prosody::{CONFERENCE, DOMAIN, GUEST_DOMAIN, PASSWORD, Prosody, RECORDER_DOMAIN};
 use crate::xmpp::{Client, Login, RecordingStatus, display_name};
@@ -13,6 +14,8 @@ const ALICE: &str = "a11ce000";
 const BOB: &str = "b0b00000";
 const CAROL: &str = "ca401000";
 const RECORDER: &str = "0f0f0f0f";
+/// How long the rule in people's tokens may take to start a recording.
+const RULE: Duration = Duration::from_secs(30);
 
 /// A meeting with its recording running.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ pub struct Meeting<'a> {
     prosody: &'a Prosody,
     room: String,
     session_id: String,
-    focus: Client,
+    focus: Focus,
     alice: Client,
     bob: Client,
     recorder: Client,
@@ -40,8 +43,17 @@ pub struct Invitation<'a> {
     pub session_id: &'a str,
 }
 
+/// Who starts the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Alice, with the button.
+    ByHand,
+    /// The event module, by the rule in the tokens.
+    ByRule,
+}
+
 impl<'a> Meeting<'a> {
-    /// Focus opens the room; Alice, Bob and the recorder come in; Alice changes her name; the recording starts.
+    /// Focus opens the room; Alice, Bob and the recorder come in; Alice changes her name and starts the recording.
     ///
     /// `says` is told each step before it is taken.
     pub fn begin(
@@ -50,11 +62,31 @@ impl<'a> Meeting<'a> {
         invitation: Invitation<'_>,
         says: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Self> {
+        Self::begin_with(prosody, jibri, invitation, Start::ByHand, says)
+    }
+
+    /// The same in a room with the recording trigger `automatic-2nd-participant`: nobody touches a button, and the recording
+    /// starts because Bob is the second person. It is an error if it does not.
+    pub fn begin_by_rule(
+        prosody: &'a Prosody,
+        jibri: &Jibri,
+        invitation: Invitation<'_>,
+        says: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<Self> {
+        Self::begin_with(prosody, jibri, invitation, Start::ByRule, says)
+    }
+
+    fn begin_with(
+        prosody: &'a Prosody,
+        jibri: &Jibri,
+        invitation: Invitation<'_>,
+        start: Start,
+        says: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<Self> {
         let Invitation { room: name, session_id, .. } = invitation;
         let room = format!("{name}@{CONFERENCE}");
         says("focus opens the room")?;
-        let focus = prosody.focus()?;
-        focus.join(&room, "focus", "")?;
+        let focus = Focus::open(prosody, &room)?;
         says("Alice and Bob join with the tokens that the API gave them")?;
         let alice = account(prosody, DOMAIN, "alice", token(invitation.alice)?)?;
         alice.join(&room, ALICE, &display_name("Alice"))?;
@@ -62,14 +94,22 @@ impl<'a> Meeting<'a> {
         bob.join(&room, BOB, &display_name("Bob"))?;
         says("Alice becomes Alice Liddell")?;
         alice.update(&room, ALICE, &display_name("Alice Liddell"))?;
-        says("Alice starts a recording; the recorder joins, and its ffmpeg writes")?;
+        match start {
+            Start::ByHand => says("Alice starts a recording; the recorder joins, and its ffmpeg writes")?,
+            Start::ByRule => {
+                says("Bob is the second person: Prosody asks focus for a recording in Alice's name")?;
+                let request = focus.start_request(RULE)?;
+                ensure!(request.initiator == format!("{room}/{ALICE}"), "asked by {}", request.initiator);
+                focus.accept(&request, session_id)?;
+                says("focus accepts; the recorder joins, and its ffmpeg writes")?;
+            }
+        }
         let recorder = account(prosody, RECORDER_DOMAIN, "recorder", PASSWORD)?;
         recorder.join(&room, RECORDER, &format!("<session_id>{session_id}</session_id><mode>file</mode>"))?;
         let recording = jibri.record(session_id, name)?;
+        announce(&focus, &room, session_id, "on")?;
         let session_id = session_id.to_owned();
-        let meeting = Self { prosody, room, session_id, focus, alice, bob, recorder, recording };
-        meeting.announce("on", ALICE)?;
-        Ok(meeting)
+        Ok(Self { prosody, room, session_id, focus, alice, bob, recorder, recording })
     }
 
     /// Waits until as many more bytes are recorded.
@@ -86,10 +126,10 @@ impl<'a> Meeting<'a> {
         carol.join(&self.room, CAROL, &display_name("Carol"))?;
         carol.cut()?;
         says("Bob is removed from the room")?;
-        self.focus.kick(&self.room, BOB, "The host has ended your part")?;
+        self.focus.kick(BOB, "The host has ended your part")?;
         drop(self.bob);
         says("Alice stops the recording; Jibri finishes the file and writes metadata.json")?;
-        announce(&self.focus, &self.room, &self.session_id, "off", ALICE)?;
+        announce(&self.focus, &self.room, &self.session_id, "off")?;
         let url = format!("https://{DOMAIN}/{}", self.room.split('@').next().unwrap_or_default());
         let meeting =
             jibri::Meeting { url: &url, participants: &[("u-17", "Alice Liddell")], session_id: "" };
@@ -97,12 +137,8 @@ impl<'a> Meeting<'a> {
         self.recorder.leave(&self.room, RECORDER, "")?;
         says("Alice leaves, and the room ends")?;
         self.alice.leave(&self.room, ALICE, "")?;
-        self.focus.leave(&self.room, "focus", "")?;
+        self.focus.leave()?;
         Ok(media)
-    }
-
-    fn announce(&self, status: &str, initiator: &str) -> Result<()> {
-        announce(&self.focus, &self.room, &self.session_id, status, initiator)
     }
 }
 
@@ -112,12 +148,12 @@ fn account(prosody: &Prosody, domain: &str, user: &str, password: &str) -> Resul
 
 /// The token in a meeting's address.
 fn token(url: &str) -> Result<&str> {
-    url.split_once("?jwt=").map(|(_, token)| token).with_context(|| format!("{url} holds no token"))
+    let (_, rest) = url.split_once("?jwt=").with_context(|| format!("{url} holds no token"))?;
+    Ok(rest.split('#').next().unwrap_or_default())
 }
 
-/// Focus tells the room the state of the recording.
-fn announce(focus: &Client, room: &str, session_id: &str, status: &str, initiator: &str) -> Result<()> {
-    let initiator = format!("{room}/{initiator}");
-    let status = RecordingStatus { status, session_id, initiator: &initiator, failure_reason: "" };
-    focus.update(room, "focus", &status.xml())
+/// Focus tells the room the state of the recording, which Alice starts and stops.
+fn announce(focus: &Focus, room: &str, session_id: &str, status: &str) -> Result<()> {
+    let initiator = format!("{room}/{ALICE}");
+    focus.announce(RecordingStatus { status, session_id, initiator: &initiator, failure_reason: "" })
 }

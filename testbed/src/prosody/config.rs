@@ -58,7 +58,7 @@ VirtualHost "{AUTH_DOMAIN}"
 VirtualHost "{RECORDER_DOMAIN}"
 
 Component "{CONFERENCE}" "muc"
-    modules_enabled = {{ "reflector_events" }}
+    modules_enabled = {{ "room_token_affiliation"; "reflector_events" }}
     storage = "memory"
     restrict_room_creation = true
     admins = {{ "focus@{AUTH_DOMAIN}" }}

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::element::{Element, Stanzas};
+use super::room::escaped;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -59,6 +60,7 @@ impl Login<'_> {
 pub struct Client {
     stream: TcpStream,
     stanzas: Mutex<Receiver<Element>>,
+    requests: Mutex<Receiver<Element>>,
     jid: String,
     ids: AtomicU32,
 }
@@ -68,8 +70,14 @@ impl Client {
     pub fn connect(port: u16, login: Login<'_>) -> Result<Self> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("no XMPP server")?;
         stream.set_nodelay(true)?;
-        let stanzas = Mutex::new(read_in_background(stream.try_clone()?));
-        let mut client = Self { stream, stanzas, jid: String::new(), ids: AtomicU32::new(0) };
+        let (stanzas, requests) = read_in_background(stream.try_clone()?);
+        let mut client = Self {
+            stream,
+            stanzas: Mutex::new(stanzas),
+            requests: Mutex::new(requests),
+            jid: String::new(),
+            ids: AtomicU32::new(0),
+        };
         client.open_stream(login.domain())?;
         client.send(&login.auth())?;
         let answer =
@@ -132,6 +140,21 @@ impl Client {
         Ok(answer)
     }
 
+    /// The next IQ that asks something of this client (`get` or `set`). None is ever dropped.
+    pub fn next_request(&self, deadline: Duration) -> Result<Element> {
+        let Ok(requests) = self.requests.lock() else {
+            bail!("a reader of {}'s requests has failed", self.jid)
+        };
+        requests.recv_timeout(deadline).with_context(|| format!("nobody asked {} for anything", self.jid))
+    }
+
+    /// Answers a request with `kind` (`result` or `error`) and a payload.
+    pub fn answer(&self, request: &Element, kind: &str, payload: &str) -> Result<()> {
+        let id = request.attribute("id").context("a request without an id")?;
+        let to = request.attribute("from").context("a request without a sender")?;
+        self.send(&format!("<iq type='{kind}' id='{}' to='{}'>{payload}</iq>", escaped(id), escaped(to)))
+    }
+
     fn open_stream(&self, domain: &str) -> Result<()> {
         self.send(&format!(
             "<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xmlns='jabber:client' \
@@ -149,16 +172,22 @@ impl Drop for Client {
     }
 }
 
-/// A channel of the stanzas that arrive; it ends with the connection.
-fn read_in_background(stream: TcpStream) -> Receiver<Element> {
-    let (sender, receiver) = mpsc::channel();
+/// Channels of the stanzas that arrive and, apart from them, of the requests among them; they end with the connection.
+fn read_in_background(stream: TcpStream) -> (Receiver<Element>, Receiver<Element>) {
+    let (stanzas, others) = mpsc::channel();
+    let (requests, asked) = mpsc::channel();
     thread::spawn(move || {
-        let mut stanzas = Stanzas::new(BufReader::new(stream));
-        while let Ok(Some(stanza)) = stanzas.next() {
-            if sender.send(stanza).is_err() {
+        let mut source = Stanzas::new(BufReader::new(stream));
+        while let Ok(Some(stanza)) = source.next() {
+            let channel = if is_request(&stanza) { &requests } else { &stanzas };
+            if channel.send(stanza).is_err() {
                 return;
             }
         }
     });
-    receiver
+    (others, asked)
+}
+
+fn is_request(stanza: &Element) -> bool {
+    stanza.name == "iq" && matches!(stanza.attribute("type"), Some("get" | "set"))
 }
