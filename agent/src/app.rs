@@ -23,6 +23,7 @@ use crate::listener::{Listener, Site, Token};
 use crate::metrics::Counting;
 use crate::outbox::{Outbox, Reader};
 use crate::recordings::Recordings;
+use crate::retention::Retention;
 use crate::rooms::Rooms;
 use crate::secret::SharedSecret;
 use crate::spool::Spool;
@@ -124,6 +125,8 @@ fn start_sources(
         let finder = Finder::new(&config.recordings, &config.jibri);
         let (settings, asking, asked_until) = (config.jibri.clone(), monitor.clone(), stop.clone());
         start("jibri", Box::new(move || asking.run(&settings, &asked_until)))?;
+        let retention = Retention::new(&config.retention, finder.clone(), outbox.clone(), stop.clone());
+        start("retention", Box::new(|| retention.run()))?;
         let queue = if config.upload.enabled { outbox.clone().uploading() } else { outbox.clone() };
         let recordings =
             Recordings::new(&config.recordings, finder, monitor, rooms.clone(), queue, stop.clone())?;

@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod jibri;
 pub mod outbox;
 pub mod recordings;
+pub mod retention;
 pub mod rooms;
 pub mod secret;
 mod source;

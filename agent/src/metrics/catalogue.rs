@@ -74,6 +74,17 @@ pub const COUNTED: &[Counted] = &[
     )
     .by("stage"),
     counter(
+        "recordings_removed",
+        "reflector_agent_recordings_removed_total",
+        "Recording files that retention removed from this host, by reason: age or room",
+    )
+    .by("reason"),
+    counter(
+        "recordings_removed_bytes",
+        "reflector_agent_recordings_removed_bytes_total",
+        "Bytes of recording files that retention removed from this host",
+    ),
+    counter(
         "event_sync_requests",
         "reflector_agent_event_sync_requests_total",
         "Requests of mod_event_sync_component, by the status they were answered with",

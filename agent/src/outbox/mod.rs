@@ -19,6 +19,7 @@ pub mod model;
 mod operator;
 mod prune;
 mod reader;
+pub mod retained;
 mod schema;
 mod settle;
 mod upkeep;

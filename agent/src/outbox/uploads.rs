@@ -263,6 +263,10 @@ pub struct Confirmed {
     pub verified_at: i64,
     /// Whether the API holds the recording's notice.
     pub notice_is_settled: bool,
+    /// Whether the same file is being uploaded again, because more became known of it.
+    pub is_open_elsewhere: bool,
+    /// When we began to remove the file.
+    pub removed_at: Option<i64>,
 }
 
 impl Outbox {
@@ -590,7 +594,10 @@ fn totals(connection: &Connection) -> rusqlite::Result<UploadTotals> {
 fn confirmed(connection: &Connection) -> rusqlite::Result<Vec<Confirmed>> {
     // A settled notice is pruned after a while, an unsettled one never is.
     let mut select = connection.prepare_cached(
-        "SELECT upload.id, path, ino, size, modified, sha256, upload.done_at, COALESCE(item.state = 1, 1)
+        "SELECT upload.id, path, ino, size, modified, sha256, upload.done_at, COALESCE(item.state = 1, 1),
+           EXISTS (SELECT 1 FROM upload other INDEXED BY upload_open WHERE other.state <= 2 AND other.path = upload.path)
+           OR EXISTS (SELECT 1 FROM upload other INDEXED BY upload_parked WHERE other.state = 6 AND other.path = upload.path),
+           removed_at
          FROM upload LEFT JOIN item ON item.id = upload.id WHERE upload.state = 3 ORDER BY upload.done_at",
     )?;
     let rows = select.query_map([], |row| {
@@ -601,6 +608,8 @@ fn confirmed(connection: &Connection) -> rusqlite::Result<Vec<Confirmed>> {
             sha256: row.get(5)?,
             verified_at: row.get(6)?,
             notice_is_settled: row.get(7)?,
+            is_open_elsewhere: row.get(8)?,
+            removed_at: row.get(9)?,
         })
     })?;
     rows.collect()

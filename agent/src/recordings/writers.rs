@@ -1,4 +1,4 @@
-//! Whether a process has a file open for writing.
+//! Whether a process has a file open for writing, or was started to work in a directory.
 //!
 //! Only processes that we may look at are seen: those of our own user, or all of them as root. So "no" is a hint that the
 //! patience of [`mod@super::stage`] backs up.
@@ -17,6 +17,16 @@ pub fn is_written(path: &Path) -> bool {
                     && is_for_writing(&process.path().join("fdinfo").join(descriptor.file_name()))
             })
         })
+    })
+}
+
+/// Whether some process that we may look at was given this session directory, or something in it, on its command line: the
+/// finalize script is, and so are the programs that it calls. Roots have several names, so the session's own name counts.
+pub fn is_named(directory: &Path) -> bool {
+    let (Some(session), Ok(processes)) = (directory.file_name(), fs::read_dir("/proc")) else { return false };
+    processes.flatten().any(|process| {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line.split(|byte| matches!(byte, 0 | b'/')).any(|part| part == session.as_encoded_bytes())
     })
 }
 
@@ -47,6 +57,23 @@ mod tests {
         let path = file.into_temp_path();
         let _reader = fs::File::open(&path).unwrap();
         assert!(!is_written(&path));
+    }
+
+    #[test]
+    fn a_program_that_was_given_the_session_is_seen() {
+        let session = Path::new("/elsewhere/b2f7c1e0-session");
+        assert!(!is_named(session));
+        let script = ["-c", "read x", "finalize", "/srv/recordings/b2f7c1e0-session/"];
+        let mut program = std::process::Command::new("sh")
+            .args(script)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert!(is_named(session));
+        assert!(!is_named(Path::new("/srv/b2f7c1e0")));
+        drop(program.stdin.take());
+        program.wait().unwrap();
+        assert!(!is_named(session));
     }
 
     #[test]
