@@ -30,15 +30,26 @@ pub struct Api {
     log: PathBuf,
     port: u16,
     secrets: Secrets,
+    storage: Variables,
 }
 
+/// Variables of the environment.
+type Variables = Vec<(&'static str, String)>;
+
 impl Api {
-    /// Starts the API on a loopback port with all its state in `directory`, and waits until it is healthy.
-    pub fn start(directory: &Path, log: &Path, port: u16, secrets: &Secrets) -> Result<Self> {
+    /// Starts the API on a loopback port with all its state in `directory`, and waits until it is healthy. `storage` holds the
+    /// variables of its object storage; without any it has none.
+    pub fn start(
+        directory: &Path,
+        log: &Path,
+        port: u16,
+        secrets: &Secrets,
+        storage: Variables,
+    ) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let process = launch(directory, log, port, secrets)?;
+        let process = launch(directory, log, port, secrets, &storage)?;
         let (directory, log) = (directory.to_owned(), log.to_owned());
-        Ok(Self { process, directory, log, port, secrets: secrets.clone() })
+        Ok(Self { process, directory, log, port, secrets: secrets.clone(), storage })
     }
 
     /// Where it listens.
@@ -53,7 +64,7 @@ impl Api {
 
     /// Starts the API again after it has ended.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = launch(&self.directory, &self.log, self.port, &self.secrets)?;
+        self.process = launch(&self.directory, &self.log, self.port, &self.secrets, &self.storage)?;
         Ok(())
     }
 
@@ -70,7 +81,7 @@ impl Api {
     /// A bearer token for `user`, made by the program's own command.
     pub fn token(&self, user: &str) -> Result<String> {
         let mut command = Command::new(process::program("reflector-api")?);
-        environment(&mut command, &self.directory, &self.secrets);
+        environment(&mut command, &self.directory, &self.secrets, &self.storage);
         let output = command.args(["token", "--subject", user]).output()?;
         ensure!(output.status.success(), "reflector-api token: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
@@ -124,9 +135,15 @@ impl Drop for Api {
     }
 }
 
-fn launch(directory: &Path, log: &Path, port: u16, secrets: &Secrets) -> Result<Process> {
+fn launch(
+    directory: &Path,
+    log: &Path,
+    port: u16,
+    secrets: &Secrets,
+    storage: &Variables,
+) -> Result<Process> {
     let mut command = Command::new(process::program("reflector-api")?);
-    environment(&mut command, directory, secrets);
+    environment(&mut command, directory, secrets, storage);
     command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
     let mut process = Process::spawn("reflector-api", &command, log)?;
     let health = format!("http://127.0.0.1:{port}/v1/jitsi/health");
@@ -135,14 +152,15 @@ fn launch(directory: &Path, log: &Path, port: u16, secrets: &Secrets) -> Result<
 }
 
 /// The guide's variables, and nothing of this process's own surroundings but the search path.
-fn environment(command: &mut Command, directory: &Path, secrets: &Secrets) {
+fn environment(command: &mut Command, directory: &Path, secrets: &Secrets, storage: &Variables) {
     process::isolate(command)
         .env("REFLECTOR_API_STATE_DIR", directory)
         .env("JITSI_DOMAIN", DOMAIN)
         .env("JITSI_JWT_SECRET", &secrets.rooms)
         .env("JITSI_WEBHOOK_SECRET", &secrets.webhook)
         .env("AUTH_BACKEND", "jwt")
-        .env("AUTH_JWT_SECRET", &secrets.callers);
+        .env("AUTH_JWT_SECRET", &secrets.callers)
+        .envs(storage.iter().map(|(name, value)| (name, value)));
 }
 
 /// A caller of the API with a bearer token.
@@ -174,13 +192,22 @@ impl Client {
 
     /// Makes sure that a room of this name exists, in which recordings are started by hand.
     pub fn ensure_room(&self, name: &str) -> Result<()> {
-        self.ensure_recorded_room(name, "none")
+        self.ensure(name, "local", "none")
+    }
+
+    /// Makes sure that a room of this name exists, whose recordings are started by hand and go into the object storage.
+    pub fn ensure_cloud_room(&self, name: &str) -> Result<()> {
+        self.ensure(name, "cloud", "none")
     }
 
     /// Makes sure that a room of this name exists; if it is new, `trigger` starts its recordings.
     pub fn ensure_recorded_room(&self, name: &str, trigger: &str) -> Result<()> {
+        self.ensure(name, "local", trigger)
+    }
+
+    fn ensure(&self, name: &str, recording_type: &str, trigger: &str) -> Result<()> {
         let room = json!({
-            "name": name, "platform": "jitsi", "recording_type": "local", "recording_trigger": trigger,
+            "name": name, "platform": "jitsi", "recording_type": recording_type, "recording_trigger": trigger,
             "is_locked": false, "room_mode": "normal",
         });
         let request = self.agent.post(format!("{}/v1/rooms", self.url));

@@ -1,4 +1,4 @@
-//! Everything at once: a Jitsi host in a box, the agent on it, and the API with its Postgres.
+//! Everything at once: a Jitsi host in a box, the agent on it, and the API with its Postgres and its object storage.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +12,7 @@ use crate::api::{self, Api};
 use crate::jibri::Jibri;
 use crate::ports;
 use crate::prosody::Prosody;
+use crate::s3::S3;
 use crate::secrets::Secrets;
 
 /// The user whom the testbed calls the API as.
@@ -30,6 +31,8 @@ pub struct Stack {
     pub api: Api,
     /// The API's client.
     pub client: api::Client,
+    /// Where recordings of rooms in the cloud go.
+    pub s3: S3,
     /// What the parts share.
     pub secrets: Secrets,
     directory: PathBuf,
@@ -47,7 +50,8 @@ impl Stack {
         fs::create_dir_all(&spool)?;
         let elsewhere = (!open_to_all(&directory)?).then(open_directory).transpose()?;
         let state = elsewhere.as_ref().map_or(directory.as_path(), TempDir::path).join("api");
-        let api = Api::start(&state, &directory.join("api.log"), port, &secrets)?;
+        let s3 = S3::start(&directory.join("s3"))?;
+        let api = Api::start(&state, &directory.join("api.log"), port, &secrets, s3.environment())?;
         let prosody = Prosody::start(&directory.join("prosody"), &spool, &secrets.rooms)?;
         let own = api.url();
         let settings = Settings {
@@ -60,7 +64,7 @@ impl Stack {
         let agent = Agent::start(&directory.join("agent"), settings)?;
         let jibri = Jibri::new(&recordings, &directory.join("ffmpeg.log"));
         let client = api.client(USER)?;
-        Ok(Self { prosody, jibri, agent, api, client, secrets, directory, _elsewhere: elsewhere })
+        Ok(Self { prosody, jibri, agent, api, client, s3, secrets, directory, _elsewhere: elsewhere })
     }
 
     /// Starts everything in `directory` on a free port.
