@@ -209,13 +209,14 @@ impl<'a> State<'a> {
             self.api.started();
             turns.push(Box::pin(turn::take(self.shared, seq, step)));
         }
+        // A question probes the API, never a file: nobody else could ask until it is sent.
         if !self.sending
             && self.api.is_open(now)
+            && self.api.reopens_at().is_none()
             && self.storage.is_open(now)
             && let Some((seq, step)) = self.files.pop(now)
         {
             self.sending = true;
-            self.api.started();
             self.storage.started();
             turns.push(Box::pin(turn::take(self.shared, seq, step)));
         }
