@@ -3,6 +3,7 @@
 //! Start: outbox, delivery, sources. Stop: sources, delivery, outbox. A part that ends by itself ends the agent, because
 //! half an agent is worse than one that its supervisor starts again.
 
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use anyhow::Context;
@@ -16,11 +17,15 @@ use crate::delivery::client::Client;
 use crate::delivery::request::Routes;
 use crate::delivery::{Delivery, Parts};
 use crate::event_sync::EventSync;
+use crate::heartbeat::{Gatherer, Heart};
+use crate::hint;
 use crate::http;
 use crate::jibri::health::Monitor;
-use crate::jibri::roots::Finder;
+use crate::jibri::roots::{Finder, Origin};
+use crate::kept;
 use crate::listener::{Listener, Site, Token};
 use crate::metrics::Counting;
+use crate::outbox::log::DeliveryLog;
 use crate::outbox::{Outbox, Reader};
 use crate::recordings::Recordings;
 use crate::retention::Retention;
@@ -43,11 +48,14 @@ pub fn run(
     let (writer, signals) = Outbox::open(directory, config.outbox.limits())
         .with_context(|| format!("the outbox in {} cannot be opened", directory.display()))?;
     let secret = SharedSecret::new(config.secret.clone());
-    let (client, routes) = deliveries(config, http(config))?;
+    let http = http(config);
+    let (client, routes) = deliveries(config, http.clone())?;
+    let (clock, monitor) = (ApiClock::default(), Monitor::default());
     let stop = Stop::new().context("no file descriptor is left")?;
     let (ended, source_ended) = oneshot::channel();
     let uploads = uploads(config, &writer.outbox(), &secret, &stop)?;
-    let sources = start_sources(config, counting, &writer.outbox(), uploads, &stop, ended)?;
+    let sources = start_sources(config, counting, &writer.outbox(), uploads, monitor.clone(), &stop, ended)?;
+    let heart = heart(config, &writer.outbox(), http, monitor, &secret, &clock)?;
     let parts = Parts {
         outbox: writer.outbox(),
         reader: Reader::open(directory)?,
@@ -55,7 +63,7 @@ pub fn run(
         client,
         routes,
         secret: secret.clone(),
-        clock: ApiClock::default(),
+        clock,
     };
     let delivery = Delivery::new(&config.delivery, parts);
 
@@ -71,6 +79,7 @@ pub fn run(
             tokio::select! {
                 delivered = deliver(delivery, source_ended, stop.clone()) => delivered,
                 never = secret.follow() => match never {},
+                never = heart.beat() => match never {},
                 failed = follow_hangups(&secret, read_again) => failed,
             }
         });
@@ -101,6 +110,7 @@ fn start_sources(
     counting: &Counting,
     outbox: &Outbox,
     uploads: Option<Uploads>,
+    monitor: Monitor,
     stop: &Stop,
     ended: oneshot::Sender<()>,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
@@ -121,7 +131,6 @@ fn start_sources(
         start("spool", Box::new(|| spool.run()))?;
     }
     if config.recordings.enabled {
-        let monitor = Monitor::default();
         let finder = Finder::new(&config.recordings, &config.jibri);
         let (settings, asking, asked_until) = (config.jibri.clone(), monitor.clone(), stop.clone());
         start("jibri", Box::new(move || asking.run(&settings, &asked_until)))?;
@@ -129,8 +138,13 @@ fn start_sources(
         start("retention", Box::new(|| retention.run()))?;
         let queue = if config.upload.enabled { outbox.clone().uploading() } else { outbox.clone() };
         let recordings =
-            Recordings::new(&config.recordings, finder, monitor, rooms.clone(), queue, stop.clone())?;
+            Recordings::new(&config.recordings, finder, monitor, rooms.clone(), queue, stop.clone())?
+                .listening(hint(&config.outbox.directory));
         start("recordings", Box::new(|| recordings.run()))?;
+        let (log, finder) =
+            (DeliveryLog::open(&config.outbox.directory)?, Finder::new(&config.recordings, &config.jibri));
+        let until = stop.clone();
+        start("kept", Box::new(move || kept::run(&log, || kept_in(&finder), &until)))?;
     }
     if let Some(uploads) = uploads {
         start("uploads", Box::new(|| uploads.run()))?;
@@ -140,6 +154,34 @@ fn start_sources(
         start("listener", Box::new(|| listener.run()))?;
     }
     Ok(threads)
+}
+
+/// Where a finalize script may tell us to look; `None` where that directory cannot be made, which costs seconds.
+fn hint(outbox: &Path) -> Option<PathBuf> {
+    let run = std::env::var_os(hint::VARIABLE);
+    let prepared = hint::prepare(run.as_deref(), outbox);
+    prepared.inspect_err(|error| tracing::warn!(%error, "finalize scripts cannot wake the agent")).ok()
+}
+
+/// The roots in which recordings may be kept from a finalize script.
+fn kept_in(finder: &Finder) -> Vec<PathBuf> {
+    let roots = finder.find().roots.into_iter();
+    roots.filter(|root| root.origin != Origin::Kept).map(|root| root.path).collect()
+}
+
+/// What tells the API how this host is.
+fn heart(
+    config: &Config,
+    outbox: &Outbox,
+    http: http::Client,
+    monitor: Monitor,
+    secret: &SharedSecret,
+    clock: &ApiClock,
+) -> anyhow::Result<Heart> {
+    let finder = config.recordings.enabled.then(|| Finder::new(&config.recordings, &config.jibri));
+    let host_id = outbox.host_id();
+    let gatherer = Gatherer::new(&config.outbox, &config.spool, finder, monitor, host_id, now_ms())?;
+    Heart::new(gatherer, http, &config.api.url, secret.clone(), outbox.clone(), clock.clone())
 }
 
 /// The upload loop, where there is or was anything to upload.

@@ -352,7 +352,10 @@ fn discarded(ids: &[String], gone: usize) -> anyhow::Result<ExitCode> {
         0 if !ids.is_empty() => {}
         0 => say("no such delivery is parked"),
         _ => {
-            print(&format!("{} given up", count(gone as u64, "parked delivery is", "parked deliveries are")))?;
+            print(&format!(
+                "{} given up",
+                count(gone as u64, "parked delivery is", "parked deliveries are")
+            ))?;
         }
     }
     Ok(missed(ids, gone, "not parked here"))

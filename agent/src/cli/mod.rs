@@ -1,21 +1,26 @@
 //! The command line: what operators run.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 all is well · 1 it did not work · 2 the command
-//! line is wrong · 78 the configuration is wrong (so that systemd does not restart the service).
+//! line is wrong · 3 the agent does not run · 78 the configuration is wrong (so that systemd does not restart the service).
 //!
-//! `status` and `deliveries` read the outbox's file, so they need neither a running agent nor the secret.
+//! `status`, `deliveries` and `drain` read the outbox's file, so they need neither a running agent nor the secret.
 
 mod check;
 mod deliveries;
+mod drain;
+mod finalize;
+mod left;
 mod moment;
 mod run;
 mod send_test;
 mod status;
 mod view;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use rusqlite::ErrorCode;
@@ -25,6 +30,9 @@ use crate::config::{self, Config, Environment, Finding, Severity};
 
 /// The exit code for a wrong configuration: `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;
+
+/// The exit code when an agent should run and does not, as in the Linux Standard Base.
+const NOT_RUNNING: u8 = 3;
 
 /// Delivers what a Jitsi host wrote down (meeting events, recordings) to the Reflector API, exactly once in effect,
 /// whatever crashes in between.
@@ -61,6 +69,37 @@ enum Command {
     Deliveries(deliveries::Command),
     /// Send the API one signed test event, which changes no meeting, and explain the answer.
     SendTest,
+    /// Wait until everything that this host has written down is at the API: for hosts that an autoscaler is about to end.
+    ///
+    /// The agent must run and goes on running; it is asked to try everything now. Recordings that are still being written
+    /// are waited for. Exits with 0 when nothing is left, 1 when the time is over, 3 when the agent does not run and
+    /// something is left. What is parked waits for a person and is not waited for.
+    Drain {
+        /// How long to wait at most: 90s, 15min, 2h.
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = moment::duration)]
+        timeout: Duration,
+        /// Print one JSON object at the end, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What Jibri may run when a recording is finished (`finalize-script`): tells the agent to look at once.
+    ///
+    /// The agent finds finished recordings without it. Takes Jibri's argument, the session directory, or a file and a room
+    /// as older scripts do. Returns in milliseconds and always exits with 0, because Jibri waits for it. To keep a script
+    /// that you have already, let Jibri run this one:
+    ///
+    ///     #!/bin/sh
+    ///     exec reflector-agent finalize --then /path/to/your-script -- "$@"
+    #[command(verbatim_doc_comment)]
+    Finalize {
+        /// Run this script afterwards, with the same arguments, and wait for it. The recording is kept from it in a hidden
+        /// directory (a link, no copy), so that it may delete what it has dealt with.
+        #[arg(long, value_name = "SCRIPT")]
+        then: Option<PathBuf>,
+        /// What Jibri passes: the session directory.
+        #[arg(value_name = "ARGUMENT", allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Runs the subcommand and turns its result into an exit code.
@@ -112,6 +151,14 @@ fn dispatch(arguments: &Arguments, environment: &Environment) -> Result<ExitCode
         Command::Status { json } => status::status(&outbox()?, *json)?,
         Command::Deliveries(command) => deliveries::run(&outbox()?.outbox, command)?,
         Command::SendTest => send_test::send_test(&whole()?)?,
+        Command::Drain { timeout, json } => {
+            drop(outbox()?);
+            drain::drain(&config::survey(file, environment), *timeout, *json)?
+        }
+        Command::Finalize { then, arguments } => {
+            let directory = config::survey(file, environment).outbox.directory;
+            finalize::finalize(&directory, then.as_deref(), arguments)
+        }
     })
 }
 

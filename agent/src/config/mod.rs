@@ -20,6 +20,7 @@ mod recordings;
 mod retention;
 mod secret;
 mod spool;
+mod survey;
 mod upload;
 
 pub use self::api::Api;
@@ -37,6 +38,7 @@ pub use self::recordings::Recordings;
 pub use self::retention::Retention;
 pub use self::secret::Secret;
 pub use self::spool::Spool;
+pub use self::survey::{Survey, survey};
 pub use self::upload::Upload;
 
 /// Where the configuration is looked for when nothing else is said.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::configuration::{Configuration, Setting};
 use crate::config;
+use crate::kept;
 
 /// Where the Jitsi guide puts recordings.
 const GUIDE: &str = "/var/recordings";
@@ -37,6 +38,8 @@ pub enum Origin {
     JibriDefault,
     /// Nobody: it is where the guide or docker-jitsi-meet puts them.
     Custom,
+    /// `reflector-agent finalize`, which kept recordings from a script that deletes them.
+    Kept,
 }
 
 impl fmt::Display for Origin {
@@ -46,6 +49,7 @@ impl fmt::Display for Origin {
             Self::Jibri(setting) => write!(f, "`{}` in {}", setting.key, setting.file.display()),
             Self::JibriDefault => f.write_str("the default of Jibri, whose configuration names none"),
             Self::Custom => f.write_str("a customary place"),
+            Self::Kept => f.write_str("kept from a finalize script"),
         }
     }
 }
@@ -88,8 +92,11 @@ impl Finder {
             advice.extend(self.overlooked(&jibri));
             self.roots.iter().map(|path| Root { path: path.clone(), origin: Origin::Operator }).collect()
         };
+        let kept = |root: &Root| Root { path: root.path.join(kept::DIRECTORY), origin: Origin::Kept };
+        let kept: Vec<Root> = roots.iter().map(kept).filter(|root| root.path.is_dir()).collect();
         let mut known = HashSet::new();
-        let roots = roots.into_iter().filter(|root: &Root| known.insert(root.path.clone())).collect();
+        let roots =
+            roots.into_iter().chain(kept).filter(|root: &Root| known.insert(root.path.clone())).collect();
         Found { roots, jibri, advice }
     }
 

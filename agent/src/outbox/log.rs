@@ -1,12 +1,13 @@
 //! The delivery log: what operators read, from the outbox's file, whether or not the agent runs.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql};
 
-use super::model::{Kind, Seq, State};
-use super::{DATABASE, LOCK, OutboxError, operator};
+use super::model::{Cursor, Kind, Seq, State};
+use super::{DATABASE, LOCK, OutboxError, append, operator};
 
 /// A read-only view of an outbox directory.
 pub struct DeliveryLog {
@@ -209,6 +210,50 @@ impl DeliveryLog {
         Ok(operator::discard(&mut self.connection, choice, why, now)?)
     }
 
+    /// How far each spool file has been read.
+    pub fn cursors(&self) -> Result<Vec<Cursor>, OutboxError> {
+        Ok(append::cursors(&self.connection)?)
+    }
+
+    /// The paths of the recording files that were queued, whatever became of them.
+    pub fn known_recordings(&self) -> Result<HashSet<String>, OutboxError> {
+        self.texts("SELECT path FROM recording")
+    }
+
+    /// The paths of the files that are still to be uploaded, or whose upload waits for a person.
+    pub fn files_to_upload(&self) -> Result<HashSet<String>, OutboxError> {
+        self.texts("SELECT CAST(path AS TEXT) FROM upload WHERE state <= 2 OR state = 6")
+    }
+
+    fn texts(&self, sql: &str) -> Result<HashSet<String>, OutboxError> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let lossy = |row: &Row<'_>| {
+            row.get_ref(0)
+                .map(|text| String::from_utf8_lossy(text.as_bytes().unwrap_or_default()).into_owned())
+        };
+        let rows = select.query_map([], lossy)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many items were delivered since the outbox was made, when so many are ready and parked.
+    pub fn delivered(&self, ready: u64, parked: u64) -> Result<u64, OutboxError> {
+        // Items are numbered without gaps, and the newest one is never forgotten.
+        let sql = "SELECT COALESCE(MAX(seq), 0) - (SELECT COUNT(*) FROM item WHERE state = 3) FROM item";
+        let gone: i64 = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(gone.cast_unsigned().saturating_sub(ready + parked))
+    }
+
+    /// How many bytes the bodies of the ready items have, when there are so many: counted for a few hundred of them, and
+    /// reckoned for the rest.
+    pub fn ready_bytes(&self, ready: u64) -> Result<u64, OutboxError> {
+        let sql = "SELECT COUNT(*), COALESCE(SUM(LENGTH(body)), 0) FROM item
+          WHERE seq IN (SELECT seq FROM item INDEXED BY item_ready WHERE state = 0 LIMIT 300)";
+        let (counted, bytes) = self.connection.prepare_cached(sql)?.query_row([], |row| {
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+        })?;
+        Ok(if ready <= counted { bytes } else { bytes / counted.max(1) * ready })
+    }
+
     /// The outbox in numbers.
     pub fn summary(&self, directory: &Path) -> Result<Summary, OutboxError> {
         let one = |sql: &str| {
@@ -234,9 +279,7 @@ impl DeliveryLog {
                    (SELECT (SELECT MIN(seq) FROM item INDEXED BY item_ready WHERE item.lane = lane.id AND state = 0) FROM lane)",
             )?,
             parked,
-            // Items are numbered without gaps, and the newest one is never forgotten.
-            delivered: count("SELECT MAX(seq) - (SELECT COUNT(*) FROM item WHERE state = 3) FROM item")?
-                .saturating_sub(ready + parked),
+            delivered: self.delivered(ready, parked)?,
             // Looked for where it must be, because a look at every item takes long when there are a million: among the
             // newest, and just before the first that waits.
             last_settled: one(

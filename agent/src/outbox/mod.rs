@@ -14,6 +14,7 @@ mod append;
 mod backlog;
 mod claim;
 mod database;
+pub mod fact;
 pub mod log;
 pub mod model;
 mod operator;
@@ -34,9 +35,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+pub use self::backlog::Backlog;
 use self::database::Database;
 use self::model::{Answer, Cursor, LaneId, NewItem, Progress};
-pub use self::backlog::Backlog;
 pub use self::reader::Reader;
 use self::uploads::Bell;
 use self::writer::Message;

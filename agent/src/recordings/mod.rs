@@ -83,6 +83,8 @@ pub struct Recordings {
     /// The settled session that was compared last.
     compared: PathBuf,
     said: HashMap<PathBuf, String>,
+    /// Where somebody may tell us to look.
+    hint: Option<PathBuf>,
 }
 
 impl Recordings {
@@ -117,12 +119,21 @@ impl Recordings {
             sessions: BTreeMap::new(),
             compared: PathBuf::new(),
             said: HashMap::new(),
+            hint: None,
         })
+    }
+
+    /// Looks at once, too, when something in this directory changes (see [`crate::hint`]).
+    pub fn listening(self, hint: Option<PathBuf>) -> Self {
+        Self { hint, ..self }
     }
 
     /// Looks for finished recordings until the agent stops.
     pub fn run(mut self) {
         let mut ticked: Option<Instant> = None;
+        if let Some(hint) = &self.hint {
+            self.watch.add(hint);
+        }
         let mut look = Look::Everywhere;
         let mut trouble = None;
         loop {
@@ -245,7 +256,8 @@ impl Recordings {
         }
         let (roots, sessions) = (&self.roots, &self.sessions);
         self.watch.retain(|path| {
-            roots.iter().any(|root| root.path == path)
+            self.hint.as_deref() == Some(path)
+                || roots.iter().any(|root| root.path == path)
                 || sessions.get(path).is_some_and(|session| session.watched)
         });
     }

@@ -1,5 +1,6 @@
 //! The file of an upload: whether it is still the one whose checksum is known.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use contract::id::hex;
 use sha2::{Digest, Sha256};
 
+use crate::kept;
 use crate::outbox::uploads::FileIdentity;
 use crate::watch::Stop;
 
@@ -24,9 +26,17 @@ pub(super) enum Looks {
     Gone,
 }
 
+/// Where the file is: at its path, or kept from a finalize script that has removed it there.
+fn place(path: &Path) -> Cow<'_, Path> {
+    if path.exists() {
+        return Cow::Borrowed(path);
+    }
+    kept::link_of(path).map_or(Cow::Borrowed(path), Cow::Owned)
+}
+
 /// Compares what is at `path` with what is `known`.
 pub(super) fn look(path: &Path, known: FileIdentity) -> io::Result<Looks> {
-    match fs::metadata(path) {
+    match fs::metadata(place(path)) {
         Ok(file) => Ok(compare(FileIdentity::of(&file), known)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Looks::Gone),
         Err(error) => Err(error),
@@ -45,7 +55,7 @@ fn compare(seen: FileIdentity, known: FileIdentity) -> Looks {
 
 /// The opened file, if it is the one that is known.
 pub(super) fn open(path: &Path, known: FileIdentity) -> io::Result<Option<Arc<File>>> {
-    match File::open(path) {
+    match File::open(place(path)) {
         Ok(file) => Ok(is_unchanged(&file, known)?.then(|| Arc::new(file))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -59,7 +69,7 @@ pub(super) fn is_unchanged(file: &File, known: FileIdentity) -> io::Result<bool>
 
 /// Reads the file through. Returns how it looked before, and its checksum; `None` when the agent stops meanwhile.
 pub(super) fn digest(path: &Path, stop: &Stop) -> io::Result<Option<(FileIdentity, String)>> {
-    let mut file = File::open(path)?;
+    let mut file = File::open(place(path))?;
     let identity = FileIdentity::of(&file.metadata()?);
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 128 << 10]);
     while !stop.is_given() {
