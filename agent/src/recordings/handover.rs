@@ -6,6 +6,7 @@ use contract::recording::RecordingComplete;
 
 use super::identity::Identity;
 use super::notice;
+use super::stage::Stage;
 use crate::outbox::model::{Kind, NewItem};
 use crate::outbox::uploads::{FileIdentity, NewRecording};
 use crate::outbox::{Outbox, OutboxError};
@@ -19,6 +20,8 @@ pub(super) struct Recording {
     pub(super) path: PathBuf,
     /// The file as it was when it was read.
     pub(super) identity: Identity,
+    /// Where it stands.
+    pub(super) stage: Stage,
 }
 
 /// Queues the recording, and remembers that it need not be read again, in one transaction.
@@ -45,7 +48,7 @@ pub(super) fn hand_over(outbox: &Outbox, recording: &Recording) -> Result<(), Ou
     };
     outbox.queue_recording(&queued)?;
     tracing::info!(
-        event.id = %notice.id, file = %recording.path.display(), bytes = recording.identity.length, room = notice.room_name.as_str(),
+        count.recordings = 1, stage = recording.stage.name(), event.id = %notice.id, file = %recording.path.display(), bytes = recording.identity.length, room = notice.room_name.as_str(),
         "a recording is finished"
     );
     Ok(())

@@ -50,9 +50,6 @@ use crate::watch::{Stop, Wake, Watch};
 /// Within so many periodic looks every settled session is compared once with how it looked.
 const LOOKS_FOR_ALL: usize = 60;
 
-/// How often the roots are found out anew: Jibri may be installed, or told to write elsewhere, while the agent runs.
-const FIND_AGAIN: Duration = Duration::from_secs(30);
-
 /// While Jibri says that it is busy, the file that it may be busy with must have been left alone this many times as long
 /// before it counts as abandoned. Not for ever: a Jibri that hangs says so, too.
 const BUSY: u32 = 6;
@@ -66,7 +63,6 @@ const JIBRI: &str = "jibri";
 /// The recordings source.
 pub struct Recordings {
     finder: Finder,
-    found: Option<Instant>,
     roots: Vec<Root>,
     monitor: Monitor,
     /// Since when Jibri has been busy without a file that grows, and whether that was said.
@@ -104,7 +100,6 @@ impl Recordings {
         };
         Ok(Self {
             finder,
-            found: None,
             roots: Vec::new(),
             monitor,
             idle_since: None,
@@ -149,7 +144,7 @@ impl Recordings {
                 Err(error) => {
                     let what = Chain(&error).to_string();
                     if trouble.as_ref() != Some(&what) {
-                        tracing::warn!("recordings wait: {what}");
+                        tracing::warn!(count.source_waits = 1, "recordings wait: {what}");
                         trouble = Some(what);
                     }
                     TRY_AGAIN
@@ -186,13 +181,9 @@ impl Recordings {
         Ok(())
     }
 
-    /// Finds out where recordings are. A root stays until the agent stops: what lies in one that Jibri does not use any more
+    /// Finds out where recordings are: Jibri may be installed, or told to write elsewhere, while the agent runs. A root stays until the agent stops: what lies in one that Jibri does not use any more
     /// is to be told all the same.
     fn find_roots(&mut self) {
-        if self.found.is_some_and(|at| at.elapsed() < FIND_AGAIN) {
-            return;
-        }
-        self.found = Some(Instant::now());
         let found = self.finder.find();
         for root in found.roots {
             if self.roots.iter().all(|known| known.path != root.path) {

@@ -220,7 +220,7 @@ impl Work {
             Err(error) => {
                 let what = Chain(&error).to_string();
                 if self.said.as_ref() != Some(&what) {
-                    tracing::warn!("recordings wait: {what}");
+                    tracing::warn!(count.source_waits = 1, "recordings wait: {what}");
                     self.said = Some(what);
                 }
                 self.refused = Some(recording);
@@ -302,7 +302,7 @@ impl Reading {
             identity.length,
             sha256,
         );
-        Ok(Recording { notice, path: path.clone(), identity: *identity })
+        Ok(Recording { notice, path: path.clone(), identity: *identity, stage: *stage })
     }
 }
 

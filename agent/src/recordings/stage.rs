@@ -36,6 +36,18 @@ pub enum Stage {
     Abandoned,
 }
 
+impl Stage {
+    /// The stage as people write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Growing => "growing",
+            Self::Closed => "closed",
+            Self::LeftAlone => "left-alone",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// Decides where a file stands. `patience` is how long a file without proof must have been left alone.
 ///
 /// A file that is younger than the metadata beside it was written anew by a finalize script, or is the second attempt of a

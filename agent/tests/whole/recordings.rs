@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::support::{config, deliveries, eventually};
 
 /// A whole mp4 of 3.2 seconds, as far as a probe can tell.
-fn mp4() -> Vec<u8> {
+pub(crate) fn mp4() -> Vec<u8> {
     let boxed = |name: &[u8], content: &[u8]| {
         [&u32::try_from(content.len() + 8).unwrap().to_be_bytes()[..], name, content].concat()
     };
@@ -27,38 +27,49 @@ fn mp4() -> Vec<u8> {
     [boxed(b"ftyp", b"isom"), boxed(b"mdat", &[7; 1000]), boxed(b"moov", &mvhd)].concat()
 }
 
-struct Host {
+pub(crate) struct Host {
     directory: TempDir,
+    /// What the configuration says under `[recordings]`, and further sections.
+    settings: String,
+    monitor: Monitor,
     writer: Option<Writer>,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Host {
-    fn start() -> Self {
-        let mut host = Self {
-            directory: tempfile::tempdir().unwrap(),
-            writer: None,
-            stop: Stop::new().unwrap(),
-            thread: None,
-        };
+    pub(crate) fn start() -> Self {
+        Self::start_monitored(Monitor::default())
+    }
+
+    /// With what Jibri says to this monitor.
+    pub(crate) fn start_monitored(monitor: Monitor) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = format!("roots = [{:?}]", directory.path().join("recordings"));
+        Self::begin(directory, settings, monitor)
+    }
+
+    /// With these settings in `[recordings]`, instead of the one root, and further sections.
+    pub(crate) fn start_with(settings: &str) -> Self {
+        Self::begin(tempfile::tempdir().unwrap(), settings.to_owned(), Monitor::default())
+    }
+
+    fn begin(directory: TempDir, settings: String, monitor: Monitor) -> Self {
+        let mut host =
+            Self { directory, settings, monitor, writer: None, stop: Stop::new().unwrap(), thread: None };
         host.run();
         host
     }
 
     fn run(&mut self) {
-        let root = self.root();
-        let more = format!(
-            "[recordings]\nroots = [\"{}\"]\norphan-after-seconds = 1\nrescan-seconds = 1\n",
-            root.display()
-        );
+        let more = format!("[recordings]\norphan-after-seconds = 1\nrescan-seconds = 1\n{}\n", self.settings);
         let config = config(self.directory.path(), &more);
         let (writer, _) = Outbox::open(&config.outbox.directory, config.outbox.limits()).unwrap();
         self.stop = Stop::new().unwrap();
         let recordings = Recordings::new(
             &config.recordings,
             Finder::new(&config.recordings, &config.jibri),
-            Monitor::default(),
+            self.monitor.clone(),
             Rooms::new(&config.api.rooms),
             writer.outbox(),
             self.stop.clone(),
@@ -76,18 +87,18 @@ impl Host {
         }
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.directory.path().join("recordings")
     }
 
-    fn session(&self, name: &str) -> PathBuf {
+    pub(crate) fn session(&self, name: &str) -> PathBuf {
         let path = self.root().join(name);
         fs::create_dir_all(&path).unwrap();
         path
     }
 
     /// The notices so far: room, status, and the body.
-    fn notices(&self) -> Vec<Value> {
+    pub(crate) fn notices(&self) -> Vec<Value> {
         deliveries(&self.directory.path().join("outbox"))
             .iter()
             .filter(|delivery| delivery.state == State::Ready)
@@ -95,17 +106,17 @@ impl Host {
             .collect()
     }
 
-    fn notice_of(&self, session: &str) -> Value {
+    pub(crate) fn notice_of(&self, session: &str) -> Value {
         eventually(session, || self.notices_of(session).pop())
     }
 
-    fn notices_of(&self, session: &str) -> Vec<Value> {
+    pub(crate) fn notices_of(&self, session: &str) -> Vec<Value> {
         self.notices().into_iter().filter(|notice| notice["session_id"] == session).collect()
     }
 
     /// Returns once the agent has looked at everything that is there now: a look that finds the second of two new
     /// sessions began after the first was found.
-    fn look_has_passed(&self) {
+    pub(crate) fn look_has_passed(&self) {
         for name in ["passed-1", "passed-2"] {
             let session = self.session(name);
             write(&session, "reflector-passed_2026-08-05-13-56-46.mp4", &mp4());
@@ -121,11 +132,11 @@ impl Drop for Host {
     }
 }
 
-fn write(directory: &Path, name: &str, bytes: &[u8]) {
+pub(crate) fn write(directory: &Path, name: &str, bytes: &[u8]) {
     fs::write(directory.join(name), bytes).unwrap();
 }
 
-const METADATA: &[u8] = br#"{"meeting_url":"https://meet.example.com/Reflector-Daily?jwt=SECRET","participants":[{"user":{"name":"Alice"}}],"upload_credentials":{"token":"SECRET"},"conference_details":{"session_id":"m-1"}}"#;
+pub(crate) const METADATA: &[u8] = br#"{"meeting_url":"https://meet.example.com/Reflector-Daily?jwt=SECRET","participants":[{"user":{"name":"Alice"}}],"upload_credentials":{"token":"SECRET"},"conference_details":{"session_id":"m-1"}}"#;
 
 #[test]
 fn a_finished_recording_is_told_once_also_after_a_restart() {
