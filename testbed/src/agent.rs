@@ -60,6 +60,11 @@ impl Agent {
         self.listener
     }
 
+    /// Its configuration file.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
     /// Starts the agent again after it has ended.
     pub fn restart(&mut self) -> Result<()> {
         self.process = launch(&self.config, &self.outbox)?;

@@ -192,20 +192,22 @@ impl Client {
 
     /// Makes sure that a room of this name exists, in which recordings are started by hand.
     pub fn ensure_room(&self, name: &str) -> Result<()> {
-        self.ensure(name, "local", "none")
+        self.ensure_room_with(name, "local", "none")
     }
 
     /// Makes sure that a room of this name exists, whose recordings are started by hand and go into the object storage.
     pub fn ensure_cloud_room(&self, name: &str) -> Result<()> {
-        self.ensure(name, "cloud", "none")
+        self.ensure_room_with(name, "cloud", "none")
     }
 
     /// Makes sure that a room of this name exists; if it is new, `trigger` starts its recordings.
     pub fn ensure_recorded_room(&self, name: &str, trigger: &str) -> Result<()> {
-        self.ensure(name, "local", trigger)
+        self.ensure_room_with(name, "local", trigger)
     }
 
-    fn ensure(&self, name: &str, recording_type: &str, trigger: &str) -> Result<()> {
+    /// Makes sure that a room of this name exists; if it is new, `recording_type` says where its recordings go, and `trigger`
+    /// what starts them.
+    pub fn ensure_room_with(&self, name: &str, recording_type: &str, trigger: &str) -> Result<()> {
         let room = json!({
             "name": name, "platform": "jitsi", "recording_type": recording_type, "recording_trigger": trigger,
             "is_locked": false, "room_mode": "normal",

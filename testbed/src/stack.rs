@@ -72,6 +72,12 @@ impl Stack {
         Self::start(directory, ports::free()?, None)
     }
 
+    /// Starts the agent and the API again if they have ended, as a service manager does.
+    pub fn revive(&mut self) -> Result<()> {
+        self.api.revive()?;
+        self.agent.revive()
+    }
+
     /// The directory that the event module writes.
     pub fn spool(&self) -> PathBuf {
         self.directory.join("spool")

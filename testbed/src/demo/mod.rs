@@ -3,6 +3,7 @@
 mod advice;
 mod feed;
 mod place;
+mod playback;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -41,14 +42,15 @@ pub struct Args {
     directory: PathBuf,
 }
 
-/// Runs the demo. An error means that something did not arrive.
+/// Runs the demo. With `once`, an error means that something did not arrive; without it, a visitor may have killed a process
+/// to see what happens, so the demo says what it missed and goes on.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
     let place = Place::prepare(&args.directory)?;
-    let stack = start(&place, out)?;
+    let mut stack = start(&place, out)?;
     place.write_environment(&stack)?;
     guide::prepare(&stack)?;
     let mut round = 1;
@@ -57,9 +59,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         if interrupted.load(Ordering::SeqCst) {
             break;
         }
-        held?;
         if args.once {
-            break;
+            return held;
+        }
+        if let Err(error) = held {
+            writeln!(out, "\nThis meeting was not shown to its end: {error:#}")?;
+            writeln!(
+                out,
+                "What the host wrote down is delivered all the same, once agent and API run; both are looked after."
+            )?;
+            stack.revive()?;
         }
         if round == 1 {
             advice::show(&place, &stack, out)?;
@@ -75,7 +84,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 }
 
 fn start(place: &Place, out: &mut dyn Write) -> Result<Stack> {
-    writeln!(out, "Starting Prosody, reflector-api with a private Postgres, and reflector-agent …")?;
+    writeln!(
+        out,
+        "Starting Prosody, an S3 server, reflector-api with a private Postgres, and reflector-agent …"
+    )?;
     let begun = Instant::now();
     let port = if ports::answers(PORT) { ports::free()? } else { PORT };
     let stack = Stack::start(place.directory(), port, None)?;
@@ -104,16 +116,17 @@ fn hold(stack: &Stack, round: u32, interrupted: &AtomicBool, out: &mut dyn Write
         feed.catch_up(out)?;
         Ok(writeln!(out, "  ▸ {step}")?)
     };
-    let meeting = Meeting::begin(&stack.prosody, &stack.jibri, invitation, &mut says)?;
+    let meeting = Meeting::begin_by_rule(&stack.prosody, &stack.jibri, invitation, &mut says)?;
     meeting.record(RECORD_BYTES)?;
     let media = meeting.end(&mut says)?.context("nothing was recorded")?;
     feed.catch_up_with_recording(&media, out)?;
+    playback::show(&stack.client.meeting(&alice.id)?, &media, out)?;
     conclude(stack, &alice.id, out)
 }
 
-/// Creates a meeting in a room as its owner, and asks for the same one as somebody else.
+/// Creates a meeting in a room, whose recordings start by themselves and are uploaded, as its owner, and asks for the same one as somebody else.
 fn lead_in(stack: &Stack, room: &str) -> Result<(api::Meeting, api::Meeting)> {
-    stack.client.ensure_room(room)?;
+    stack.client.ensure_room_with(room, "cloud", "automatic-2nd-participant")?;
     let owner = stack.client.create_meeting(room)?;
     let other = stack.api.client("bob")?.create_meeting(room)?;
     ensure!(owner.id == other.id, "two users who ask for the meeting of {room} were led into different ones");
@@ -127,8 +140,9 @@ fn conclude(stack: &Stack, id: &str, out: &mut dyn Write) -> Result<()> {
     for address in ["room_url", "host_room_url"] {
         hide_token(&mut meeting[address]);
     }
+    playback::hide_links(&mut meeting);
     writeln!(out, "{}", serde_json::to_string_pretty(&meeting)?)?;
-    writeln!(out, "\nreflector-agent deliveries list")?;
+    writeln!(out, "\nreflector-agent deliveries list --config {}", stack.agent.config().display())?;
     writeln!(out, "{}", stack.agent.ask(&["deliveries", "list"])?)?;
     Ok(())
 }
