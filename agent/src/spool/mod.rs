@@ -112,6 +112,12 @@ impl Spool {
         self.watch.add(&self.directory);
         let listed = match list(&self.directory) {
             Ok(listed) => listed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // A host without Prosody, which is no trouble, or one whose module has not written yet.
+                let directory = self.directory.display();
+                self.mention(format!("there is no spool directory {directory} yet: no events of Prosody are read"));
+                Vec::new()
+            }
             Err(error) => {
                 let directory = self.directory.display();
                 self.say(format!(
@@ -246,6 +252,13 @@ impl Spool {
             }
         }
         Ok(())
+    }
+
+    fn mention(&mut self, what: String) {
+        if self.trouble != Trouble::Said(what.clone()) {
+            tracing::info!("{what}");
+            self.trouble = Trouble::Said(what);
+        }
     }
 
     fn say(&mut self, what: String) {
