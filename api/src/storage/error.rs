@@ -1,7 +1,5 @@
 //! What goes wrong with the object storage.
 
-use instant_xml::FromXml;
-
 /// Why the storage did not do what it was asked. Never holds an address with a signature.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -31,16 +29,6 @@ pub enum StorageError {
     },
 }
 
-/// The body of S3's refusals.
-#[derive(FromXml)]
-#[xml(rename = "Error")]
-struct Refusal {
-    #[xml(rename = "Code")]
-    code: String,
-    #[xml(rename = "Message")]
-    message: Option<String>,
-}
-
 impl StorageError {
     /// Whether S3 calls the reason `name`.
     pub fn is_code(&self, name: &str) -> bool {
@@ -59,12 +47,6 @@ impl StorageError {
 
     pub(super) fn unreadable(error: impl std::fmt::Display) -> Self {
         Self::Unreadable(error.to_string())
-    }
-
-    /// The refusal in a body, if it holds one.
-    pub(super) fn of_body(status: u16, body: &str) -> Option<Self> {
-        let refusal: Refusal = instant_xml::from_str(body).ok()?;
-        Some(Self::Refused { status, code: refusal.code, message: refusal.message.unwrap_or_default() })
     }
 
     /// What an operator can do about it: the variable to look at, and the next step.
@@ -118,18 +100,6 @@ impl StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_refusal_is_read_from_its_body() {
-        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code><Message>The key</Message>\
-                    <Key>k</Key><RequestId>4442587FB7D0A2F9</RequestId><HostId/></Error>";
-        let error = StorageError::of_body(404, body).unwrap();
-        assert!(error.is_code("NoSuchKey"));
-        assert_eq!(error.to_string(), "the storage answered 404 NoSuchKey: The key");
-        for body in ["", "<html></html>", "{}", "<Error></Error>"] {
-            assert!(StorageError::of_body(500, body).is_none(), "{body}");
-        }
-    }
 
     #[test]
     fn a_refusal_names_the_setting_to_look_at() {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use contract::id::hex;
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use rusty_s3::actions::{
-    AbortMultipartUpload, CompleteMultipartUpload, CompleteMultipartUploadResponse, CreateMultipartUpload,
-    DeleteObject, GetObject, ListParts, UploadPart,
+    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, DeleteObject, GetObject, ListParts,
+    UploadPart,
 };
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use sha2::{Digest as _, Sha256};
@@ -18,6 +18,7 @@ use crate::config;
 
 mod error;
 pub mod rehearsal;
+mod xml;
 
 pub use error::StorageError;
 
@@ -103,9 +104,7 @@ impl Storage {
         action.headers_mut().insert("content-type", media_type);
         let request =
             self.request(Method::POST, action.sign(OWN_LIFETIME)).header("content-type", media_type);
-        let answer = text(request).await?;
-        let upload = CreateMultipartUpload::parse_response(&answer).map_err(StorageError::unreadable)?;
-        Ok(upload.upload_id().to_owned())
+        xml::upload_id(&text(request).await?)
     }
 
     /// The address that takes one part.
@@ -125,13 +124,9 @@ impl Storage {
                 action.set_part_number_marker(marker);
             }
             let answer = text(self.request(Method::GET, action.sign(OWN_LIFETIME))).await?;
-            let page = ListParts::parse_response(&answer).map_err(StorageError::unreadable)?;
-            parts.extend(page.parts.into_iter().map(|part| Part {
-                number: part.number,
-                size: part.size,
-                e_tag: part.etag,
-            }));
-            after = page.next_part_number_marker;
+            let (page, next) = xml::parts(&answer)?;
+            parts.extend(page);
+            after = next;
             if after.is_none() {
                 parts.sort_by_key(|part| part.number);
                 return Ok(parts);
@@ -151,10 +146,7 @@ impl Storage {
         let action = CompleteMultipartUpload::new(&bucket, Some(&self.credentials), place.key, upload, tags);
         let url = action.sign(OWN_LIFETIME);
         let answer = text(self.request(Method::POST, url).body(action.body())).await?;
-        // A refusal may come after the status 200 has been sent.
-        CompleteMultipartUploadResponse::parse(&answer).map(drop).map_err(|error| {
-            StorageError::of_body(200, &answer).unwrap_or_else(|| StorageError::unreadable(error))
-        })
+        xml::completed(&answer)
     }
 
     /// Forgets an upload and its parts. One that has ended already is no error.
@@ -225,7 +217,7 @@ async fn send(request: RequestBuilder) -> Result<Response, StorageError> {
         return Ok(answer);
     }
     let body = body(answer).await.unwrap_or_default();
-    Err(StorageError::of_body(status, &body).unwrap_or(StorageError::Refused {
+    Err(xml::refusal(status, &body).unwrap_or(StorageError::Refused {
         status,
         code: String::new(),
         message: String::new(),

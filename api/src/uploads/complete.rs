@@ -1,8 +1,10 @@
 //! All parts are sent: the upload is verified, or not wanted any more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::upload::CompleteRequest;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{TERM, UploadError, Uploads, listed, plan};
@@ -18,47 +20,52 @@ pub enum Completion {
     Verified(Upload),
 }
 
+/// How long a request waits for the verification that it has begun. A small object is read back in less, and its host need not ask
+/// again.
+const LINGER: Duration = Duration::from_secs(1);
+
 impl Uploads {
     /// Sees to it that the upload gets verified: by whoever is at it, else here, in the background. A process that died
     /// in the middle is made up for by the next call.
     pub async fn complete(&self, id: &str, request: &CompleteRequest) -> Result<Completion, UploadError> {
-        let upload = uploads::find(&self.db, id).await?.ok_or(UploadError::NotFound)?;
+        let upload = self.find(id).await?;
         let is_same = upload.size_bytes == request.size_bytes && upload.sha256 == request.sha256.as_str();
         match upload.state {
-            State::Ended(EndReason::Mismatch) => return Err(mismatch(&upload)),
+            State::Ended(_) | State::Verified if is_same => return progress(upload),
             State::Ended(_) => return Err(UploadError::NotFound),
             _ if !is_same => return Err(self.end_changed(&upload).await?),
-            State::Verified => return Ok(Completion::Verified(upload)),
             State::Open => self.check(&upload).await?,
-            State::Verifying => {}
+            _ => {}
         }
         // Without a free slot it stays as it is until the next call.
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return Ok(Completion::Verifying) };
         let lease = Uuid::new_v4().simple().to_string();
-        let trouble = upload.trouble.clone();
         if !uploads::lease(&self.db, id, &lease, TERM).await? {
             return Ok(Completion::Verifying);
         }
-        tokio::spawn(self.clone().verify(upload, lease, slot));
-        match trouble {
-            Some(trouble) => Err(UploadError::Trouble(trouble)),
-            None => Ok(Completion::Verifying),
+        let verification = tokio::spawn(self.clone().verify(upload, lease, slot));
+        match timeout(LINGER, verification).await {
+            Ok(_) => progress(self.find(id).await?),
+            Err(_) => Ok(Completion::Verifying),
         }
     }
 
     /// Ends an upload that the host does not want any more. One that has ended already is no error.
     pub async fn abort(&self, id: &str) -> Result<(), UploadError> {
-        let upload = uploads::find(&self.db, id).await?.ok_or(UploadError::NotFound)?;
+        let upload = self.find(id).await?;
         if uploads::end_unverified(&self.db, id, EndReason::Aborted).await? {
             tracing::info!(upload.id, "an upload was aborted by its host");
             self.try_remove(&upload).await;
             return Ok(());
         }
-        let now = uploads::find(&self.db, id).await?.ok_or(UploadError::NotFound)?;
-        match now.state {
+        match self.find(id).await?.state {
             State::Verified => Err(UploadError::Complete("The upload is verified; its object is kept.")),
             _ => Ok(()),
         }
+    }
+
+    async fn find(&self, id: &str) -> Result<Upload, UploadError> {
+        uploads::find(&self.db, id).await?.ok_or(UploadError::NotFound)
     }
 
     async fn check(&self, upload: &Upload) -> Result<(), UploadError> {
@@ -80,9 +87,18 @@ impl Uploads {
     }
 }
 
-fn mismatch(upload: &Upload) -> UploadError {
-    let (size, sum) = (upload.size_bytes, &upload.sha256);
-    UploadError::Mismatch(format!(
-        "The stored object was not the file of {size} bytes with the SHA-256 {sum}, and was removed; begin the upload again."
-    ))
+/// How far `upload` is, for those who want it verified.
+fn progress(upload: Upload) -> Result<Completion, UploadError> {
+    match upload.state {
+        State::Verified => Ok(Completion::Verified(upload)),
+        State::Verifying | State::Open => match upload.trouble {
+            Some(trouble) => Err(UploadError::Trouble(trouble)),
+            None => Ok(Completion::Verifying),
+        },
+        State::Ended(EndReason::Mismatch) => Err(UploadError::Mismatch(format!(
+            "The stored object was not the file of {} bytes with the SHA-256 {}, and was removed; begin the upload again.",
+            upload.size_bytes, upload.sha256
+        ))),
+        State::Ended(_) => Err(UploadError::NotFound),
+    }
 }

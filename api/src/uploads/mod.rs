@@ -57,7 +57,7 @@ pub enum UploadError {
     /// A part that the upload does not have.
     #[error("the upload has the parts 1 to {0}")]
     NoSuchPart(u32),
-    /// The last verification came to no end, for this reason; another one runs.
+    /// The verification came to no end, for this reason; the next call begins another one.
     #[error("{0}")]
     Trouble(String),
     /// The storage.

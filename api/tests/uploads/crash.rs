@@ -73,9 +73,9 @@ async fn a_kill_in_the_middle_of_a_verification_costs_another_verification() {
     let file = File::new("rec_1", 1_000_000);
     let upload = scene.send(&file).await;
     let first = Program::start(&scene, &proxy.url());
+    // Every 16 KiB of the object take their time.
+    proxy.delay(std::time::Duration::from_millis(100));
     assert_eq!(first.complete(&upload, &file).await, (202, json!({"state": "verifying"})));
-    // Every 16 KiB of the object take their time from now on.
-    proxy.delay(std::time::Duration::from_millis(500));
     wait::until("the reading to begin", async || (scene.s3.reads() == 1).then_some(())).await;
     drop(first);
     assert_eq!(scene.state(&upload).await.0, "verifying");

@@ -36,7 +36,7 @@ async fn a_verification_that_the_storage_interrupts_is_done_again() {
     scene.change("UPDATE reflector.upload SET state = 'verifying' WHERE id = $1", &upload).await;
     proxy.set(Mode::Cut);
     let answer = service.completed(&upload, &file).await;
-    assert_eq!(answer.refusal(), (503, "storage_unavailable"), "after the first attempt");
+    assert_eq!(answer.refusal(), (503, "storage_unavailable"));
     assert_eq!(answer.headers["retry-after"], "1");
     proxy.set(Mode::Pass);
     let answer = wait::until("the verification", async || {
