@@ -49,8 +49,15 @@ mod tests {
             (100, None, None, &["size cap of 100 bytes"]),
             (100, Some(NOW - 6 * MINUTE), failed(0), &["size cap", "waited 6 minutes"]),
         ] {
-            let backlog =
-                Backlog { ready: 0, rooms: 0, oldest_ready: oldest, parked: 0, last_failure, bytes };
+            let backlog = Backlog {
+                ready: 0,
+                rooms: 0,
+                oldest_ready: oldest,
+                parked: 0,
+                uploads: crate::outbox::uploads::UploadTotals::default(),
+                last_failure,
+                bytes,
+            };
             let found = troubles(&backlog, 100, NOW);
             assert_eq!(found.len(), expected.len(), "{found:?}");
             for (said, part) in found.iter().zip(expected) {

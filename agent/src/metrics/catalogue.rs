@@ -74,6 +74,18 @@ pub const COUNTED: &[Counted] = &[
     )
     .by("stage"),
     counter(
+        "uploads",
+        "reflector_agent_uploads_ended_total",
+        "Uploads of recording files that ended, by how: verified, kept, given-up or parked",
+    )
+    .by("outcome"),
+    counter(
+        "upload_bytes",
+        "reflector_agent_uploaded_bytes_total",
+        "Bytes of recording files whose upload was verified",
+    ),
+    counter("upload_failures", "reflector_agent_upload_failures_total", "Uploads that were put off"),
+    counter(
         "recordings_removed",
         "reflector_agent_recordings_removed_total",
         "Recording files that retention removed from this host, by reason: age or room",
@@ -113,6 +125,11 @@ pub const GAUGES: &[Gauge] = &[
         name: "reflector_agent_outbox_oldest_ready_seconds",
         help: "How long the oldest waiting delivery has waited; 0 when nothing waits",
     },
+    Gauge {
+        name: "reflector_agent_uploads",
+        help: "Recording files by state: active (sent or verified), waiting (for their turn), parked (for a person)",
+    },
+    Gauge { name: "reflector_agent_upload_left_bytes", help: "Bytes of recording files still to be sent" },
     Gauge { name: "reflector_agent_outbox_bytes", help: "Bytes that the outbox uses" },
     Gauge {
         name: "reflector_agent_outbox_max_bytes",

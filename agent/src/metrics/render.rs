@@ -61,6 +61,15 @@ fn gauge_lines(name: &str, now: &Now<'_>) -> String {
         ("reflector_agent_outbox_oldest_ready_seconds", Some(outbox)) => {
             plain("", outbox.oldest_ready.map_or(0.0, |at| seconds((now.at - at).max(0))));
         }
+        ("reflector_agent_uploads", Some(outbox)) => {
+            let uploads = outbox.uploads;
+            for (state, count) in
+                [("active", uploads.active), ("waiting", uploads.waiting), ("parked", uploads.parked)]
+            {
+                plain(&braces("state", state), number(count));
+            }
+        }
+        ("reflector_agent_upload_left_bytes", Some(outbox)) => plain("", number(outbox.uploads.bytes_left)),
         ("reflector_agent_outbox_bytes", Some(outbox)) => plain("", number(outbox.bytes)),
         _ => {}
     }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::OutboxError;
 use super::log::{Attempt, DeliveryLog};
+use super::uploads::{self, UploadTotals};
 
 /// What waits now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Backlog {
     pub oldest_ready: Option<i64>,
     /// Items that wait for a person.
     pub parked: u64,
+    /// The uploads of recording files.
+    pub uploads: UploadTotals,
     /// The last request that went wrong.
     pub last_failure: Option<Attempt>,
     /// Bytes in use.
@@ -46,6 +49,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Backlog> {
         rooms: count("SELECT COUNT(DISTINCT lane) FROM item INDEXED BY item_ready WHERE state = 0")?,
         oldest_ready,
         parked: count("SELECT COUNT(*) FROM item INDEXED BY item_parked WHERE state = 2")?,
+        uploads: uploads::totals(connection)?,
         last_failure,
         bytes: super::prune::bytes_in_use(connection)?,
     })

@@ -577,7 +577,7 @@ fn list(connection: &Connection, ended: u32) -> rusqlite::Result<Vec<UploadEntry
 }
 
 /// See [`DeliveryLog::upload_totals`].
-fn totals(connection: &Connection) -> rusqlite::Result<UploadTotals> {
+pub(super) fn totals(connection: &Connection) -> rusqlite::Result<UploadTotals> {
     let open = connection
         .prepare_cached(
             "SELECT COALESCE(SUM(state <> 0), 0), COALESCE(SUM(state = 0), 0), COALESCE(SUM(MAX(size - sent_bytes, 0)), 0)

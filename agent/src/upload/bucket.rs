@@ -42,29 +42,30 @@ impl Bucket {
 mod tests {
     use super::*;
 
+    /// The time in which so many bytes may be sent.
+    fn time_of(bytes: u64, rate: u64) -> Duration {
+        Duration::from_secs(1).mul_f64(f64::from(u32::try_from(bytes).unwrap()))
+            / u32::try_from(rate).unwrap()
+    }
+
     #[test]
     fn no_more_is_sent_than_the_rate_and_one_burst() {
+        const PAUSES: Duration = Duration::from_secs(12);
         for (rate, grant) in [(1_000, 50), (1_000_000, 65_536), (1_024, 1_024), (50_000, 65_536)] {
             let start = Instant::now();
-            let (mut bucket, mut now, mut sent) = (Bucket::new(rate, start), start, 0_u64);
-            // Two senders that each wait as long as they are told, and now and then pause.
-            for step in 0..200_u64 {
-                let wait = bucket.take(grant, now);
-                now += wait;
+            let (mut bucket, mut now, mut sent) = (Bucket::new(rate, start), start, 0);
+            // A sender that waits as long as it is told, and now and then pauses.
+            for step in 0..200 {
+                now += bucket.take(grant, now);
                 sent += grant as u64;
+                let least = time_of(sent, rate).saturating_sub(BURST + time_of(grant as u64, rate));
+                assert!(now - start >= least, "{sent} bytes at {rate}/s in {:?}", now - start);
                 if step % 50 == 49 {
-                    now += Duration::from_secs(3);
+                    now += PAUSES / 4;
                 }
-                let allowed = (now - start + BURST).as_secs_f64() * rate as f64 + 2.0 * grant as f64;
-                assert!(
-                    sent as f64 <= allowed,
-                    "{sent} of {allowed} bytes at {rate}/s after {:?}",
-                    now - start
-                );
             }
-            let busy = now - start - Duration::from_secs(12);
-            let least = busy.as_secs_f64() * rate as f64;
-            assert!(sent as f64 >= least * 0.99, "{sent} of {least} bytes at {rate}/s");
+            let most = time_of(sent, rate) + PAUSES;
+            assert!(now - start <= most, "{sent} bytes at {rate}/s took {:?}", now - start);
         }
     }
 

@@ -108,7 +108,7 @@ impl Uploads {
                 runtime.shutdown_background();
             }
             Err(error) => {
-                tracing::error!(error = %Chain(&error), "the runtime of the uploads cannot be built")
+                tracing::error!(error = %Chain(&error), "the runtime of the uploads cannot be built");
             }
         }
     }
@@ -382,17 +382,24 @@ impl<'a> State<'a> {
 
     fn ended(&mut self, upload: &Upload, ending: &crate::outbox::uploads::Ending) {
         self.known.remove(&upload.seq);
-        let reason = ending.note.as_deref().unwrap_or_default();
+        let (reason, outcome) = (ending.note.as_deref().unwrap_or_default(), ending.state.name());
         match ending.state {
             UploadState::Verified => tracing::info!(
-                event.id = upload.id, file = %upload.path.display(), bytes = upload.file.size,
+                count.uploads = 1, count.upload_bytes = upload.file.size, outcome, event.id = upload.id,
+                file = %upload.path.display(), bytes = upload.file.size,
                 "a recording is uploaded and its checksum confirmed"
             ),
             UploadState::Kept => {
-                tracing::debug!(event.id = upload.id, reason, "a recording stays on this host")
+                tracing::debug!(
+                    count.uploads = 1,
+                    outcome,
+                    event.id = upload.id,
+                    reason,
+                    "a recording stays on this host"
+                );
             }
             _ => tracing::warn!(
-                event.id = upload.id, file = %upload.path.display(), reason,
+                count.uploads = 1, outcome, event.id = upload.id, file = %upload.path.display(), reason,
                 "a recording is reported without an upload"
             ),
         }
@@ -403,6 +410,7 @@ fn report_failure(id: &str, attempts: u32, note: &str, wait: Duration) {
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     if attempts == WORTH_A_WARNING {
         tracing::warn!(
+            count.upload_failures = 1,
             event.id = id,
             reason = note,
             wait_ms,
@@ -410,6 +418,7 @@ fn report_failure(id: &str, attempts: u32, note: &str, wait: Duration) {
         );
     } else {
         tracing::info!(
+            count.upload_failures = 1,
             event.id = id,
             reason = note,
             wait_ms,

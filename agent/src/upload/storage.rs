@@ -12,6 +12,7 @@ use hyper::{Method, Request};
 use super::body::{Flow, Meter, PartBody};
 use crate::chain::Chain;
 use crate::delivery::client::seconds;
+use crate::delivery::gate::Health;
 use crate::http::{Body, Client, streamed};
 
 /// How long a part may stand still before it is given up. A connection over which nothing passes may be dead without
@@ -38,6 +39,17 @@ pub(super) enum Sent {
     },
     /// No answer.
     Unreachable(String),
+}
+
+impl Sent {
+    /// What it says about the storage as a whole.
+    pub(super) fn health(&self) -> Option<Health> {
+        match self {
+            Self::Stored | Self::Refused(_) | Self::Unknown => Some(Health::Answering),
+            Self::Busy { .. } | Self::Unreachable(_) => Some(Health::Failing),
+            Self::Unreadable => None,
+        }
+    }
 }
 
 /// Sends `range` of `file` to a presigned address. `meter` tells how far it is.

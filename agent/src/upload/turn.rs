@@ -422,68 +422,79 @@ struct Learned {
     storage: Option<Health>,
 }
 
-/// Sends one part, to `url` if there is one already. Every further try gets an address of its own, which cannot have expired.
+/// Sends one part, to `url` if there is one already, and says what that told about the two servers.
 async fn send_part(
     shared: &Shared,
     parts: &Parts<'_>,
     number: u32,
-    mut url: Option<String>,
+    url: Option<String>,
     meter: Arc<Meter>,
 ) -> (u32, Learned, Result<(), Came>) {
     let mut learned = Learned::default();
-    let (mut tried, range) = (0, parts.cut.range(number));
-    loop {
-        let address = match url.take() {
-            Some(url) => url,
-            None => {
-                let request = PartsRequest { numbers: vec![number], list_stored: false };
-                let reply = shared.api.parts(&parts.plan.upload_id, &request).await;
-                learned.api = Some(decide::health(reply.outcome));
-                match decide::of_parts(reply).map(|reply| reply.urls.into_iter().next()) {
-                    Ok(Some(part)) => part.url,
-                    Ok(None) => {
-                        let note = "the API gave no address for a part".into();
-                        return (number, learned, Err(came((later(UNKNOWN_FLOOR), note))));
-                    }
-                    Err(otherwise) => return (number, learned, Err(came(otherwise))),
+    let result = parts.send(shared, number, url, &meter, &mut learned).await;
+    (number, learned, result)
+}
+
+impl Parts<'_> {
+    /// Every try but the first gets an address of its own, which cannot have expired.
+    async fn send(
+        &self,
+        shared: &Shared,
+        number: u32,
+        mut url: Option<String>,
+        meter: &Arc<Meter>,
+        learned: &mut Learned,
+    ) -> Result<(), Came> {
+        for tried in 1.. {
+            let address = match url.take() {
+                Some(url) => url,
+                None => self.address(shared, number, learned).await?,
+            };
+            let (file, range) = (Arc::clone(self.file), self.cut.range(number));
+            let sent = storage::send(
+                &shared.http,
+                &address,
+                file,
+                range,
+                Arc::clone(&shared.flow),
+                Arc::clone(meter),
+            );
+            let sent = sent.await;
+            learned.storage = sent.health().or(learned.storage);
+            let (note, floor) = match sent {
+                Sent::Stored => break,
+                Sent::Unknown => return Err(soon("the storage does not know the upload any more")),
+                Sent::Unreadable => {
+                    return Err(soon("the file became shorter while it was sent, or cannot be read"));
                 }
+                Sent::Refused(note) | Sent::Unreachable(note) => (note, Duration::ZERO),
+                Sent::Busy { note, floor } => (note, floor),
+            };
+            tracing::debug!(number, tried, note, "a part did not arrive");
+            if tried >= TRIES || floor > PART_BACKOFF.max {
+                return Err(came((later(floor), format!("part {number}: {note}"))));
             }
-        };
-        let (file, flow) = (Arc::clone(parts.file), Arc::clone(&shared.flow));
-        let sent = storage::send(&shared.http, &address, file, range.clone(), flow, Arc::clone(&meter)).await;
-        tried += 1;
-        let (note, floor) = match sent {
-            Sent::Stored => {
-                learned.storage = Some(Health::Answering);
-                return (number, learned, Ok(()));
-            }
-            Sent::Unknown => {
-                let note = "the storage does not know the upload any more".into();
-                return (number, learned, Err(came((later(Duration::ZERO), note))));
-            }
-            Sent::Unreadable => {
-                let note = "the file became shorter while it was sent, or cannot be read".into();
-                return (number, learned, Err(came((later(Duration::ZERO), note))));
-            }
-            Sent::Refused(note) => {
-                learned.storage = Some(Health::Answering);
-                (note, Duration::ZERO)
-            }
-            Sent::Busy { note, floor } => {
-                learned.storage = Some(Health::Failing);
-                (note, floor)
-            }
-            Sent::Unreachable(note) => {
-                learned.storage = Some(Health::Failing);
-                (note, Duration::ZERO)
-            }
-        };
-        tracing::debug!(number, tried, note, "a part did not arrive");
-        if tried >= TRIES || floor > PART_BACKOFF.max {
-            return (number, learned, Err(came((later(floor), format!("part {number}: {note}")))));
+            sleep(PART_BACKOFF.wait(tried, fastrand::f64()).max(floor)).await;
         }
-        sleep(PART_BACKOFF.wait(tried, fastrand::f64()).max(floor)).await;
+        Ok(())
     }
+
+    /// A fresh address for one part.
+    async fn address(&self, shared: &Shared, number: u32, learned: &mut Learned) -> Result<String, Came> {
+        let request = PartsRequest { numbers: vec![number], list_stored: false };
+        let reply = shared.api.parts(&self.plan.upload_id, &request).await;
+        learned.api = Some(decide::health(reply.outcome));
+        let reply = decide::of_parts(reply).map_err(came)?;
+        let part = reply.urls.into_iter().find(|part| part.number == number);
+        let part =
+            part.ok_or_else(|| came((later(UNKNOWN_FLOOR), "the API gave no address for a part".into())))?;
+        Ok(part.url)
+    }
+}
+
+/// From the beginning, as soon as the backoff allows.
+fn soon(note: &str) -> Came {
+    came((later(Duration::ZERO), note.into()))
 }
 
 const fn later(floor: Duration) -> Otherwise {
