@@ -1,5 +1,6 @@
 -- mod_reflector_events: writes what happens in the rooms of a Jitsi deployment into a spool directory, from which
--- reflector-agent delivers it.
+-- reflector-agent delivers it. With reflector_triggers.lib.lua beside it, it also starts recordings by the rule in
+-- people's tokens.
 --
 -- Load it on the main MUC component and, if there is one, on the breakout component; on no other host:
 --
@@ -25,12 +26,14 @@
 --   * While the directory cannot be written, up to 10,000 events wait in memory, in order, and one error is logged. If more
 --     have to be given up, a new boot begins afterwards: its `source-started` counts them in data.events_lost, and the
 --     snapshot that follows says how the rooms stand.
---   * It never blocks on a network, starts no process, and never changes or stops an event of Prosody.
+--   * It never blocks on a network, starts no process, and never changes or stops an event of Prosody, except for focus's
+--     answers to its own requests.
 --
 -- Events: source-started, muc-room-created, muc-room-destroyed, muc-occupant-joined, muc-occupant-updated,
--- muc-occupant-left, jibri-recording-on, jibri-recording-off. After source-started come the rooms, occupants and running
--- recordings that exist already, with data.snapshot = true. `room` is the room's node without its tenant; for a breakout
--- room it is the main room, and data.is_breakout and data.breakout_room_id tell them apart.
+-- muc-occupant-left, jibri-recording-on, jibri-recording-off, recording-start-accepted, recording-start-refused. After
+-- source-started come the rooms, occupants and running recordings that exist already, with data.snapshot = true. `room` is
+-- the room's node without its tenant; for a breakout room it is the main room, and data.is_breakout and
+-- data.breakout_room_id tell them apart.
 --
 -- Trust: recording state counts only in the presence of a focus account, told by its real JID and never by its nick;
 -- recorders and transcribers are told by the domain of their real JID. Names and e-mail addresses that clients choose are
@@ -105,8 +108,8 @@ local function new_boot_id(ms)
 	return ("%012x"):format(ms) .. random_bytes(4):gsub(".", function (byte) return ("%02x"):format(byte:byte()); end);
 end
 
-local function is_focus(occupant)
-	return focus_jids:contains(occupant.bare_jid);
+local function is_focus(bare_jid)
+	return focus_jids:contains(bare_jid);
 end
 
 -- Accounts of the deployment's own components, as opposed to those that any visitor can get.
@@ -117,6 +120,12 @@ local function is_service_account(occupant)
 		if jid.host(focus_jid) == host then return true; end
 	end
 	return false;
+end
+
+-- An error in here must not reach Prosody, which would drop what it was doing in the room.
+local function guarded(complaint, act)
+	local ok, err = xpcall(act, debug.traceback);
+	if not ok then module:log("error", "%s: %s", complaint, err); end
 end
 
 -- Spool -------------------------------------------------------------------------------------------------------------
@@ -327,11 +336,12 @@ local function occupant_appeared(room, occupant, presence, session, is_snapshot)
 	report("muc-occupant-joined", room, copy(record), is_snapshot);
 end
 
+-- True if something of what is reported has changed.
 local function occupant_updated(room, occupant, presence)
 	local occupants = state_of(room).occupants;
 	local resource = jid.resource(occupant.nick);
 	local before = occupants[resource];
-	if not before then return; end -- the join follows this presence
+	if not before then return false; end -- the join follows this presence
 	local session = session_of(occupant);
 	local now = describe(room, occupant, presence, session);
 	-- Who somebody is was settled at the join; the session that knew it may be another one now.
@@ -343,11 +353,12 @@ local function occupant_updated(room, occupant, presence)
 	for _, name in ipairs { "display_name", "email", "role", "affiliation" } do
 		if now[name] ~= before[name] then changed[#changed + 1] = name; end
 	end
-	if #changed == 0 then return; end
+	if #changed == 0 then return false; end
 	occupants[resource] = now;
 	local data = copy(now);
 	data.changed = changed;
 	report("muc-occupant-updated", room, data);
+	return true;
 end
 
 local REASON_BY_STATUS = {
@@ -446,16 +457,25 @@ local function end_active_recordings(room)
 	end
 end
 
+local function nothing() end
+
+-- What is recorded is the main room, so that breakout rooms have no rule.
+local triggers = is_breakout_host and { changed = nothing, recording = nothing } or module:require "reflector_triggers" {
+	muc = muc, state_of = state_of, report = report, is_focus = is_focus, limited = limited, guarded = guarded,
+};
+
 -- Start -------------------------------------------------------------------------------------------------------------
 
 local function snapshot_of(room)
 	local before = state_of(room);
-	room._reflector_events = { occupants = {}, seen = before.seen, active = {}, main_room = before.main_room };
+	room._reflector_events = {
+		occupants = {}, seen = before.seen, active = {}, main_room = before.main_room, trigger = before.trigger,
+	};
 	room_appeared(room, true);
 	local focus_presences = {};
 	for _, occupant in room:each_occupant() do
 		local presence = occupant:get_presence();
-		if presence and is_focus(occupant) then
+		if presence and is_focus(occupant.bare_jid) then
 			focus_presences[#focus_presences + 1] = presence;
 		elseif presence then
 			occupant_appeared(room, occupant, presence, session_of(occupant), true);
@@ -464,8 +484,10 @@ local function snapshot_of(room)
 	for _, presence in ipairs(focus_presences) do
 		for element in presence:childtags("jibri-recording-status", NS_JIBRI) do
 			recording_snapshot(room, element, before.active);
+			triggers.recording(room, element.attr, true);
 		end
 	end
+	triggers.changed(room);
 end
 
 function start_boot()
@@ -486,13 +508,11 @@ function start_boot()
 end
 
 -- Hooks. Priorities are not negative, so that the last leave is seen before the room's end; at creation it is the lowest of
--- these, so that other modules have named the meeting. An error in here must not reach Prosody, which would drop what it was
--- doing in the room.
+-- these, so that other modules have named the meeting.
 local function hook(name, handler, priority)
 	module:hook(name, function (event)
 		if not is_reported(event.room) then return; end
-		local ok, err = xpcall(function () handler(event); end, debug.traceback);
-		if not ok then module:log("error", "%s in room %s was not reported: %s", name, event.room.jid, err); end
+		guarded(name .. " in room " .. event.room.jid .. " was not reported", function () handler(event); end);
 	end, priority or 10);
 end
 
@@ -501,27 +521,30 @@ hook("muc-room-created", function (event)
 end, 0);
 
 hook("muc-occupant-joined", function (event)
-	if is_focus(event.occupant) then return; end
-	room_appeared(event.room);
-	occupant_appeared(event.room, event.occupant, event.stanza, event.origin);
+	if not is_focus(event.occupant.bare_jid) then
+		room_appeared(event.room);
+		occupant_appeared(event.room, event.occupant, event.stanza, event.origin);
+	end
+	triggers.changed(event.room);
 end);
 
 hook("muc-broadcast-presence", function (event)
 	local room, occupant, presence = event.room, event.occupant, event.stanza;
-	if is_focus(occupant) then
+	if is_focus(occupant.bare_jid) then
 		if presence.attr.type == "unavailable" then return; end
 		for element in presence:childtags("jibri-recording-status", NS_JIBRI) do
 			recording_status(room, element);
+			triggers.recording(room, element.attr);
 		end
 	elseif presence.attr.type == "unavailable" then
 		state_of(room).leaving = departure(room, event);
-	else
-		occupant_updated(room, occupant, presence);
+	elseif occupant_updated(room, occupant, presence) then
+		triggers.changed(room);
 	end
 end);
 
 hook("muc-occupant-left", function (event)
-	if is_focus(event.occupant) then return; end
+	if is_focus(event.occupant.bare_jid) then return; end
 	occupant_left(event.room, event.occupant, event.origin);
 end);
 

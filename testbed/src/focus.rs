@@ -23,7 +23,8 @@ pub struct Focus {
 pub struct StartRequest {
     /// The occupant address of who asks.
     pub initiator: String,
-    iq: Element,
+    /// The request as it came.
+    pub iq: Element,
 }
 
 /// Why focus starts nothing, in jicofo's words.
