@@ -7,6 +7,7 @@ mod agent;
 mod api;
 mod document;
 mod figure;
+mod recordings;
 mod scale;
 mod stats;
 
@@ -37,6 +38,8 @@ enum Part {
     Agent,
     /// The API against `pgbench`.
     Api,
+    /// The agent with recordings.
+    Recordings,
 }
 
 /// Measures, prints the table and, if asked to, writes it into a document.
@@ -44,10 +47,14 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     let start = Instant::now();
     let scale = if args.quick { Scale::QUICK } else { Scale::FULL };
     let mut figures = Vec::new();
-    if args.only != Some(Part::Api) {
+    let wanted = |part| args.only.is_none_or(|only| only == part);
+    if wanted(Part::Agent) {
         agent::measure(&scale, &mut figures, out)?;
     }
-    if args.only != Some(Part::Agent) {
+    if wanted(Part::Recordings) {
+        recordings::measure(&scale, &mut figures, out)?;
+    }
+    if wanted(Part::Api) {
         api::measure(&scale, &mut figures, out)?;
     }
     let table = figure::table(&figures);

@@ -17,6 +17,10 @@ pub(super) struct Scale {
     pub(super) sparse: usize,
     /// How long an idle agent is watched.
     pub(super) idle: Duration,
+    /// Recordings of which the arrival is measured.
+    pub(super) recordings: usize,
+    /// Session directories in a root.
+    pub(super) sessions: usize,
     /// How long each measurement of the API and of `pgbench` takes.
     pub(super) api: Duration,
     /// The most requests that are prepared for one measurement of the API.
@@ -33,6 +37,8 @@ impl Scale {
         steady: 200,
         sparse: 15,
         idle: Duration::from_secs(10),
+        recordings: 50,
+        sessions: 10_000,
         api: Duration::from_secs(5),
         api_requests: 120_000,
         large_meeting: 1_000_000,
@@ -44,6 +50,8 @@ impl Scale {
         steady: 20,
         sparse: 2,
         idle: Duration::from_secs(1),
+        recordings: 3,
+        sessions: 300,
         api: Duration::from_secs(1),
         api_requests: 20_000,
         large_meeting: 20_000,
