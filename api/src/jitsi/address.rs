@@ -12,9 +12,17 @@ pub fn room_name(room: &str, id: Uuid) -> String {
     format!("{PREFIX}{room}-{id}")
 }
 
-/// The address that opens the meeting `room_name` on `domain` with `token`.
-pub fn join_url(domain: &str, room_name: &str, token: &str) -> String {
-    format!("https://{domain}/{room_name}?jwt={token}")
+/// The setting by which Jitsi's page asks its user to start a recording, as the page reads it from an address.
+///
+/// The page shows a notice with a button, once, when its user has become a moderator, may record, and nothing is being
+/// recorded. Browsers do not send this part of an address to any server; pages that do not know the setting ignore it.
+const SUGGEST_RECORDING: &str = "#config.recordings.suggestRecording=true";
+
+/// The address that opens the meeting `room_name` on `domain` with `token`; with `suggests_recording`, Jitsi's page asks who
+/// comes in to start a recording.
+pub fn join_url(domain: &str, room_name: &str, token: &str, suggests_recording: bool) -> String {
+    let settings = if suggests_recording { SUGGEST_RECORDING } else { "" };
+    format!("https://{domain}/{room_name}?jwt={token}{settings}")
 }
 
 #[cfg(test)]
@@ -29,7 +37,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_carries_its_token() {
-        assert_eq!(join_url("meet.example.com", "r", "a.b.c"), "https://meet.example.com/r?jwt=a.b.c");
+    fn an_address_carries_its_token_and_what_jitsi_s_page_is_to_ask() {
+        let address = "https://meet.example.com/r?jwt=a.b.c";
+        assert_eq!(join_url("meet.example.com", "r", "a.b.c", false), address);
+        let asking = format!("{address}#config.recordings.suggestRecording=true");
+        assert_eq!(join_url("meet.example.com", "r", "a.b.c", true), asking);
     }
 }

@@ -9,11 +9,11 @@
 //! | `iat`, `exp` | whole seconds; there is no `nbf`, because Prosody allows no difference between the clocks |
 //! | `context.user` | all text: other types raise errors in Prosody's modules. Everybody in the meeting can read it |
 //! | `context.features` | complete: a feature that is not named is denied |
-//! | `context.room` | this project's own claims; Prosody keeps the table with the session and shows it to nobody |
+//! | `context.room` | this project's own claims; Prosody keeps the table with the session and shows it to nobody. The event module there reads the recording trigger and starts recordings by it |
 
 use serde::Serialize;
 
-use crate::domain::room::{MeetingSettings, RecordingType, Setting};
+use crate::domain::room::{MeetingSettings, RecordingTrigger, RecordingType, Setting};
 
 /// Whom a token lets in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,18 @@ pub struct Target<'a> {
     pub room_id: &'a str,
     /// The meeting's settings.
     pub settings: MeetingSettings,
+}
+
+impl Target<'_> {
+    /// Whether `person` may start and stop this meeting's recording.
+    fn lets_record(&self, person: &Person) -> bool {
+        person.moderator && self.settings.recording_type != RecordingType::None
+    }
+
+    /// Whether `person` is to be asked to start this meeting's recording.
+    pub fn asks_to_record(&self, person: &Person) -> bool {
+        self.lets_record(person) && self.settings.recording_trigger == RecordingTrigger::Prompt
+    }
 }
 
 /// The whole of a token's claims.
@@ -109,7 +121,7 @@ impl<'a> Context<'a> {
                 affiliation: if person.moderator { "owner" } else { "member" },
             },
             features: Features {
-                recording: person.moderator && settings.recording_type != RecordingType::None,
+                recording: target.lets_record(person),
                 livestreaming: false,
                 transcription: false,
                 outbound_call: false,

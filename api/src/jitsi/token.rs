@@ -164,6 +164,23 @@ mod tests {
     }
 
     #[test]
+    fn who_may_record_is_asked_to_where_the_trigger_is_a_prompt() {
+        let prompt = MeetingSettings { recording_trigger: RecordingTrigger::Prompt, ..SETTINGS };
+        let unrecorded = MeetingSettings { recording_type: RecordingType::None, ..prompt };
+        let by_hand = MeetingSettings { recording_trigger: RecordingTrigger::None, ..SETTINGS };
+        for (moderator, settings, expected) in [
+            (true, prompt, true),
+            (false, prompt, false),
+            (true, unrecorded, false),
+            (true, by_hand, false),
+            (true, SETTINGS, false),
+        ] {
+            let asks = target(settings).asks_to_record(&alice(moderator));
+            assert_eq!(asks, expected, "{moderator} {settings:?}");
+        }
+    }
+
+    #[test]
     fn a_participant_is_a_member_and_no_moderator() {
         let claims = claims_of(&alice(false), SETTINGS);
         let user = &claims["context"]["user"];

@@ -65,6 +65,23 @@ async fn the_owner_gets_a_moderator_s_address_and_others_do_not() {
 }
 
 #[tokio::test]
+async fn the_owner_of_a_room_with_a_prompt_is_asked_to_record_and_visitors_are_not() {
+    let app = App::start().await;
+    let mut room = guide_room("asking");
+    room["recording_trigger"] = json!("prompt");
+    app.post(Some("alice"), "/v1/rooms", &room).await.ok();
+    let meeting = app.post_nothing(Some("alice"), "/v1/rooms/asking/meeting").await.ok();
+    let (host, visitor) = (meeting["host_room_url"].as_str().unwrap(), meeting["room_url"].as_str().unwrap());
+    let (address, settings) = host.split_once('#').unwrap();
+    assert_eq!(settings, "config.recordings.suggestRecording=true");
+    assert!(!visitor.contains('#'), "{visitor}");
+    for url in [address, visitor] {
+        let claims = claims(&json!(url));
+        assert_eq!(claims["context"]["room"]["recording_trigger"], "prompt");
+    }
+}
+
+#[tokio::test]
 async fn the_answer_has_every_member_of_the_schema() {
     let (app, room) = app_with_room("daily").await;
     let mut meeting = app.post_nothing(None, "/v1/rooms/daily/meeting").await.ok();

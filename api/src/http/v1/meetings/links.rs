@@ -57,10 +57,12 @@ impl Links {
                 room_id: meeting.room_id.as_deref().unwrap_or_default(),
                 settings: meeting.settings,
             };
-            let token = issuer.mint(target, &person(caller, moderator), now);
+            let person = person(caller, moderator);
+            let token = issuer.mint(target, &person, now);
             let token =
                 token.map_err(|error| ApiError::internal(&format!("cannot sign a token: {error}")))?;
-            Ok::<_, ApiError>(join_url(issuer.domain(), &meeting.room_name, &token))
+            let asks = target.asks_to_record(&person);
+            Ok::<_, ApiError>(join_url(issuer.domain(), &meeting.room_name, &token, asks))
         };
         let host_room_url = if is_owner { link(true)? } else { String::new() };
         Ok(Self { room_url: link(false)?, host_room_url })
