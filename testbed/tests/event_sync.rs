@@ -92,6 +92,26 @@ fn a_replay_of_the_stock_modules_requests_becomes_a_meeting_with_its_people() {
     assert_eq!(alice["left_at"], "2025-10-09T08:53:29Z", "{alice}");
     assert!(main.iter().any(|one| one["kind"] == "recorder"), "{main:?}");
     assert_eq!(people.len(), 3, "{people:?}");
+    // What was counted is what the delivery log holds: these eight, and the boots of our own module.
+    let delivered = || {
+        let status: Value = serde_json::from_str(&stack.agent.ask(&["status", "--json"]).unwrap()).unwrap();
+        status["delivered_total"].as_u64()
+    };
+    let they_agree = eventually(SOON, || {
+        let counted = metric(&stack, "reflector_agent_items_settled_total");
+        counted >= Some(8) && counted == delivered()
+    });
+    assert!(they_agree, "{:?} {:?}", metric(&stack, "reflector_agent_items_settled_total"), delivered());
+    assert_eq!(metric(&stack, "reflector_agent_event_sync_requests_total{status=\"200\"}"), Some(9));
+}
+
+/// One number that the agent's metrics tell.
+fn metric(stack: &Stack, name: &str) -> Option<u64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", stack.agent.listener())).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
 /// The stock module is not part of this project: whoever has it names its file.

@@ -287,8 +287,10 @@ impl<'a> State<'a> {
                 // While the API fails as a whole, its own failures set the pace, not those of the room that probes it.
                 let pace =
                     if health == Health::Failing { self.gate.failures().saturating_add(1) } else { failures };
-                let wait = self.backoff.wait(pace, fastrand::f64()).max(floor);
                 let limit = settlement::isolating(reply.outcome, kept, failures);
+                // The search for the one event that fails takes a few requests; each with the whole backoff would take it an hour.
+                let pace = if limit.is_some() && health == Health::Answering { 1 } else { pace };
+                let wait = self.backoff.wait(pace, fastrand::f64()).max(floor);
                 (Turn::Wait { until: Instant::now() + wait, failures, limit }, wait, failures)
             }
         }

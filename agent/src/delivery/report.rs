@@ -50,10 +50,24 @@ fn refused(code: Option<ProblemCode>, clock: &ApiClock) -> String {
     }
 }
 
+/// One request and what it settled: for the metrics, and for whoever looks closely.
+pub(super) fn attempt(reply: &Reply, settled: usize) {
+    let status = match reply.outcome {
+        Outcome::Answered { status, .. } => status,
+        Outcome::Unreachable => 0,
+    };
+    let seconds = Duration::from_millis(u64::try_from(reply.took_ms).unwrap_or(0)).as_secs_f64();
+    tracing::debug!(
+        count.attempts = 1, observe.attempt_seconds = seconds, status, count.settled = settled,
+        "a request was answered or given up"
+    );
+}
+
 /// Items that wait for a person.
 pub(super) fn parked(ids: &[String], parked: &[(Seq, String)]) {
     for (id, (_, why)) in ids.iter().zip(parked) {
         tracing::warn!(
+            count.parked = 1,
             event.id = id,
             reason = why,
             "an event was refused for good and is parked; see `reflector-agent deliveries show {id}`"

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Reply};
 use super::lanes::Begin;
+use super::report;
 use super::request::{self, Routes};
 use super::settlement::{self, Moment, Settlement};
 use crate::clock::now_ms;
@@ -93,6 +94,7 @@ async fn send_all(
     while let Some(group) = groups.next() {
         let reply = send(shared, group).await;
         let settlement = settlement::settle(group, &reply, Moment { now: now_ms(), missing_for });
+        report::attempt(&reply, settlement.settled.len());
         let last = groups.peek().is_none() || settlement.settled.len() < group.len();
         if last {
             let parked_ids = settlement.parked.iter().filter_map(|(seq, _)| id_of(group, *seq)).collect();

@@ -59,7 +59,16 @@ impl EventSync {
                     status: StatusCode::UNPROCESSABLE_ENTITY,
                     text: "kept, but not an event of mod_event_sync_component: see `reflector-agent deliveries list --state parked`",
                 };
-                self.store(&unreadable(route, body, &error), refused)
+                let item = unreadable(route, body, &error);
+                let answer = self.store(&item, refused);
+                if answer == refused {
+                    warn!(
+                        count.parked = 1, event.id = %item.id, reason = %error,
+                        "a request of event_sync is no event and is parked; see `reflector-agent deliveries show {}`",
+                        item.id
+                    );
+                }
+                answer
             }
         }
     }

@@ -84,18 +84,13 @@ impl Spool {
         let mut looked = Instant::now();
         loop {
             if look || looked.elapsed() >= self.rescan {
-                looked = Instant::now();
-                self.look();
+                (look, looked) = (true, Instant::now());
             }
-            let timeout = match self.read_everything() {
-                Ok(Pass::Done) => self.rescan.saturating_sub(looked.elapsed()),
-                Ok(Pass::LookAgain) => {
-                    look = true;
-                    continue;
-                }
+            let timeout = match self.pass(look) {
+                Ok(()) => self.rescan.saturating_sub(looked.elapsed()),
                 Err(OutboxError::Closed) => return,
                 Err(error) => {
-                    self.say(format!("the spool waits: {}", Chain(&error)));
+                    self.wait(&error);
                     TRY_AGAIN
                 }
             };
@@ -103,6 +98,24 @@ impl Spool {
                 Wake::Stop => return,
                 Wake::Written => look = false,
                 Wake::Changed | Wake::Timeout => look = true,
+            }
+        }
+    }
+
+    /// One pass: every file is read to its end, and the outbox has what was read when this returns. With `look`, the
+    /// directory is compared with the known files first: needed at the start and whenever names may have changed.
+    ///
+    /// # Errors
+    ///
+    /// What the outbox did not take. It is read again by the next pass.
+    pub fn pass(&mut self, mut look: bool) -> Result<(), OutboxError> {
+        loop {
+            if look {
+                self.look();
+            }
+            match self.read_everything()? {
+                Pass::Done => return Ok(()),
+                Pass::LookAgain => look = true,
             }
         }
     }
@@ -239,7 +252,7 @@ impl Spool {
             if tail.is_finished().unwrap_or(false) && !self.outbox.has_parked_lines(tail.cursor.file)? {
                 match std::fs::remove_file(&tail.path) {
                     Ok(()) => {
-                        tracing::info!(file = %tail.path.display(), "a segment is wholly in the outbox and old; removed");
+                        tracing::info!(count.segments_removed = 1, file = %tail.path.display(), "a segment is wholly in the outbox and old; removed");
                         self.tails.remove(&identity);
                     }
                     Err(error) => {
@@ -257,6 +270,15 @@ impl Spool {
     fn mention(&mut self, what: String) {
         if self.trouble != Trouble::Said(what.clone()) {
             tracing::info!("{what}");
+            self.trouble = Trouble::Said(what);
+        }
+    }
+
+    /// Says once that the outbox takes nothing.
+    fn wait(&mut self, error: &OutboxError) {
+        let what = format!("the spool waits: {}", Chain(error));
+        if self.trouble != Trouble::Said(what.clone()) {
+            tracing::warn!(count.source_waits = 1, "{what}");
             self.trouble = Trouble::Said(what);
         }
     }
@@ -281,15 +303,17 @@ enum Pass {
 fn store(outbox: &Outbox, tail: &mut Tail, reading: Reading) -> Result<(), OutboxError> {
     let Reading { items, mut cursor, end } = reading;
     let parked: Vec<&NewItem> = items.iter().filter(|item| item.parked.is_some()).collect();
+    let events = items.len() - parked.len();
     let report =
         parked.first().map(|first| (parked.len(), first.offset, first.parked.clone().unwrap_or_default()));
     if !items.is_empty() || cursor != tail.cursor {
         cursor.file = outbox.append(&items, &Progress::Spool(cursor.clone()))?;
     }
     tail.advance(cursor, end);
+    tracing::debug!(count.spool_events = events, "events were read from the spool");
     if let Some((count, byte, reason)) = report {
         tracing::warn!(
-            file = %tail.path.display(), count, byte, reason,
+            count.spool_unreadable = count, count.parked = count, file = %tail.path.display(), byte, reason,
             "lines that are no events are parked; see `reflector-agent deliveries list --state parked`"
         );
     }
