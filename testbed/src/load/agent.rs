@@ -46,11 +46,28 @@ impl Agent {
         self.home.join("spool")
     }
 
+    /// The directory with its configuration, secret and log.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// Starts the process; its log goes to `agent.log`, after the log of the one before.
     pub fn start(&mut self) -> anyhow::Result<()> {
+        self.spawn(&self.command(&["run"]))
+    }
+
+    /// Starts it through a program that becomes it in the end (`unshare … COMMAND`).
+    pub fn start_under(&mut self, wrapper: &[&str]) -> anyhow::Result<()> {
+        let agent = self.command(&["run"]);
+        let (program, arguments) = wrapper.split_first().context("the wrapper is empty")?;
+        let mut command = Command::new(program);
+        command.args(arguments).arg(agent.get_program()).args(agent.get_args());
+        self.spawn(&command)
+    }
+
+    fn spawn(&mut self, command: &Command) -> anyhow::Result<()> {
         ensure!(self.process.is_none(), "the agent runs already");
-        let log = self.home.join("agent.log");
-        self.process = Some(Process::spawn("reflector-agent", &self.command(&["run"]), &log)?);
+        self.process = Some(Process::spawn("reflector-agent", command, &self.home.join("agent.log"))?);
         Ok(())
     }
 
@@ -91,9 +108,14 @@ impl Agent {
         }
     }
 
+    /// What the agent has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.home.join("agent.log")).unwrap_or_default()
+    }
+
     /// The last lines of the agent's log, for a failure's message.
     pub fn log_end(&self) -> String {
-        let log = fs::read_to_string(self.home.join("agent.log")).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }

@@ -95,6 +95,10 @@ pub(super) fn answer(delivery: Delivery<'_>, faults: &Faults, ledger: &mut Ledge
     if let Some(refusal) = &faults.refuse_all {
         return refusal.into();
     }
+    if let Some(id) = breaking(delivery.body, faults) {
+        ledger.refuse(id);
+        return Answer::problem(ProblemCode::Internal, 500, "the lever breaking is set");
+    }
     let mut answer = match (delivery.path, media_type(delivery.content_type)) {
         (EVENTS_PATH, batch::JSON) => single(delivery.body, faults, ledger, now),
         (EVENTS_PATH, batch::NDJSON) if !faults.refuse_ndjson => several(delivery.body, faults, ledger, now),
@@ -115,6 +119,12 @@ pub(super) fn answer(delivery: Delivery<'_>, faults: &Faults, ledger: &mut Ledge
         answer.lost = lost;
     }
     answer
+}
+
+/// The first of the breaking events that a body carries.
+fn breaking<'a>(body: &[u8], faults: &'a Faults) -> Option<&'a str> {
+    let carries = |id: &str| body.windows(id.len()).any(|bytes| bytes == id.as_bytes());
+    faults.breaking.iter().map(String::as_str).find(|id| carries(id))
 }
 
 /// The content type without its parameters.
@@ -266,6 +276,13 @@ mod tests {
                 0,
             ),
             (Faults { refuse_ndjson: true, ..Faults::default() }, "application/json", 200, "json", 1),
+            (
+                Faults { breaking: vec!["evt_1".into()], ..Faults::default() },
+                "application/json",
+                500,
+                "problem+json",
+                0,
+            ),
             (Faults::default(), "text/plain", 415, "problem+json", 0),
         ];
         for (faults, content_type, status, answer_type, arrived) in cases {

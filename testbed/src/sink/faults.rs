@@ -18,6 +18,9 @@ pub struct Faults {
     pub poison: HashMap<String, ProblemCode>,
     /// The status with which a lone poison event is refused; the code's own status when absent.
     pub poison_status: Option<u16>,
+    /// A request that carries one of these events fails as a whole with 500, as with a defect that one event's content brings
+    /// out.
+    pub breaking: Vec<String>,
     /// How long every answer is held back, in milliseconds.
     pub delay_ms: u64,
     /// Batches are answered with 415, like a server that knows single events only.

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test ends the test")]
 
 mod crashes;
+mod limits;
 mod outages;
 mod refusals;
 mod rotations;

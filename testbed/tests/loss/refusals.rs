@@ -27,6 +27,24 @@ fn poison_events_answered_with_400_are_parked_and_delay_nobody() {
 }
 
 #[test]
+fn an_event_that_makes_the_api_fail_ends_up_alone_and_what_stands_before_it_arrives() {
+    let mut stand = Stand::prepare(Some(32));
+    let mut writer = stand.writer();
+    writer.append(1_000).unwrap();
+    let (room, ids) = writer.written().iter().next().map(|(room, ids)| (room.clone(), ids.clone())).unwrap();
+    let bad = ids.len() / 2;
+    stand.sink.set_faults(Faults { breaking: vec![ids[bad].clone()], ..Faults::default() });
+    stand.agent.start().unwrap();
+    stand.arrived(writer.count() - (ids.len() - bad));
+    stand
+        .sink
+        .ledger(|ledger| assert_eq!(ledger.order(&room).len(), bad, "its own room waits for it, no other"));
+    assert!(stand.agent.deliveries("parked").unwrap().is_empty());
+    stand.sink.set_faults(Faults::default());
+    stand.all_arrived(&writer, &HashSet::new());
+}
+
+#[test]
 fn a_refusal_that_our_api_did_not_write_parks_nothing() {
     let stand = Stand::start(None);
     stand.sink.set_faults(Faults { refuse_all: Some(Refusal::proxy_page(422)), ..Faults::default() });

@@ -12,7 +12,8 @@ use testbed::wait::eventually;
 
 /// How long anything that must happen may take on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
-const SECRET: &str = "loss-tests-0123456789abcdef0123456789";
+/// The secret that the sink knows.
+pub(crate) const SECRET: &str = "loss-tests-0123456789abcdef0123456789";
 const ROOMS: usize = 8;
 
 /// A running agent, its sink, and the directory that holds its files.
