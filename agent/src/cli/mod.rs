@@ -7,6 +7,7 @@
 
 mod check;
 mod deliveries;
+mod doctor;
 mod drain;
 mod finalize;
 mod left;
@@ -69,6 +70,16 @@ enum Command {
     Deliveries(deliveries::Command),
     /// Send the API one signed test event, which changes no meeting, and explain the answer.
     SendTest,
+    /// Try everything that may be wrong on this host, and say of each thing what was tried, what came of it and what to do.
+    ///
+    /// Looks at the agent, the way to the API, Prosody, Jitsi, Jibri and the recordings. Changes nothing, except that the
+    /// API gets one signed test event. Run it as root: it says what it could not see. Exits with 0 when nothing is wrong,
+    /// 4 when the worst finding is a warning, 1 when it is a failure.
+    Doctor {
+        /// Print one JSON object, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Wait until everything that this host has written down is at the API: for hosts that an autoscaler is about to end.
     ///
     /// The agent must run and goes on running; it is asked to try everything now. Recordings that are still being written
@@ -151,6 +162,7 @@ fn dispatch(arguments: &Arguments, environment: &Environment) -> Result<ExitCode
         Command::Status { json } => status::status(&outbox()?, *json)?,
         Command::Deliveries(command) => deliveries::run(&outbox()?.outbox, command)?,
         Command::SendTest => send_test::send_test(&whole()?)?,
+        Command::Doctor { json } => doctor::doctor(config::survey(file, environment), *json)?,
         Command::Drain { timeout, json } => {
             drop(outbox()?);
             drain::drain(&config::survey(file, environment), *timeout, *json)?

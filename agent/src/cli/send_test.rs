@@ -37,7 +37,7 @@ pub(super) fn send_test(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 /// An event that any API acknowledges and that changes no meeting.
-fn test_event(now: i64) -> Claimed {
+pub(super) fn test_event(now: i64) -> Claimed {
     let timestamp = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now) * 1_000_000);
     let body = json!({
         "event": name::TEST,
@@ -55,7 +55,7 @@ fn test_event(now: i64) -> Claimed {
     }
 }
 
-fn next_step(reply: &Reply) -> &'static str {
+pub(super) fn next_step(reply: &Reply) -> &'static str {
     match reply.outcome {
         Outcome::Unreachable => reply.next_step.unwrap_or("check `url` in [api]"),
         Outcome::Answered { code: Some(ProblemCode::TimestampInvalid), .. } => {
