@@ -15,7 +15,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -137,11 +136,8 @@ impl Spool {
                     "the spool directory {directory} cannot be read: {error}; it is looked for every {} s (is the Prosody module's package installed, or `[spool] enabled` to be false?)",
                     self.rescan.as_secs()
                 ));
-                if error.kind() != io::ErrorKind::NotFound {
-                    // What cannot be listed is not gone: a file that is taken for gone is given up with its last, unfinished line.
-                    return;
-                }
-                Vec::new()
+                // What cannot be listed is not gone: a file that is taken for gone is given up with its last, unfinished line.
+                return;
             }
         };
         for tail in self.tails.values_mut() {
@@ -185,9 +181,8 @@ impl Spool {
                 Ok(Pass::Done) => {}
                 Ok(Pass::LookAgain) => return Ok(Pass::LookAgain),
                 Err(Failure::Outbox(error)) => return Err(error),
-                Err(Failure::File(error)) if error.kind() == io::ErrorKind::NotFound => {
-                    self.tails.remove(&identity);
-                }
+                // Deleted or renamed since the directory was looked at, which the next look will tell.
+                Err(Failure::File(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(Failure::File(error)) => {
                     failed = Some(format!("{} cannot be read: {error}", path.display()));
                 }
@@ -206,12 +201,13 @@ impl Spool {
         let Some(tail) = self.tails.get_mut(&identity) else { return Ok(Pass::Done) };
         if tail.has_news(stamp) {
             loop {
+                let now = now_ms();
                 let reading = match tail.read(&mut self.buffer, &self.rooms)? {
                     Found::Reading(reading) => reading,
                     Found::Restarted => return Ok(Pass::LookAgain),
                 };
                 let at_end = reading.end.is_some();
-                store(&self.outbox, tail, reading)?;
+                store(&self.outbox, tail, reading, now)?;
                 if at_end {
                     break;
                 }
@@ -222,7 +218,7 @@ impl Spool {
         }
         if !tail.listed {
             if let Some(reading) = tail.remainder(&mut self.buffer)? {
-                store(&self.outbox, tail, reading)?;
+                store(&self.outbox, tail, reading, now_ms())?;
             }
             self.tails.remove(&identity);
         } else if tail.is_open() && seconds_since(stamp, now_ms() / 1000) > STAYS_OPEN_SECONDS {
@@ -247,9 +243,10 @@ impl Spool {
                 continue;
             }
             if let Ok(Some(reading)) = tail.remainder(&mut self.buffer) {
-                store(&self.outbox, tail, reading)?;
+                store(&self.outbox, tail, reading, now_ms())?;
             }
-            if tail.is_finished().unwrap_or(false) && !self.outbox.has_parked_lines(tail.cursor.file)? {
+            let is_done = tail.is_at_its_path() && tail.is_finished().unwrap_or(false);
+            if is_done && !self.outbox.has_parked_lines(tail.cursor.file)? {
                 match std::fs::remove_file(&tail.path) {
                     Ok(()) => {
                         tracing::info!(count.segments_removed = 1, file = %tail.path.display(), "a segment is wholly in the outbox and old; removed");
@@ -299,8 +296,8 @@ enum Pass {
     LookAgain,
 }
 
-/// Makes a reading durable, then moves the tail.
-fn store(outbox: &Outbox, tail: &mut Tail, reading: Reading) -> Result<(), OutboxError> {
+/// Makes a reading of `now` durable, then moves the tail.
+fn store(outbox: &Outbox, tail: &mut Tail, reading: Reading, now: i64) -> Result<(), OutboxError> {
     let Reading { items, mut cursor, end } = reading;
     let parked: Vec<&NewItem> = items.iter().filter(|item| item.parked.is_some()).collect();
     let events = items.len() - parked.len();
@@ -309,7 +306,7 @@ fn store(outbox: &Outbox, tail: &mut Tail, reading: Reading) -> Result<(), Outbo
     if !items.is_empty() || cursor != tail.cursor {
         cursor.file = outbox.append(&items, &Progress::Spool(cursor.clone()))?;
     }
-    tail.advance(cursor, end);
+    tail.advance(cursor, end.filter(|end| end.is_settled(now)));
     tracing::debug!(count.spool_events = events, "events were read from the spool");
     if let Some((count, byte, reason)) = report {
         tracing::warn!(
@@ -349,7 +346,7 @@ fn list(directory: &Path) -> io::Result<Vec<((u64, u64), PathBuf)>> {
         if let Ok(metadata) = entry.metadata()
             && metadata.is_file()
         {
-            files.push(((metadata.dev(), metadata.ino()), entry.path()));
+            files.push((tail::identity(&metadata), entry.path()));
         }
     }
     files.sort_by(|a, b| a.1.cmp(&b.1));

@@ -25,6 +25,10 @@ const GUARD: usize = 256;
 /// that is too long.
 const CHUNK: usize = 2 * MAX_EVENT_BYTES;
 
+/// How far apart the times of two changes may be that a file system's clock does not tell apart, in milliseconds. Most keep
+/// nanoseconds and move them every few milliseconds; some keep seconds.
+const COARSEST_MS: i64 = 2_000;
+
 /// The size of the buffer that [`Tail::read`] needs.
 pub const BUFFER: usize = GUARD + CHUNK;
 
@@ -43,13 +47,21 @@ pub struct Tail {
     searched: u64,
 }
 
-/// What changes whenever a file's content does.
+/// What changes whenever a file's content does, once it has settled: see [`Stamp::is_settled`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The last modification, in nanoseconds since 1970.
     pub modified: i128,
     /// The length in bytes.
     pub length: u64,
+}
+
+impl Stamp {
+    /// Whether a later change of the file would give it another stamp. `now` is the time at which the stamp was taken, in
+    /// milliseconds since 1970.
+    pub fn is_settled(self, now: i64) -> bool {
+        self.modified + i128::from(COARSEST_MS) * 1_000_000 < i128::from(now) * 1_000_000
+    }
 }
 
 /// What a read found.
@@ -135,7 +147,8 @@ impl Tail {
         Ok(Found::Reading(Reading { items, cursor, end: (!full).then_some(stamp) }))
     }
 
-    /// The outbox has what was read up to `cursor`; the file was read to its end if it still looks like `end`.
+    /// The outbox has what was read up to `cursor`; the file was read to its end if it still looks like `end`, which must be
+    /// a stamp that has settled.
     pub fn advance(&mut self, cursor: Cursor, end: Option<Stamp>) {
         self.cursor = cursor;
         self.seen = end;
@@ -167,15 +180,27 @@ impl Tail {
         self.file = None;
     }
 
+    /// Whether its path still leads to it.
+    pub fn is_at_its_path(&self) -> bool {
+        std::fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.cursor.identity)
+    }
+
     /// Whether the file descriptor is held.
     pub fn is_open(&self) -> bool {
         self.file.is_some()
     }
 
+    /// The open file. Names move: a file that has taken this one's name since the directory was looked at is not it.
     fn open(&mut self) -> io::Result<&File> {
         match &mut self.file {
             Some(file) => Ok(file),
-            empty => Ok(empty.insert(File::open(&self.path)?)),
+            empty => {
+                let file = File::open(&self.path)?;
+                if identity(&file.metadata()?) != self.cursor.identity {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                Ok(empty.insert(file))
+            }
         }
     }
 
@@ -237,6 +262,11 @@ fn to_item(chunk: &[u8], frame: Frame, cursor: &Cursor, rooms: &Rooms) -> Option
     }
 }
 
+/// What a file is recognised by: device and inode.
+pub fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
 fn stamp(metadata: &Metadata) -> Stamp {
     let modified = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
     Stamp { modified, length: metadata.len() }
@@ -275,8 +305,7 @@ mod tests {
     }
 
     fn identity(path: &Path) -> (u64, u64) {
-        let metadata = fs::metadata(path).unwrap();
-        (metadata.dev(), metadata.ino())
+        super::identity(&fs::metadata(path).unwrap())
     }
 
     /// Reads to the end; gives the ids, and moves the tail.
@@ -329,11 +358,32 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_has_taken_the_name_of_another_is_not_read_in_its_place() {
+        let (directory, path, mut tail) = tail_of(lines(0..2).as_bytes());
+        fs::rename(&path, directory.path().join("a.jsonl.1")).unwrap();
+        fs::write(&path, lines(2..3)).unwrap();
+        let (mut buffer, rooms) = (vec![0; BUFFER], Rooms::new(&["*".to_owned()]));
+        assert_eq!(tail.read(&mut buffer, &rooms).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!tail.is_at_its_path());
+        tail.path = directory.path().join("a.jsonl.1");
+        assert!(tail.is_at_its_path());
+        assert_eq!(ids(&drain(&mut tail)), ["evt_000000", "evt_000001"]);
+    }
+
+    #[test]
     fn a_truncated_file_restarts_at_zero() {
         let (_directory, path, mut tail) = tail_of(lines(0..20).as_bytes());
         drain(&mut tail);
         fs::write(&path, lines(100..101)).unwrap();
         assert_eq!(ids(&drain(&mut tail)), ["evt_000100"]);
+    }
+
+    #[test]
+    fn a_stamp_tells_nothing_while_the_clock_may_stand_still() {
+        let stamp = Stamp { modified: 10_000 * 1_000_000, length: 7 };
+        for (now, expected) in [(9_000, false), (10_000, false), (12_000, false), (12_001, true)] {
+            assert_eq!(stamp.is_settled(now), expected, "at {now}");
+        }
     }
 
     #[test]
