@@ -82,6 +82,7 @@ async fn serve_from(
 ) -> anyhow::Result<()> {
     let state = state(config, store.pool.clone(), &store.options)?;
     if let Some(uploads) = &state.uploads {
+        tracing::info!("recordings of rooms in the cloud go to {}", uploads.storage());
         // It has nothing to finish: what it was removing is still noted as there to be removed.
         tokio::spawn(uploads.clone().keep_clean());
     }

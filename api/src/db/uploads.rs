@@ -384,6 +384,13 @@ pub async fn take_debris(db: &PgPool, limit: i64, term: Duration) -> Result<Vec<
     rows.into_iter().map(Upload::try_from).collect()
 }
 
+/// Whether something is left of an upload that has to be removed. Never for one that was verified, however it ended.
+pub async fn has_debris(db: &PgPool, id: &str) -> Result<bool, sqlx::Error> {
+    let found =
+        sqlx::query_scalar("-- uploads.has_debris\nSELECT has_debris FROM reflector.upload WHERE id = $1");
+    Ok(found.bind(id).fetch_optional(db).await?.unwrap_or(false))
+}
+
 /// Notes that nothing of an upload is left in the storage.
 pub async fn note_removed(db: &PgPool, id: &str) -> Result<(), sqlx::Error> {
     sqlx::query("-- uploads.note_removed\nUPDATE reflector.upload SET has_debris = false, leased_until = NULL WHERE id = $1")

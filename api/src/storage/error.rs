@@ -89,6 +89,9 @@ impl StorageError {
                 "the key needs s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload and \
                  s3:ListMultipartUploadParts on the bucket's objects",
             ),
+            _ if *status >= 500 => {
+                ("the storage", "it has trouble of its own; when that does not pass, its own log says why")
+            }
             _ => (
                 "RECORDING_STORAGE_AWS_ENDPOINT_URL",
                 "see whether it is an S3 endpoint, and what its own log says",
@@ -112,7 +115,8 @@ mod tests {
             (refused(404, "NoSuchBucket"), "RECORDING_STORAGE_AWS_BUCKET_NAME"),
             (refused(301, "PermanentRedirect"), "RECORDING_STORAGE_AWS_REGION"),
             (refused(403, "RequestTimeTooSkewed"), "the clock of this host"),
-            (refused(502, ""), "RECORDING_STORAGE_AWS_ENDPOINT_URL"),
+            (refused(503, "SlowDown"), "the storage"),
+            (refused(405, ""), "RECORDING_STORAGE_AWS_ENDPOINT_URL"),
             (StorageError::Silent(String::new()), "RECORDING_STORAGE_AWS_ENDPOINT_URL"),
         ] {
             assert_eq!(error.advice().0, variable, "{error}");

@@ -73,7 +73,13 @@ pub struct Contents {
 
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Storage({} at {})", self.settings.bucket, self.settings.endpoint)
+        write!(f, "Storage({self})")
+    }
+}
+
+impl std::fmt::Display for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the bucket {} at {}", self.settings.bucket, self.settings.endpoint)
     }
 }
 

@@ -16,9 +16,7 @@ impl Uploads {
                 if self.is_current(&live, request) {
                     return Ok(live);
                 }
-                if uploads::end(&self.db, &live.id, EndReason::Replaced).await?
-                    && live.state != State::Verified
-                {
+                if uploads::end(&self.db, &live.id, EndReason::Replaced).await? {
                     self.try_remove(&live).await;
                 }
             }

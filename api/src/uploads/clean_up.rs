@@ -21,6 +21,8 @@ pub struct CleanedUp {
     pub abandoned: u64,
     /// Uploads of which nothing is left in the storage now.
     pub removed: u64,
+    /// Uploads of which something may still be there. A later clean-up tries again.
+    pub failed: u64,
 }
 
 impl Uploads {
@@ -31,13 +33,18 @@ impl Uploads {
         loop {
             ticks.tick().await;
             match self.clean_up().await {
-                Ok(CleanedUp { abandoned: 0, removed: 0 }) => {}
-                Ok(CleanedUp { abandoned, removed }) => {
+                Ok(CleanedUp { abandoned: 0, removed: 0, failed: 0 }) => {}
+                Ok(CleanedUp { abandoned, removed, failed }) => {
                     tracing::info!(
-                        "gave up {abandoned} uploads, and removed what {removed} had left in the storage"
+                        abandoned,
+                        removed,
+                        failed,
+                        "gave up uploads, and removed what such had left in the storage"
                     );
                 }
-                Err(error) => tracing::warn!("what uploads have left is removed later: {error}"),
+                Err(error) => {
+                    tracing::warn!("what uploads have left in the storage is looked for later: {error}");
+                }
             }
         }
     }
@@ -46,15 +53,20 @@ impl Uploads {
     pub async fn clean_up(&self) -> Result<CleanedUp, UploadError> {
         let age = self.storage.settings().abandoned_after;
         let abandoned = uploads::end_abandoned(&self.db, age).await?.unwrap_or(0);
-        let mut cleaned = CleanedUp { abandoned, removed: 0 };
+        let mut cleaned = CleanedUp { abandoned, ..CleanedUp::default() };
         loop {
             let batch = uploads::take_debris(&self.db, BATCH, TERM).await?;
             if batch.is_empty() {
                 return Ok(cleaned);
             }
             for upload in &batch {
-                self.remove(upload).await?;
-                cleaned.removed += 1;
+                match self.remove(upload).await {
+                    Ok(()) => cleaned.removed += 1,
+                    Err(error) => {
+                        tracing::debug!(upload.id, "what an upload has left stays: {error}");
+                        cleaned.failed += 1;
+                    }
+                }
             }
         }
     }

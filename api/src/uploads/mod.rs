@@ -15,7 +15,7 @@ use contract::upload::StoredPart;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
-use crate::db::uploads::{EndReason, State, Upload};
+use crate::db::uploads::{self, EndReason, State, Upload};
 use crate::domain::upload::Plan;
 use crate::storage::{Part, Place, Storage, StorageError};
 
@@ -84,18 +84,21 @@ impl Uploads {
         match self.storage.parts(place(upload), &upload.storage_id).await {
             Err(error) if upload.state == State::Open && error.is_code("NoSuchUpload") => {
                 tracing::warn!(upload.id, "the storage does not know an upload any more; it begins anew");
-                crate::db::uploads::end_unverified(&self.db, &upload.id, EndReason::Lost).await?;
+                uploads::end_unverified(&self.db, &upload.id, EndReason::Lost).await?;
                 Err(UploadError::NotFound)
             }
             result => Ok(result?),
         }
     }
 
-    /// Removes what an upload has left in the storage, and notes that it did.
+    /// Removes what an upload has left in the storage, and notes that it did. What the database knows counts, not what the
+    /// caller remembers: somebody else may have verified the upload meanwhile, and then its object is not to be touched.
     async fn remove(&self, upload: &Upload) -> Result<(), UploadError> {
-        self.storage.abort(place(upload), &upload.storage_id).await?;
-        self.storage.remove(place(upload)).await?;
-        crate::db::uploads::note_removed(&self.db, &upload.id).await?;
+        if uploads::has_debris(&self.db, &upload.id).await? {
+            self.storage.abort(place(upload), &upload.storage_id).await?;
+            self.storage.remove(place(upload)).await?;
+            uploads::note_removed(&self.db, &upload.id).await?;
+        }
         Ok(())
     }
 

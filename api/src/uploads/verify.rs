@@ -25,7 +25,6 @@ impl Uploads {
         let outcome = tokio::select! {
             outcome = self.look(&upload) => outcome,
             () = self.hold(&upload, &lease) => {
-                // Whatever this process was about to leave in the storage is debris of an upload that has ended.
                 tracing::info!(upload.id, "a verification was taken over or ended by somebody else");
                 return;
             }
@@ -71,18 +70,11 @@ impl Uploads {
             Ok(true) if matches!(finding, Finding::Over(_)) => self.try_remove(upload).await,
             Ok(true) => {}
             // It has ended meanwhile, and what was removed then may have been put together since.
-            Ok(false) => self.remove_if_over(upload).await,
+            Ok(false) => self.try_remove(upload).await,
             // The lease runs out, and the next call tries again.
             Err(error) => {
                 tracing::warn!(upload.id, "the end of a verification cannot be written down: {error}");
             }
-        }
-    }
-
-    async fn remove_if_over(&self, upload: &Upload) {
-        let now = uploads::find(&self.db, &upload.id).await;
-        if let Ok(Some(Upload { state: uploads::State::Ended(_), .. })) = now {
-            self.try_remove(upload).await;
         }
     }
 
@@ -92,7 +84,7 @@ impl Uploads {
             sleep(TERM / 3).await;
             // A database that does not answer may do so before the lease runs out.
             if let Ok(false) = uploads::renew(&self.db, &upload.id, lease, TERM).await {
-                self.remove_if_over(upload).await;
+                self.try_remove(upload).await;
                 return;
             }
         }

@@ -43,6 +43,7 @@ async fn an_object_that_was_verified_stays_downloadable_when_its_file_is_another
     let (_, verified) = scene.upload(&file).await;
     scene.service.notice(&file, "recordings", verified["object_key"].as_str().unwrap()).await;
     scene.upload(&File::new("rec_1", 20)).await;
+    scene.service.uploads.as_ref().unwrap().clean_up().await.unwrap();
     let files = scene.service.files("cloud", "owner").await;
     assert_eq!((files.len(), &files[0]["state"]), (1, &json!("stored")));
     assert!(scene.fetch(files[0]["download_url"].as_str().unwrap()).await.2 == file.bytes);

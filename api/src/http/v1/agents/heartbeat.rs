@@ -24,8 +24,8 @@ pub(super) async fn post(
     let body = String::from_utf8_lossy(&signed.bytes);
     match agents::note(&state.db, &heartbeat, &body).await {
         Err(error) if db::is_about_data(&error) => {
-            let msg = "no text in it may contain the character U+0000";
-            Err(Invalid::value("host", json!(heartbeat.host), msg).into())
+            let msg = "a text must not contain the character U+0000, and a number must not be too large";
+            Err(Invalid::value("heartbeat", json!(heartbeat.host_id), msg).into())
         }
         result => {
             result?;
