@@ -34,7 +34,7 @@ enum Command {
     Serve(serve::Arguments),
     /// Bring the database's schema up to date, and end. `serve` does so, too.
     Migrate,
-    /// Check the configuration and say everything that is wrong with it.
+    /// Check the configuration and say everything that is wrong with it; use the object storage, if there is one, as uploads will.
     Check,
     /// Print a bearer token for local use, signed with `AUTH_JWT_SECRET`.
     Token(token::TokenArgs),
