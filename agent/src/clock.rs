@@ -60,7 +60,7 @@ impl ApiClock {
                 in_words(offset)
             ),
             Change::TurnedRight => {
-                tracing::info!(offset_ms = offset, "this host's clock agrees with the API's")
+                tracing::info!(offset_ms = offset, "this host's clock agrees with the API's");
             }
         }
     }

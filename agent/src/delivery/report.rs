@@ -58,7 +58,10 @@ pub(super) fn attempt(reply: &Reply, settled: usize) {
     };
     let seconds = Duration::from_millis(u64::try_from(reply.took_ms).unwrap_or(0)).as_secs_f64();
     tracing::debug!(
-        count.attempts = 1, observe.attempt_seconds = seconds, status, count.settled = settled,
+        count.attempts = 1,
+        observe.attempt_seconds = seconds,
+        status,
+        count.settled = settled,
         "a request was answered or given up"
     );
 }
@@ -90,5 +93,25 @@ pub(super) fn brief(reply: &Reply) -> String {
         Outcome::Unreachable => reply.note.clone(),
         Outcome::Answered { status, code: Some(code), .. } => format!("{status} {}", code.as_str()),
         Outcome::Answered { status, code: None, .. } => format!("{status}, not from a Reflector API"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_signature_is_blamed_on_the_clock_only_where_the_api_does() {
+        let late = ApiClock::default();
+        late.learn(7_200_000, 0, 0);
+        for (code, clock, expected) in [
+            (Some(ProblemCode::TimestampInvalid), &late, "this host's clock is 2 h 0 min behind the API's"),
+            (Some(ProblemCode::TimestampInvalid), &ApiClock::default(), "compare `date -u`"),
+            (Some(ProblemCode::SignatureInvalid), &late, "the secrets differ"),
+            (None, &late, "the secrets differ"),
+        ] {
+            let said = refused(code, clock);
+            assert!(said.contains(expected), "{code:?}: {said}");
+        }
     }
 }

@@ -38,6 +38,10 @@ pub(super) struct Report {
 }
 
 /// How a turn ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and nearly every one is the large one"
+)]
 pub(super) enum End {
     /// There was nothing to send.
     Empty,
@@ -68,14 +72,14 @@ pub(super) struct Sent {
 }
 
 /// Takes one turn for `lane`.
-pub(super) async fn take(shared: &Shared, lane: LaneId, begin: Begin) -> Report {
+pub(super) async fn take(shared: &Shared, lane: LaneId, start: Begin) -> Report {
     let began = tokio::time::Instant::now();
-    let size = begin.limit.unwrap_or(usize::MAX).min(shared.batch.get());
+    let size = start.limit.unwrap_or(usize::MAX).min(shared.batch.get());
     let claim = if size == 1 { RUN } else { size };
-    let end = match shared.reader.claim(lane, begin.after, claim, contract::batch::MAX_BYTES) {
+    let end = match shared.reader.claim(lane, start.after, claim, contract::batch::MAX_BYTES) {
         Err(error) => End::Trouble(error),
         Ok(items) if items.is_empty() => End::Empty,
-        Ok(items) => send_all(shared, lane, &items, size, begin.missing_for).await,
+        Ok(items) => send_all(shared, lane, &items, size, start.missing_for).await,
     };
     Report { lane, began, end }
 }

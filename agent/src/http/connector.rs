@@ -216,6 +216,10 @@ fn no_tls(error: io::Error, to: String) -> ConnectError {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 ConnectError::UnknownIssuer { to }
             }
+            // The library has no name of its own for it.
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                ConnectError::AuthorityAsServer { to }
+            }
             _ => ConnectError::Tls { to, source: error },
         },
         _ => ConnectError::Tls { to, source: error },

@@ -105,6 +105,12 @@ pub enum ConnectError {
         /// Whose.
         to: String,
     },
+    /// The certificate is that of an authority, which no server may show as its own.
+    #[error("{to} shows the certificate of an authority as its own")]
+    AuthorityAsServer {
+        /// Who.
+        to: String,
+    },
     /// The other side does not speak TLS.
     #[error("{to} does not speak TLS")]
     NotTls {
@@ -184,6 +190,9 @@ impl ConnectError {
             }
             Self::UnknownIssuer { .. } => {
                 "with a private CA, or a proxy that opens TLS, set `ca-file` in [api] to its certificate (PEM); else the server must send its intermediate certificates"
+            }
+            Self::AuthorityAsServer { .. } => {
+                "make the server a certificate of its own (`openssl req -x509 … -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:NAME`), and set `ca-file` in [api] to it"
             }
             Self::NotTls { .. } => {
                 "check scheme and port of `url` in [api]: https goes to a port that speaks TLS"

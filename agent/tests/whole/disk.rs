@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use agent::outbox::log::DeliveryLog;
-use agent::outbox::model::{Answer, Meeting, NewItem};
+use agent::outbox::model::{Answer, Kind, Meeting, NewItem};
+use agent::outbox::uploads::{Ending, FileIdentity, NewRecording, UploadState};
 use agent::outbox::{Limits, Outbox, OutboxError, Reader};
 use tempfile::TempDir;
 
@@ -95,6 +96,43 @@ fn an_agent_that_is_started_on_a_full_disk_says_so_and_starts_once_there_is_room
     fs::remove_file(ballast).unwrap();
     let (writer, _) = Outbox::open(disk.path(), LIMITS).unwrap();
     let reader = Reader::open(disk.path()).unwrap();
+    let lane = reader.waiting().unwrap()[0].lane;
+    assert_eq!(reader.claim(lane, 0, 10, 1 << 20).unwrap().len(), 1);
+    writer.close();
+}
+
+#[test]
+fn on_a_full_disk_an_upload_begins_and_ends_late_but_once() {
+    let disk = SmallDisk::new();
+    let (writer, _) = Outbox::open(disk.path(), LIMITS).unwrap();
+    let outbox = writer.outbox().uploading();
+    let media = tempfile::NamedTempFile::new().unwrap();
+    let recording = |n: usize| NewRecording {
+        notice: NewItem { kind: Kind::Recording, ..big(n) },
+        path: media.path().to_owned(),
+        file: FileIdentity::of(&media.as_file().metadata().unwrap()),
+        sha256: "ab".repeat(32),
+    };
+    outbox.queue_recording(&recording(0)).unwrap();
+    let ballast = disk.fill();
+    let fits = (1..1000).take_while(|n| outbox.queue_recording(&recording(*n)).is_ok()).count();
+    assert!(fits < 999, "the disk was to be full");
+    let reader = Reader::open(disk.path()).unwrap();
+    let open = || reader.open_uploads(0).unwrap().len();
+    assert_eq!(open(), 1 + fits, "what was refused is not there");
+    let first = reader.open_uploads(0).unwrap()[0].seq;
+    let end = || {
+        let object = Some(("bucket".to_owned(), "key".to_owned()));
+        let notice = recording(0).notice;
+        outbox.end_upload(first, &Ending { state: UploadState::Verified, object, note: None, notice })
+    };
+    assert!(matches!(end(), Err(OutboxError::NotStored)));
+    assert_eq!(open(), 1 + fits, "it is open as long as its notice is not queued");
+    assert!(reader.waiting().unwrap().is_empty());
+    fs::remove_file(ballast).unwrap();
+    eventually("the end to be written down", || end().ok());
+    eventually("the refused one to be queued", || outbox.queue_recording(&recording(1 + fits)).ok());
+    assert_eq!(open(), 1 + fits, "one has ended, one has come");
     let lane = reader.waiting().unwrap()[0].lane;
     assert_eq!(reader.claim(lane, 0, 10, 1 << 20).unwrap().len(), 1);
     writer.close();

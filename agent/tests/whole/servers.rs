@@ -32,12 +32,22 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A server's certificate for `name`, valid through `years`.
+    /// A server with a certificate for `name`, valid through `years`.
     pub(crate) fn server(&self, name: &str, years: std::ops::Range<i32>) -> ServerConfig {
+        self.serving(name, years, IsCa::ExplicitNoCa)
+    }
+
+    /// A server that shows an authority's certificate as its own.
+    pub(crate) fn itself(&self) -> ServerConfig {
+        self.serving("localhost", 2000..2100, IsCa::Ca(BasicConstraints::Unconstrained))
+    }
+
+    fn serving(&self, name: &str, years: std::ops::Range<i32>, is_ca: IsCa) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
         params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+        params.is_ca = is_ca;
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

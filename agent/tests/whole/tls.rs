@@ -45,11 +45,13 @@ fn each_way_in_which_a_server_fails_has_its_own_words_and_its_next_step() {
     let https = |name: &str, years: std::ops::Range<i32>| {
         format!("https://localhost:{}/", servers::tls(authority.server(name, years)).port())
     };
+    let itself = format!("https://localhost:{}/", servers::tls(authority.itself()).port());
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (url, said, next) in [
         (https("other.example", 2000..2100), "is for DnsName(\"other.example\")", "`url` in [api]"),
         (https("localhost", 2000..2001), "expired on 2001-01-01T", "`date -u`"),
         (https("localhost", 2090..2100), "is not valid before 2090-01-01T", "`date -u`"),
+        (itself, "shows the certificate of an authority as its own", "CA:FALSE"),
         (format!("https://localhost:{}/", servers::plain().port()), "does not speak TLS", "https goes to"),
         (format!("http://localhost:{nobody}/"), "refused the connection", "nothing listens there"),
         ("http://no-such-host.invalid/".to_owned(), "no-such-host.invalid:80 cannot be resolved", "getent"),
