@@ -21,7 +21,7 @@ pub mod sidecar;
 pub mod stage;
 pub mod writers;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::ops::Bound;
@@ -57,6 +57,9 @@ const BUSY: u32 = 6;
 /// The fewest settled sessions that a periodic look compares.
 const AT_LEAST: usize = 16;
 
+/// The most sessions that a periodic look compares because they changed a short while ago: the latest.
+const FRESH: usize = 64;
+
 /// Under this name is remembered what was said about Jibri's configuration.
 const JIBRI: &str = "jibri";
 
@@ -76,6 +79,8 @@ pub struct Recordings {
     stop: Stop,
     watch: Watch,
     sessions: BTreeMap<PathBuf, Memory>,
+    /// Those in which something remains to be done.
+    open: BTreeSet<PathBuf>,
     /// The settled session that was compared last.
     compared: PathBuf,
     said: HashMap<PathBuf, String>,
@@ -112,6 +117,7 @@ impl Recordings {
             watch: Watch::new(stop.clone()),
             stop,
             sessions: BTreeMap::new(),
+            open: BTreeSet::new(),
             compared: PathBuf::new(),
             said: HashMap::new(),
             hint: None,
@@ -168,8 +174,7 @@ impl Recordings {
         if look != Look::OpenSessions {
             self.look_at_roots();
         }
-        let open = self.sessions.iter().filter(|(_, session)| session.settled.is_none());
-        for directory in open.map(|(path, _)| path.clone()).collect::<Vec<_>>() {
+        for directory in self.open.iter().cloned().collect::<Vec<_>>() {
             self.look_at_session(&directory)?;
         }
         if look == Look::Everywhere {
@@ -203,7 +208,7 @@ impl Recordings {
     fn look_at_jibri(&mut self) {
         let now = Instant::now();
         let busy = self.monitor.health().is_some_and(|health| health.busy);
-        if !busy || self.sessions.values().any(|session| session.grew_within(self.patience, now)) {
+        if !busy || self.open_sessions().any(|session| session.grew_within(self.patience, now)) {
             self.idle_since = None;
             return;
         }
@@ -223,10 +228,13 @@ impl Recordings {
     /// session in which something happened last.
     fn patience(&self, directory: &Path) -> Duration {
         let happened = |path: &Path| self.sessions.get(path).map(|session| session.happened);
-        let open = self.sessions.values().filter(|session| session.settled.is_none());
-        let latest = open.map(|session| session.happened).max();
+        let latest = self.open_sessions().map(|session| session.happened).max();
         let busy = self.monitor.health().is_some_and(|health| health.busy);
         if busy && happened(directory) == latest { self.patience * BUSY } else { self.patience }
+    }
+
+    fn open_sessions(&self) -> impl Iterator<Item = &Memory> {
+        self.open.iter().filter_map(|path| self.sessions.get(path))
     }
 
     /// Lists the roots that changed. New sessions are looked at with the open ones; what is gone is forgotten.
@@ -261,7 +269,12 @@ impl Recordings {
             session.present = false;
         }
         for directory in listed {
-            self.sessions.entry(directory).or_default().present = true;
+            if let Some(session) = self.sessions.get_mut(&directory) {
+                session.present = true;
+            } else {
+                self.open.insert(directory.clone());
+                self.sessions.entry(directory).or_default().present = true;
+            }
         }
         // Jibri removes the directory of a session without media.
         self.sessions.retain(|path, session| {
@@ -272,6 +285,7 @@ impl Recordings {
             !gone
         });
         let (roots, sessions) = (&self.roots, &self.sessions);
+        self.open.retain(|path| sessions.contains_key(path));
         self.said.retain(|path, _| {
             path == Path::new(JIBRI)
                 || roots.iter().any(|root| root.path == *path)
@@ -293,12 +307,13 @@ impl Recordings {
             .take(some)
             .collect();
         self.compared = if turn.len() < some { PathBuf::new() } else { turn[some - 1].clone() };
-        let fresh = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.settled.is_some_and(|settled| settled.is_fresh(now)))
-            .map(|(path, _)| path.clone());
-        turn.into_iter().chain(fresh).collect()
+        let fresh = self.sessions.iter().filter_map(|(path, session)| {
+            Some((session.settled.filter(|settled| settled.is_fresh(now))?, path))
+        });
+        let mut latest: Vec<(i128, &PathBuf)> =
+            fresh.map(|(settled, path)| (-settled.newest(), path)).collect();
+        latest.sort_unstable();
+        turn.into_iter().chain(latest.into_iter().take(FRESH).map(|(_, path)| path.clone())).collect()
     }
 
     /// Looks at a session. One in which something remains to be done is watched from now on, and looked at once more, so
@@ -328,16 +343,22 @@ impl Recordings {
             }
         };
         let settled = session.settled();
-        let memory = self.sessions.entry(directory.to_owned()).or_default();
+        let Some(memory) = self.sessions.get_mut(directory) else { return Ok(true) };
         if memory.settled == Some(settled) {
             return Ok(true);
         }
-        (memory.settled, memory.happened) = (None, session.newest());
+        if memory.settled.take().is_some() {
+            self.open.insert(directory.to_owned());
+        }
+        memory.happened = session.newest();
         if !self.look_at_files(directory, &session)? || session.is_awaited(now_ns()) {
             return Ok(false);
         }
         self.said.retain(|path, _| !path.starts_with(directory));
-        self.sessions.entry(directory.to_owned()).or_default().settle(settled);
+        self.open.remove(directory);
+        if let Some(memory) = self.sessions.get_mut(directory) {
+            memory.settle(settled);
+        }
         Ok(true)
     }
 
@@ -373,8 +394,8 @@ impl Recordings {
     ) -> Result<bool, Failure> {
         let (media, beside) = looks;
         let metadata_is_newer = beside.is_some_and(|beside| beside.modified >= media.modified);
-        let memory = self.sessions.entry(directory.to_owned()).or_default();
-        let unchanged = memory.unchanged(path, looks, Instant::now());
+        let memory = self.sessions.get_mut(directory);
+        let unchanged = memory.map_or(Duration::ZERO, |memory| memory.unchanged(path, looks, Instant::now()));
         let patience = if unchanged < self.patience { self.patience } else { self.patience(directory) };
         let has_writer = unchanged >= patience && writers::is_written(path);
         let stage = stage(&Seen { metadata: sidecar, metadata_is_newer, unchanged, has_writer }, patience);

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::identity::Identity;
 use super::metadata::Metadata;
-use super::probe::Media;
+use super::probe::{Container, Media};
 use super::stage::Stage;
 use crate::outbox::model::{Kind, NewItem};
 
@@ -150,7 +150,10 @@ fn status(stage: Stage, media: Media) -> RecordingStatus {
     match (media.truncated, stage) {
         (true, _) => RecordingStatus::Truncated,
         (false, Stage::Closed) => RecordingStatus::Completed,
-        (false, Stage::LeftAlone) if !media.unfinished => RecordingStatus::Completed,
+        // Nothing but the file itself can tell that its recorder ended well.
+        (false, Stage::LeftAlone) if media.container != Container::Unknown && !media.unfinished => {
+            RecordingStatus::Completed
+        }
         (false, Stage::LeftAlone | Stage::Abandoned | Stage::Growing) => RecordingStatus::Orphaned,
     }
 }
@@ -160,7 +163,6 @@ mod tests {
     use contract::event::MAX_EVENT_BYTES;
     use serde_json::Value;
 
-    use super::super::probe::Container;
     use super::*;
 
     fn finished<'a>(path: &'a str, metadata: Option<&'a Metadata>) -> Finished<'a> {
@@ -241,6 +243,15 @@ mod tests {
             let media = Media { container: Container::Matroska, truncated, unfinished, duration_ms: None };
             assert_eq!(status(stage, media), expected, "{stage:?} {media:?}");
         }
+        let media = |stage| {
+            let container = Container::Unknown;
+            status(stage, Media { container, truncated: false, unfinished: false, duration_ms: None })
+        };
+        assert_eq!(
+            [Stage::Closed, Stage::LeftAlone].map(media),
+            [Completed, Orphaned],
+            "it cannot be judged"
+        );
     }
 
     #[test]

@@ -93,6 +93,11 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// The last change of anything in the session, in nanoseconds since 1970.
+    pub fn newest(&self) -> i128 {
+        self.newest
+    }
+
     /// Whether anything in the session changed a short while ago. `now` is in nanoseconds since 1970.
     pub fn is_fresh(&self, now: i128) -> bool {
         is_fresh(self.newest, now)

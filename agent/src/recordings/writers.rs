@@ -63,12 +63,15 @@ mod tests {
     fn a_program_that_was_given_the_session_is_seen() {
         let session = Path::new("/elsewhere/b2f7c1e0-session");
         assert!(!is_named(session));
-        let script = ["-c", "read x", "finalize", "/srv/recordings/b2f7c1e0-session/"];
+        let script = ["-c", "echo; read x", "finalize", "/srv/recordings/b2f7c1e0-session/"];
         let mut program = std::process::Command::new("sh")
             .args(script)
             .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
+        let mut line = [0];
+        std::io::Read::read_exact(program.stdout.as_mut().unwrap(), &mut line).unwrap();
         assert!(is_named(session));
         assert!(!is_named(Path::new("/srv/b2f7c1e0")));
         drop(program.stdin.take());

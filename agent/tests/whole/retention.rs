@@ -1,6 +1,7 @@
 //! Retention on a real outbox and real files.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -169,11 +170,13 @@ fn a_file_that_is_worked_with_or_is_another_one_stays() {
     fs::write(&changed, b"something else").unwrap();
     let writer = fs::File::options().append(true).open(&written).unwrap();
     let mut script = Command::new("sh")
-        .args(["-c", "read x", "finalize"])
+        .args(["-c", "echo; read x", "finalize"])
         .arg(named.parent().unwrap())
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    script.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     host.queue("again-with-metadata", &again);
     let later = fs::File::open(young.parent().unwrap()).unwrap();
     later.set_modified(std::time::SystemTime::now() + std::time::Duration::from_hours(48)).unwrap();
