@@ -493,7 +493,6 @@ end
 function start_boot()
 	latest_ms = math.max(latest_ms or 0, now_ms());
 	boot_id, seq, part = new_boot_id(latest_ms), 0, 1;
-	module:log("info", "boot %s writes events to %s", boot_id, directory);
 	local lost = given_up;
 	given_up = 0;
 	emit("source-started", module.host, {
@@ -505,6 +504,7 @@ function start_boot()
 	for room in muc.each_room(true) do
 		if is_reported(room) then snapshot_of(room); end
 	end
+	module:log("info", "boot %s writes events to %s", boot_id, directory);
 end
 
 -- Hooks. Priorities are not negative, so that the last leave is seen before the room's end; at creation it is the lowest of
