@@ -13,7 +13,7 @@ use testbed::meeting::{Invitation, Meeting};
 use testbed::ports;
 use testbed::prosody::{CONFERENCE, GUEST_DOMAIN};
 use testbed::proxy::{Mode, Proxy};
-use testbed::spool;
+use testbed::spool::{self, SpoolEvent};
 use testbed::stack::Stack;
 use testbed::wait::eventually;
 use testbed::xmpp::{Client, Login, RecordingStatus, display_name};
@@ -45,8 +45,9 @@ impl Scene {
         Self { stack, alice, bob, _directory: directory }
     }
 
-    /// Holds the scripted meeting with its recording.
+    /// Holds the scripted meeting with its recording; returns when its last event is in the spool.
     fn hold(&self) {
+        let ended = self.endings();
         let invitation = Invitation {
             room: &self.alice.room_name,
             alice: &self.alice.host_room_url,
@@ -57,6 +58,15 @@ impl Scene {
             Meeting::begin(&self.stack.prosody, &self.stack.jibri, invitation, &mut |_| Ok(())).unwrap();
         meeting.record(20_000).unwrap();
         assert!(meeting.end(&mut |_| Ok(())).unwrap().is_some());
+        // Carol's lost connection is noticed in its own time, and the room ends after her.
+        assert!(eventually(SOON, || self.endings() > ended));
+    }
+
+    /// How often the meeting's room has ended.
+    fn endings(&self) -> usize {
+        let events = spool::events(&self.stack.spool()).unwrap();
+        let is_end = |it: &SpoolEvent| it.event == "muc-room-destroyed" && it.room == self.alice.room_name;
+        events.into_iter().filter(is_end).count()
     }
 
     /// The ids that Prosody's module has written for this meeting, in order.
