@@ -10,6 +10,7 @@ mod figure;
 mod recordings;
 mod scale;
 mod stats;
+mod uploads;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum Part {
     Api,
     /// The agent with recordings.
     Recordings,
+    /// Recordings on their way into the storage, against `curl -T`.
+    Uploads,
 }
 
 /// Measures, prints the table and, if asked to, writes it into a document.
@@ -53,6 +56,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     }
     if wanted(Part::Recordings) {
         recordings::measure(&scale, &mut figures, out)?;
+    }
+    if wanted(Part::Uploads) {
+        uploads::measure(&scale, &mut figures, out)?;
     }
     if wanted(Part::Api) {
         api::measure(&scale, &mut figures, out)?;

@@ -21,6 +21,8 @@ pub(super) struct Scale {
     pub(super) recordings: usize,
     /// Session directories in a root.
     pub(super) sessions: usize,
+    /// The bytes of a recording that is uploaded.
+    pub(super) upload_bytes: usize,
     /// How long each measurement of the API and of `pgbench` takes.
     pub(super) api: Duration,
     /// The most requests that are prepared for one measurement of the API.
@@ -39,6 +41,7 @@ impl Scale {
         idle: Duration::from_secs(10),
         recordings: 50,
         sessions: 10_000,
+        upload_bytes: 2 << 30,
         api: Duration::from_secs(5),
         api_requests: 120_000,
         large_meeting: 1_000_000,
@@ -52,6 +55,7 @@ impl Scale {
         idle: Duration::from_secs(1),
         recordings: 3,
         sessions: 300,
+        upload_bytes: 64 << 20,
         api: Duration::from_secs(1),
         api_requests: 20_000,
         large_meeting: 20_000,
