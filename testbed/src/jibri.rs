@@ -2,11 +2,16 @@
 //!
 //! Start: session directory, then (once it has joined) the growing media file. Stop: SIGINT to ffmpeg; no media means that
 //! the directory goes and nothing else is left; otherwise `metadata.json`, written in place; then the finalize script with
-//! the session directory as its only argument.
+//! the session directory as its only argument. Until that has ended it is busy, and says so to whoever asks.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -27,11 +32,25 @@ pub struct Jibri {
     root: PathBuf,
     log: PathBuf,
     finalize: Option<PathBuf>,
+    format: Format,
+    /// Sessions that are under way.
+    sessions: Arc<AtomicUsize>,
+}
+
+/// What `jibri.ffmpeg.recording-format` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `mp4`, the default.
+    Mp4,
+    /// `matroska`, with the extension `mkv`.
+    Matroska,
 }
 
 /// A recording that runs.
 #[derive(Debug)]
 pub struct Recording {
+    format: Format,
+    _under_way: UnderWay,
     directory: PathBuf,
     media: PathBuf,
     ffmpeg: Option<Process>,
@@ -52,7 +71,35 @@ pub struct Meeting<'a> {
 impl Jibri {
     /// A Jibri with `recordings-directory = root`, whose ffmpeg writes its messages to `log`.
     pub fn new(root: &Path, log: &Path) -> Self {
-        Self { root: root.to_owned(), log: log.to_owned(), finalize: None }
+        Self {
+            root: root.to_owned(),
+            log: log.to_owned(),
+            finalize: None,
+            format: Format::Mp4,
+            sessions: Arc::default(),
+        }
+    }
+
+    /// With `recording-format` set.
+    #[must_use]
+    pub fn with_format(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
+    /// Says from now on how it is: `GET /jibri/api/v1.0/health` at the address that is returned.
+    pub fn say_health(&self) -> Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let (address, sessions) = (listener.local_addr()?, Arc::clone(&self.sessions));
+        thread::Builder::new().name("jibri-health".to_owned()).spawn(move || {
+            for stream in listener.incoming() {
+                let status = if sessions.load(Ordering::SeqCst) > 0 { "BUSY" } else { "IDLE" };
+                let _ = stream.and_then(|mut stream| {
+                    let _ = stream.read(&mut [0; 4096])?;
+                    stream.write_all(health(status).as_bytes())
+                });
+            }
+        })?;
+        Ok(address)
     }
 
     /// With `finalize-script = script`.
@@ -65,8 +112,15 @@ impl Jibri {
     pub fn accept(&self, session_id: &str, room: &str) -> Result<Recording> {
         let directory = self.root.join(directory_name(session_id));
         fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        let media = directory.join(file_name(room, &local_time()?));
-        Ok(Recording { directory, media, ffmpeg: None, finalize: self.finalize.clone() })
+        let media = directory.join(file_name(room, &local_time()?, self.format.extension()));
+        Ok(Recording {
+            format: self.format,
+            _under_way: UnderWay::begin(&self.sessions),
+            directory,
+            media,
+            ffmpeg: None,
+            finalize: self.finalize.clone(),
+        })
     }
 
     /// Accepts a session and records: returns when the media file grows.
@@ -110,7 +164,7 @@ impl Recording {
                 "-c:a",
                 "aac",
             ])
-            .args(["-flush_packets", "1", "-f", "mp4"])
+            .args(["-flush_packets", "1", "-f", self.format.name()])
             .arg(&self.media);
         let mut ffmpeg = Process::spawn("ffmpeg", &command, log)?;
         let media = self.media.clone();
@@ -156,6 +210,52 @@ impl Recording {
     }
 }
 
+/// A session that is under way until this is dropped.
+#[derive(Debug)]
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn begin(sessions: &Arc<AtomicUsize>) -> Self {
+        sessions.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(sessions))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Matroska => "matroska",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Matroska => "mkv",
+        }
+    }
+}
+
+/// Jibri's answer about its health.
+fn health(busy: &str) -> String {
+    let body = json!({
+        "status": { "busyStatus": busy, "health": { "healthStatus": "HEALTHY", "details": {} } },
+        "sessionStatus": null,
+    })
+    .to_string();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 fn metadata(meeting: Meeting<'_>) -> String {
     let participants: Vec<_> = meeting
         .participants
@@ -178,8 +278,8 @@ fn directory_name(session_id: &str) -> String {
 }
 
 /// Jibri's file name: the room, cut, and the local time at which the session was accepted.
-fn file_name(room: &str, local_time: &str) -> String {
-    let suffix = format!("_{local_time}.mp4");
+fn file_name(room: &str, local_time: &str, extension: &str) -> String {
+    let suffix = format!("_{local_time}.{extension}");
     let room: String = room.chars().take(MAX_NAME - suffix.len()).collect();
     format!("{room}{suffix}")
 }
@@ -197,8 +297,8 @@ mod tests {
     #[test]
     fn names_on_disk_are_jibris() {
         assert_eq!(directory_name("foo&bar/baz"), "foo_bar_baz");
-        assert_eq!(file_name("standup", "2026-08-05-13-56-46"), "standup_2026-08-05-13-56-46.mp4");
-        let long = file_name(&"x".repeat(300), "2026-08-05-13-56-46");
+        assert_eq!(file_name("standup", "2026-08-05-13-56-46", "mp4"), "standup_2026-08-05-13-56-46.mp4");
+        let long = file_name(&"x".repeat(300), "2026-08-05-13-56-46", "mp4");
         assert_eq!((long.len(), long.matches('x').count()), (125, 101));
     }
 }

@@ -8,7 +8,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use testbed::jibri::{Jibri, Meeting};
+use testbed::jibri::{Format, Jibri, Meeting};
+use testbed::load::{Agent, Settings};
+use testbed::sink::Sink;
 
 const SESSION: &str = "8d7f6c1e-9f0b-4d7a-b8f0-6a7d1c3b5e21";
 const MEETING: Meeting<'_> =
@@ -86,4 +88,58 @@ fn a_crash_leaves_media_that_cannot_be_played_and_no_metadata() {
     assert!(fs::metadata(&media).unwrap().len() > 0);
     assert_eq!(duration(&media), None);
     assert!(!studio.session_directory().join("metadata.json").exists());
+}
+
+#[test]
+fn a_matroska_can_be_played_after_a_crash_and_jibri_says_that_it_is_busy() {
+    let mut studio = Studio::new();
+    studio.jibri = studio.jibri.with_format(Format::Matroska);
+    let address = studio.jibri.say_health().unwrap();
+    let busy = || {
+        let mut answer = ureq::get(format!("http://{address}/jibri/api/v1.0/health")).call().unwrap();
+        let answer: serde_json::Value = answer.body_mut().read_json().unwrap();
+        answer["status"]["busyStatus"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(busy(), "IDLE");
+    let recording = studio.jibri.record(SESSION, "standup").unwrap();
+    assert_eq!(busy(), "BUSY");
+    recording.grow(20_000, Duration::from_secs(20)).unwrap();
+    let media = recording.crash().unwrap();
+    assert_eq!(busy(), "IDLE");
+    assert!(media.extension().is_some_and(|extension| extension == "mkv"));
+    let status =
+        Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(&media).args(["-f", "null", "-"]).status();
+    assert!(status.unwrap().success());
+}
+
+/// The real agent follows the Jibri that is configured on its host: another directory, another format.
+#[test]
+fn the_agent_follows_jibris_configuration_to_a_matroska_recording() {
+    let studio = Studio::new();
+    let at = studio.directory.path();
+    let (home, sink) = (at.join("agent"), Sink::start().unwrap());
+    let jibri = studio.jibri.clone().with_format(Format::Matroska);
+    let health = jibri.say_health().unwrap();
+    let secret = "0123456789abcdef0123456789abcdef".to_owned();
+    let settings = Settings { url: sink.url(), secret, batch_max_events: None };
+    let mut agent = Agent::prepare(&home, &settings).unwrap();
+    fs::create_dir_all(home.join("agent.d")).unwrap();
+    let drop_in = format!(
+        "[api]\nrooms = [\"standup\"]\n[recordings]\nroots = []\nrescan-seconds = 1\n[jibri]\nconfiguration = [{:?}]\nhealth-url = \"http://{health}/\"\n",
+        at.join("jibri")
+    );
+    fs::write(home.join("agent.d/10-jibri.toml"), drop_in).unwrap();
+    agent.start().unwrap();
+    // Jibri is installed after the agent.
+    fs::create_dir_all(at.join("jibri")).unwrap();
+    let configuration =
+        format!("base = {at:?}\njibri.recording {{ recordings-directory = ${{base}}/recordings }}");
+    fs::write(at.join("jibri/jibri.conf"), configuration).unwrap();
+
+    let recording = jibri.record(SESSION, "standup").unwrap();
+    recording.grow(20_000, Duration::from_secs(20)).unwrap();
+    let media = recording.stop(MEETING).unwrap().unwrap();
+    let arrived = sink.wait_until(Duration::from_mins(1), |ledger| ledger.distinct() == 1);
+    assert!(arrived, "{}", agent.log_end());
+    assert!(agent.log_end().contains(media.to_str().unwrap()), "{}", agent.log_end());
 }
