@@ -50,7 +50,7 @@ mod tests {
     fn every_number_has_bounds() {
         let off = Retention::default();
         assert_bounds(&off, "delete-uploaded-after-days", &KEPT_DAYS, |all, n| {
-            all.delete_uploaded_after_days = n
+            all.delete_uploaded_after_days = n;
         });
         assert_bounds(&off, "keep-free-bytes", &BYTES, |all, n| all.keep_free_bytes = n);
         assert_bounds(&off, "keep-free-percent", &PERCENT, |all, n| all.keep_free_percent = n);

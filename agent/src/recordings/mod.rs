@@ -125,6 +125,7 @@ impl Recordings {
     }
 
     /// Looks at once, too, when something in this directory changes (see [`crate::hint`]).
+    #[must_use]
     pub fn listening(self, hint: Option<PathBuf>) -> Self {
         Self { hint, ..self }
     }
@@ -179,7 +180,7 @@ impl Recordings {
         }
         if look == Look::Everywhere {
             self.look_at_jibri();
-            for directory in self.to_be_compared() {
+            for directory in self.whose_turn_it_is() {
                 self.look_at_session(&directory)?;
             }
         }
@@ -294,7 +295,7 @@ impl Recordings {
     }
 
     /// The settled sessions whose turn it is: every one that changed a short while ago, and some of the others.
-    fn to_be_compared(&mut self) -> Vec<PathBuf> {
+    fn whose_turn_it_is(&mut self) -> Vec<PathBuf> {
         let now = now_ns();
         let is_settled = |session: &Memory| session.settled.is_some();
         let some = (self.sessions.len() / LOOKS_FOR_ALL).max(AT_LEAST);

@@ -112,7 +112,7 @@ pub fn notice(
 }
 
 /// The notice as it is sent.
-pub fn body(notice: &RecordingComplete) -> Vec<u8> {
+pub(crate) fn body(notice: &RecordingComplete) -> Vec<u8> {
     serde_json::to_vec(notice).expect("a notice holds nothing that JSON cannot")
 }
 

@@ -97,9 +97,9 @@ impl Reader {
     /// Takes a file on. Whether it came into the outbox is asked there.
     pub(super) fn take(&self, job: Job) -> Result<(), OutboxError> {
         self.under_way.add(&job.id);
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
         // The thread ends before its owner only by a panic.
-        if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(OutboxError::Closed) }
+        let jobs = self.jobs.as_ref().ok_or(OutboxError::Closed)?;
+        jobs.send(job).map_err(|_| OutboxError::Closed)
     }
 
     /// Files that could not be read since this was asked last.
@@ -334,7 +334,7 @@ mod tests {
             for turn in 1..=turns {
                 let expected = if turn == turns { Step::End } else { Step::More };
                 assert_eq!(
-                    reading.read_on(&mut [0; BUFFER], &stop).unwrap(),
+                    reading.read_on(&mut vec![0; BUFFER], &stop).unwrap(),
                     expected,
                     "{length}, turn {turn}"
                 );
@@ -351,10 +351,10 @@ mod tests {
         let long = vec![7; usize::try_from(TURN).unwrap() + 1];
         std::fs::write(&path, &long).unwrap();
         let mut first = reading(&path);
-        assert_eq!(first.read_on(&mut [0; BUFFER], &stop).unwrap(), Step::More);
+        assert_eq!(first.read_on(&mut vec![0; BUFFER], &stop).unwrap(), Step::More);
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, &long[1..]).unwrap();
-        assert_eq!(first.read_on(&mut [0; BUFFER], &stop).unwrap(), Step::Changed);
+        assert_eq!(first.read_on(&mut vec![0; BUFFER], &stop).unwrap(), Step::Changed);
     }
 
     #[test]
@@ -365,7 +365,7 @@ mod tests {
         let stop = Stop::new().unwrap();
         stop.give();
         let mut reading = reading(&path);
-        assert_eq!(reading.read_on(&mut [0; BUFFER], &stop).unwrap(), Step::More);
+        assert_eq!(reading.read_on(&mut vec![0; BUFFER], &stop).unwrap(), Step::More);
         assert_eq!(reading.offset, 0);
     }
 }

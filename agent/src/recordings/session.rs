@@ -155,11 +155,13 @@ mod tests {
         assert_eq!(session.metadata.map(|looks| looks.length), Some(METADATA.len() as u64));
     }
 
+    type Change = fn(&Path);
+
     #[test]
     fn whatever_changes_in_a_session_makes_it_another() {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
-        let changes: [(&str, fn(&Path)); 5] = [
+        let changes: [(&str, Change); 5] = [
             ("a file grows", |at| append(&at.join("a.mp4"))),
             ("the metadata grow", |at| append(&at.join(METADATA))),
             ("a file comes", |at| fs::write(at.join("b.mp4"), b"").unwrap()),

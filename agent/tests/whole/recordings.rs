@@ -45,7 +45,7 @@ impl Host {
     /// With what Jibri says to this monitor.
     pub(crate) fn start_monitored(monitor: Monitor) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let settings = format!("roots = [{:?}]", directory.path().join("recordings"));
+        let settings = format!("roots = [\"{}/recordings\"]", directory.path().display());
         Self::begin(directory, settings, monitor)
     }
 

@@ -96,16 +96,16 @@ impl Host {
         }
     }
 
-    fn retention(&self, settings: config::Retention) -> Retention {
+    fn retention(&self, settings: &config::Retention) -> Retention {
         let recordings = config::Recordings { roots: vec![self.root()], ..config::Recordings::default() };
         let finder = Finder::new(&recordings, &config::Jibri::default());
-        Retention::new(&settings, finder, self.outbox.clone(), Stop::new().unwrap())
+        Retention::new(settings, finder, self.outbox.clone(), Stop::new().unwrap())
     }
 
     /// How many files go when this many days have passed.
     fn after(&self, days: i64, delete_uploaded_after_days: u64) -> usize {
         let settings = config::Retention { delete_uploaded_after_days, ..config::Retention::default() };
-        self.retention(settings).pass(now_ms() + days * DAY_MS).unwrap()
+        self.retention(&settings).pass(now_ms() + days * DAY_MS).unwrap()
     }
 }
 
@@ -206,7 +206,7 @@ fn a_disk_without_room_is_relieved_of_the_longest_verified_first() {
     let an_hour = now_ms() + 3_600_000;
     for (keep_free_bytes, gone) in [(1, 0), (1 << 60, 2)] {
         let settings = config::Retention { keep_free_bytes, ..config::Retention::default() };
-        assert_eq!(host.retention(settings).pass(an_hour).unwrap(), gone, "{keep_free_bytes} bytes");
+        assert_eq!(host.retention(&settings).pass(an_hour).unwrap(), gone, "{keep_free_bytes} bytes");
     }
     assert!(paths.iter().all(|path| !path.exists()));
 }
