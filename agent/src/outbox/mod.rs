@@ -145,12 +145,14 @@ impl Outbox {
         directory: &Path,
         limits: Limits,
     ) -> Result<(Writer, UnboundedReceiver<Signal>), OutboxError> {
-        std::fs::create_dir_all(directory)
-            .map_err(|source| OutboxError::File { path: directory.into(), source })?;
+        make(directory)?;
         let lock = lock(&directory.join(LOCK))?;
         let mut connection = Connection::open(directory.join(DATABASE))?;
         schema::configure_writer(&connection)?;
         schema::migrate(&mut connection)?;
+        // The files' names must outlast a power cut before their content is moved from one to the other. SQLite flushes the
+        // directory's data alone, which promises nothing about names.
+        flush(directory)?;
         schema::lengthen_log(&connection);
         let host_id = schema::host_id(&connection)?.into();
         let (signals, signalled) = unbounded_channel();
@@ -217,6 +219,22 @@ impl Writer {
             );
         }
     }
+}
+
+/// Makes the directory if it is missing, so that it is there after a power cut too.
+fn make(directory: &Path) -> Result<(), OutboxError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(directory)
+        .map_err(|source| OutboxError::File { path: directory.into(), source })?;
+    directory.parent().map_or(Ok(()), flush)
+}
+
+/// Flushes a directory: the names in it, and what they lead to.
+fn flush(directory: &Path) -> Result<(), OutboxError> {
+    let flushed = File::open(directory).and_then(|directory| directory.sync_all());
+    flushed.map_err(|source| OutboxError::File { path: directory.into(), source })
 }
 
 /// Takes the lock that says "an agent runs here"; it is released by the process's end, however that comes.

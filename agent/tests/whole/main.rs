@@ -7,6 +7,7 @@ mod disk;
 mod event_sync;
 mod model;
 mod outbox;
+mod power_cut;
 mod proxy;
 mod recordings;
 mod recordings_layouts;
