@@ -543,6 +543,9 @@ pub(super) fn one(connection: &Connection, seq: UploadSeq) -> rusqlite::Result<O
 
 /// See [`DeliveryLog::uploads`].
 fn list(connection: &Connection, ended: u32) -> rusqlite::Result<Vec<UploadEntry>> {
+    if !is_there(connection)? {
+        return Ok(Vec::new());
+    }
     const COLUMNS: &str =
         "SELECT id, room, path, size, sent_bytes, state, queued_at, due_at, attempts, done_at, bucket,
         object_key, note FROM upload";
@@ -578,6 +581,9 @@ fn list(connection: &Connection, ended: u32) -> rusqlite::Result<Vec<UploadEntry
 
 /// See [`DeliveryLog::upload_totals`].
 pub(super) fn totals(connection: &Connection) -> rusqlite::Result<UploadTotals> {
+    if !is_there(connection)? {
+        return Ok(UploadTotals::default());
+    }
     let open = connection
         .prepare_cached(
             "SELECT COALESCE(SUM(state <> 0), 0), COALESCE(SUM(state = 0), 0), COALESCE(SUM(MAX(size - sent_bytes, 0)), 0)
@@ -589,6 +595,11 @@ pub(super) fn totals(connection: &Connection) -> rusqlite::Result<UploadTotals> 
         .query_row([], |row| row.get::<_, i64>(0))?;
     let [active, waiting, bytes_left] = open;
     Ok(UploadTotals { active, waiting, parked: parked.cast_unsigned(), bytes_left })
+}
+
+/// Whether there is a table: an outbox that no release with uploads has opened yet has none.
+fn is_there(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'upload'")?.exists([])
 }
 
 fn confirmed(connection: &Connection) -> rusqlite::Result<Vec<Confirmed>> {

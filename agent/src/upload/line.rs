@@ -27,6 +27,12 @@ impl<T> Line<T> {
         self.tickets += 1;
     }
 
+    /// Makes it everybody's turn from `now` on, in the order in which they stand.
+    pub(super) fn wake_all(&mut self, now: Instant) {
+        let turns = std::mem::take(&mut self.turns);
+        self.turns = turns.into_iter().map(|((due, ticket), turn)| ((due.min(now), ticket), turn)).collect();
+    }
+
     /// Whose turn it is at `now`.
     pub(super) fn pop(&mut self, now: Instant) -> Option<T> {
         if self.has_turn(now) { self.turns.pop_first().map(|(_, turn)| turn) } else { None }
@@ -60,6 +66,21 @@ mod tests {
         assert_eq!((line.pop(now), line.pop(now), line.pop(now)), (Some("first"), Some("second"), None));
         assert_eq!(line.next_due(), Some(second(1)));
         assert_eq!(line.pop(second(1)), Some("late"));
+    }
+
+    #[test]
+    fn who_is_woken_goes_before_whoever_comes_later() {
+        let now = Instant::now();
+        let minute = Duration::from_mins(1);
+        let mut line = Line::default();
+        line.push(now + minute, "first");
+        line.push(now + minute, "second");
+        line.wake_all(now);
+        line.push(now, "third");
+        assert_eq!(
+            (line.pop(now), line.pop(now), line.pop(now)),
+            (Some("first"), Some("second"), Some("third"))
+        );
     }
 
     #[test]

@@ -49,7 +49,7 @@ use crate::watch::Stop;
 const QUESTIONS: usize = 4;
 
 /// How long to leave the outbox alone when it cannot be read or written.
-const TROUBLE: Duration = Duration::from_secs(1);
+const TROUBLE: Duration = Duration::from_secs(5);
 
 /// The number of failures in a row after which an operator should know.
 const WORTH_A_WARNING: u32 = 5;
@@ -72,6 +72,7 @@ pub struct Route {
 pub struct Uploads {
     shared: Shared,
     backoff: Backoff,
+    secret: SharedSecret,
 }
 
 type Turns<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Report> + 'a>>>;
@@ -84,14 +85,14 @@ impl Uploads {
             enabled: settings.enabled,
             outbox,
             reader,
-            api: Api::new(http.clone(), &api_url, secret, timeout),
+            api: Api::new(http.clone(), &api_url, secret.clone(), timeout),
             http,
             flow: Flow::new(settings.max_bytes_per_second),
             parallel: settings.parallel_parts,
             stop,
             others_wait: std::cell::Cell::new(false),
         };
-        Self { shared, backoff }
+        Self { shared, backoff, secret }
     }
 
     /// Uploads until the agent stops. What is on its way then is left where it is: the next start goes on from there.
@@ -114,7 +115,7 @@ impl Uploads {
     }
 
     async fn work(self) {
-        let Self { shared, backoff } = self;
+        let Self { shared, backoff, secret } = self;
         let mut state = State {
             shared: &shared,
             backoff,
@@ -127,6 +128,7 @@ impl Uploads {
             api: Gate::default(),
             storage: Gate::default(),
         };
+        let mut secrets = secret.changes();
         let mut turns: Turns<'_> = FuturesUnordered::new();
         let mut look_again = state.look();
         loop {
@@ -137,9 +139,11 @@ impl Uploads {
                 anything = shared.outbox.upload_bell() => {
                     if anything {
                         state.last = 0;
+                        state.wake_all();
                     }
                     look_again = state.look();
                 }
+                Ok(()) = secrets.changed() => state.wake_all(),
                 () = until(wake) => {
                     if look_again.is_some_and(|at| at <= Instant::now()) {
                         look_again = state.look();
@@ -198,6 +202,14 @@ impl<'a> State<'a> {
             }
         }
         None
+    }
+
+    /// Tries everything that waits at once: an operator asked for it, or another secret signs from now on.
+    fn wake_all(&mut self) {
+        let now = Instant::now();
+        self.questions.wake_all(now);
+        self.files.wake_all(now);
+        (self.api, self.storage) = (Gate::default(), Gate::default());
     }
 
     /// Gives turns while there is room and the servers answer. Returns when to look again.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use agent::delivery::backoff::Backoff;
 use agent::http::Client;
+use agent::outbox::fact::{DRAIN, Fact};
 use agent::outbox::log::{Choice, DeliveryLog};
 use agent::outbox::model::{Kind, NewItem};
 use agent::outbox::uploads::{FileIdentity, NewRecording, UploadEntry, UploadState};
@@ -20,6 +21,7 @@ use agent::upload::{Route, Uploads};
 use agent::watch::Stop;
 use contract::id::{EventId, hex};
 use contract::problem::ProblemCode;
+use contract::signature::Secrets;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -31,6 +33,7 @@ use crate::support::{config, deliveries, eventually};
 struct Host {
     directory: TempDir,
     depot: Depot,
+    secret: SharedSecret,
     more: String,
     running: Option<(Writer, Stop, JoinHandle<()>)>,
 }
@@ -43,7 +46,9 @@ impl Host {
     /// A host with `more` in its configuration.
     fn start_with(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut host = Self { directory, depot: Depot::start(), more: more.to_owned(), running: None };
+        let secret = SharedSecret::new(config(directory.path(), "").secret);
+        let depot = Depot::start();
+        let mut host = Self { directory, depot, secret, more: more.to_owned(), running: None };
         host.run();
         host
     }
@@ -58,7 +63,7 @@ impl Host {
             http: Client::new(&config.api, &config.proxies, config.upload.parallel_parts),
             api_url: config.api.url.clone(),
             timeout: Duration::from_secs(20),
-            secret: SharedSecret::new(config.secret.clone()),
+            secret: self.secret.clone(),
             backoff: Backoff { min: Duration::from_millis(20), max: Duration::from_millis(100) },
         };
         let reader = Reader::open(directory).unwrap();
@@ -404,6 +409,27 @@ fn an_answer_that_our_api_did_not_write_ends_nothing() {
     let upload = eventually("a failure", || Some(host.upload("a")).filter(|upload| upload.attempts == 1));
     assert_eq!(upload.state, UploadState::Waiting);
     assert!(host.notice("a").is_none());
+
+    // It would be asked again after a minute; an operator does not wait that long.
+    host.depot.pull(|_, _| None);
+    let asked = Fact { at: 0, body: "{}".into() };
+    host.log().ask(DRAIN, &asked).unwrap();
+    host.upload_in("a", UploadState::Verified);
+}
+
+#[test]
+fn another_secret_is_tried_at_once() {
+    let host = Host::start();
+    host.depot.pull(|_, _| Some(Fault::Problem(ProblemCode::SignatureInvalid)));
+    host.record("a", 5);
+    eventually("a refusal", || (host.upload("a").attempts == 1).then_some(()));
+    let started = Instant::now();
+    host.depot.pull(|_, _| None);
+    let mut secret = config(host.directory.path(), "").secret;
+    secret.keys = Secrets::parse("another-0123456789abcdef").unwrap();
+    host.secret.replace(secret);
+    host.upload_in("a", UploadState::Verified);
+    assert!(started.elapsed() < contract::verdict::CREDENTIALS_FLOOR, "{:?}", started.elapsed());
 }
 
 #[test]
