@@ -384,10 +384,12 @@ pub async fn take_debris(db: &PgPool, limit: i64, term: Duration) -> Result<Vec<
     rows.into_iter().map(Upload::try_from).collect()
 }
 
-/// Whether something is left of an upload that has to be removed. Never for one that was verified, however it ended.
-pub async fn has_debris(db: &PgPool, id: &str) -> Result<bool, sqlx::Error> {
-    let found =
-        sqlx::query_scalar("-- uploads.has_debris\nSELECT has_debris FROM reflector.upload WHERE id = $1");
+/// Whether whatever the storage has of an upload may be removed: it has ended without having been verified.
+pub async fn is_unwanted(db: &PgPool, id: &str) -> Result<bool, sqlx::Error> {
+    let found = sqlx::query_scalar(
+        "-- uploads.is_unwanted
+        SELECT state = 'ended' AND verified_at IS NULL FROM reflector.upload WHERE id = $1",
+    );
     Ok(found.bind(id).fetch_optional(db).await?.unwrap_or(false))
 }
 

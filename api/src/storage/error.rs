@@ -1,5 +1,8 @@
 //! What goes wrong with the object storage.
 
+/// What to look at when the storage does not agree about the time.
+const CLOCK: (&str, &str) = ("the clock of this host", "set it right: compare `date -u` with another host");
+
 /// Why the storage did not do what it was asked. Never holds an address with a signature.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -51,7 +54,7 @@ impl StorageError {
 
     /// What an operator can do about it: the variable to look at, and the next step.
     pub fn advice(&self) -> (&'static str, &'static str) {
-        let Self::Refused { status, code, .. } = self else {
+        let Self::Refused { status, code, message } = self else {
             return match self {
                 Self::Address { .. } => (
                     "RECORDING_STORAGE_AWS_PATH_STYLE",
@@ -73,9 +76,9 @@ impl StorageError {
                 "it does not belong to the access key; set both again, without blanks or quotes",
             ),
             "NoSuchBucket" => ("RECORDING_STORAGE_AWS_BUCKET_NAME", "make the bucket, or name another one"),
-            "RequestTimeTooSkewed" => {
-                ("the clock of this host", "set it right: compare `date -u` with another host")
-            }
+            // Presigned addresses that are too old or not good yet are refused in these words.
+            "AccessDenied" if ["expired", "not yet valid"].iter().any(|word| message.contains(word)) => CLOCK,
+            "RequestTimeTooSkewed" => CLOCK,
             "AuthorizationHeaderMalformed"
             | "AuthorizationQueryParametersError"
             | "IllegalLocationConstraintException"
@@ -106,14 +109,19 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_setting_to_look_at() {
-        let refused =
-            |status, code: &str| StorageError::Refused { status, code: code.into(), message: String::new() };
+        let said = |status, code: &str, message: &str| StorageError::Refused {
+            status,
+            code: code.into(),
+            message: message.into(),
+        };
+        let refused = |status, code: &str| said(status, code, "");
         for (error, variable) in [
             (refused(403, "InvalidAccessKeyId"), "RECORDING_STORAGE_AWS_ACCESS_KEY_ID"),
             (refused(403, "SignatureDoesNotMatch"), "RECORDING_STORAGE_AWS_SECRET_ACCESS_KEY"),
             (refused(403, "AccessDenied"), "RECORDING_STORAGE_AWS_ACCESS_KEY_ID"),
             (refused(404, "NoSuchBucket"), "RECORDING_STORAGE_AWS_BUCKET_NAME"),
             (refused(301, "PermanentRedirect"), "RECORDING_STORAGE_AWS_REGION"),
+            (said(403, "AccessDenied", "Request has expired"), "the clock of this host"),
             (refused(403, "RequestTimeTooSkewed"), "the clock of this host"),
             (refused(503, "SlowDown"), "the storage"),
             (refused(405, ""), "RECORDING_STORAGE_AWS_ENDPOINT_URL"),

@@ -94,7 +94,7 @@ impl Uploads {
     /// Removes what an upload has left in the storage, and notes that it did. What the database knows counts, not what the
     /// caller remembers: somebody else may have verified the upload meanwhile, and then its object is not to be touched.
     async fn remove(&self, upload: &Upload) -> Result<(), UploadError> {
-        if uploads::has_debris(&self.db, &upload.id).await? {
+        if uploads::is_unwanted(&self.db, &upload.id).await? {
             self.storage.abort(place(upload), &upload.storage_id).await?;
             self.storage.remove(place(upload)).await?;
             uploads::note_removed(&self.db, &upload.id).await?;
