@@ -166,6 +166,10 @@ impl Recordings {
     }
 
     fn look(&mut self, look: Look) -> Result<(), OutboxError> {
+        // What it was reading would never be told.
+        if self.reader.has_died() && !self.stop.is_given() {
+            return Err(OutboxError::Closed);
+        }
         for (path, error) in self.reader.troubles() {
             self.say_unreadable(&path, &error);
         }

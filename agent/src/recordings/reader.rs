@@ -94,6 +94,11 @@ impl Reader {
         self.under_way.has(id)
     }
 
+    /// Whether the thread has ended before its owner, which it does by a panic alone.
+    pub(super) fn has_died(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Takes a file on. Whether it came into the outbox is asked there.
     pub(super) fn take(&self, job: Job) -> Result<(), OutboxError> {
         self.under_way.add(&job.id);

@@ -41,6 +41,11 @@ impl Floor {
         self.disks.get(&device).is_some_and(|disk| disk.short)
     }
 
+    /// Whether any disk has.
+    pub(super) fn any_is_short(&self) -> bool {
+        self.disks.values().any(|disk| disk.short)
+    }
+
     /// Something was removed from the disk with this device number.
     pub(super) fn freed(&mut self, device: u64) {
         if let Some(path) = self.disks.get(&device).map(|disk| disk.path.clone()) {

@@ -53,6 +53,8 @@ pub struct Retention {
     failed: HashMap<PathBuf, Instant>,
     /// What was said, so that it is said once.
     said: HashSet<PathBuf>,
+    /// Whether the last look left a disk with too little room.
+    is_short: bool,
 }
 
 impl Retention {
@@ -65,6 +67,7 @@ impl Retention {
             stop,
             failed: HashMap::new(),
             said: HashSet::new(),
+            is_short: false,
         }
     }
 
@@ -116,18 +119,26 @@ impl Retention {
             }
             removed += usize::from(self.consider(&file, &mut floor, now)?);
         }
-        for path in floor.still_short() {
-            self.say(
-                &path,
-                "the disk with these recordings has less room than [retention] asks for, and no file may be removed now: `reflector-agent status` says what waits for its upload",
+        let short = floor.still_short();
+        if !short.is_empty() && !self.is_short {
+            let paths: Vec<String> = short.iter().map(|path| path.display().to_string()).collect();
+            tracing::warn!(
+                "the disk with the recordings in {} has less room than [retention] asks for, and no file may be removed now: `reflector-agent status` says what waits for its upload",
+                paths.join(", ")
             );
         }
+        self.is_short = !short.is_empty();
         Ok(removed)
     }
 
     /// Removes one file if it is to go and may go.
     fn consider(&mut self, file: &Confirmed, floor: &mut Floor, now: i64) -> Result<bool, OutboxError> {
         let Some(directory) = file.path.parent() else { return Ok(false) };
+        let days = i64::try_from(self.settings.delete_uploaded_after_days).unwrap_or(i64::MAX);
+        let too_old = days > 0 && now - file.verified_at >= days.saturating_mul(DAY_MS);
+        if !too_old && !floor.any_is_short() && file.removed_at.is_none() {
+            return Ok(false);
+        }
         let found = match fs::symlink_metadata(&file.path) {
             Ok(found) => found,
             Err(error) => {
@@ -138,8 +149,6 @@ impl Retention {
                 return Ok(false);
             }
         };
-        let days = i64::try_from(self.settings.delete_uploaded_after_days).unwrap_or(i64::MAX);
-        let too_old = days > 0 && now - file.verified_at >= days.saturating_mul(DAY_MS);
         let needed = floor.is_short(found.dev());
         if !(too_old || needed) || self.failed.get(&file.path).is_some_and(|at| at.elapsed() < TRY_AGAIN) {
             return Ok(false);
