@@ -150,20 +150,47 @@ async fn write_all(path: &Path, body: Option<StreamingBlob>, length: Option<i64>
     Ok(hex(&hash.finalize()))
 }
 
+/// The number and the `ETag` that a file of an upload is named after, if it is a part.
+fn part_name(name: &std::ffi::OsStr) -> Option<(i32, &str)> {
+    let (number, e_tag) = name.to_str()?.split_once('.')?;
+    Some((number.parse().ok()?, e_tag))
+}
+
 /// The parts of an upload by number.
 async fn parts(upload: &Path) -> S3Result<Vec<StoredPart>> {
-    let mut parts = Vec::new();
-    let mut entries = fs::read_dir(upload).await.map_err(|_| s3_error!(NoSuchUpload))?;
-    while let Some(entry) = entries.next_entry().await.map_err(internal)? {
-        let name = entry.file_name();
-        let Some((number, e_tag)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
-        let Ok(number) = number.parse() else { continue };
-        let metadata = entry.metadata().await.map_err(internal)?;
-        let modified = metadata.modified().map_err(internal)?;
-        parts.push(StoredPart { number, size: metadata.len(), e_tag: e_tag.to_owned(), modified });
-    }
-    parts.sort_by_key(|part| part.number);
-    Ok(parts)
+    let upload = upload.to_owned();
+    let list = move || {
+        let mut parts = Vec::new();
+        for entry in std::fs::read_dir(upload)? {
+            let entry = entry?;
+            let Some((number, e_tag)) = part_name(&entry.file_name()).map(|(n, tag)| (n, tag.to_owned()))
+            else {
+                continue;
+            };
+            let metadata = entry.metadata()?;
+            parts.push(StoredPart { number, size: metadata.len(), e_tag, modified: metadata.modified()? });
+        }
+        parts.sort_by_key(|part| part.number);
+        io::Result::Ok(parts)
+    };
+    // One trip to the threads that wait for disks, not one for each part. What vanishes meanwhile is being completed.
+    let listed = tokio::task::spawn_blocking(list).await.map_err(|error| s3_error!(error, InternalError))?;
+    listed.map_err(|_| s3_error!(NoSuchUpload))
+}
+
+/// Removes earlier versions of a part.
+async fn remove_earlier(upload: &Path, number: i32, e_tag: &str) {
+    let (upload, e_tag) = (upload.to_owned(), e_tag.to_owned());
+    let remove = move || {
+        for entry in std::fs::read_dir(upload)?.flatten() {
+            if part_name(&entry.file_name()).is_some_and(|(n, tag)| n == number && tag != e_tag) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        io::Result::Ok(())
+    };
+    // Another request may have replaced it as well, or completed the upload.
+    let _ = tokio::task::spawn_blocking(remove).await;
 }
 
 fn part_path(upload: &Path, number: i32, e_tag: &str) -> PathBuf {
@@ -324,13 +351,9 @@ impl S3 for Store {
         }
         let upload = self.upload(&input.upload_id)?;
         let (draft, md5) = self.receive(input.body, input.content_length).await?;
-        let earlier = parts(&upload).await?;
         let part = part_path(&upload, input.part_number, &md5);
         fs::rename(&draft, &part).await.map_err(|_| s3_error!(NoSuchUpload))?;
-        for old in earlier.iter().filter(|old| old.number == input.part_number && old.e_tag != md5) {
-            // Another request may have replaced it as well.
-            let _ = fs::remove_file(part_path(&upload, old.number, &old.e_tag)).await;
-        }
+        remove_earlier(&upload, input.part_number, &md5).await;
         Ok(S3Response::new(UploadPartOutput { e_tag: Some(ETag::Strong(md5)), ..Default::default() }))
     }
 
