@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use anyhow::Context;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::chain::Chain;
 use crate::clock::ApiClock;
 use crate::clock::now_ms;
 use crate::config::Config;
@@ -25,6 +27,7 @@ use crate::jibri::roots::{Finder, Origin};
 use crate::kept;
 use crate::listener::{Listener, Site, Token};
 use crate::metrics::Counting;
+use crate::outbox::fact::{self, Fact};
 use crate::outbox::log::DeliveryLog;
 use crate::outbox::{Outbox, Reader};
 use crate::recordings::Recordings;
@@ -71,6 +74,7 @@ pub fn run(
         version = env!("CARGO_PKG_VERSION"), api = config.api.url, outbox = %directory.display(),
         secret = config.secret.origin, rooms = ?config.api.rooms, "reflector-agent runs"
     );
+    introduce(&writer.outbox());
     let delivered = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -154,6 +158,15 @@ fn start_sources(
         start("listener", Box::new(|| listener.run()))?;
     }
     Ok(threads)
+}
+
+/// Says in the outbox who runs, for `status`.
+fn introduce(outbox: &Outbox) {
+    let body = json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() });
+    if let Err(error) = outbox.say(fact::AGENT, &Fact { at: now_ms(), body: body.to_string() }) {
+        // Delivering does not depend on it, and a full disk is told by whoever needs it.
+        tracing::debug!(error = %Chain(&error), "the outbox does not say who runs");
+    }
 }
 
 /// Where a finalize script may tell us to look; `None` where that directory cannot be made, which costs seconds.

@@ -1,7 +1,7 @@
 //! The command line: what operators run.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 all is well · 1 it did not work · 2 the command
-//! line is wrong · 3 the agent does not run · 78 the configuration is wrong (so that systemd does not restart the service).
+//! line is wrong · 3 the agent does not run · 4 warnings · 78 the configuration is wrong (so that systemd does not restart the service).
 //!
 //! `status`, `deliveries` and `drain` read the outbox's file, so they need neither a running agent nor the secret.
 
@@ -32,6 +32,9 @@ use crate::config::{self, Config, Environment, Finding, Severity};
 /// The exit code for a wrong configuration: `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;
 
+/// The least time between two looks.
+const FASTEST: Duration = Duration::from_millis(200);
+
 /// The exit code when an agent should run and does not, as in the Linux Standard Base.
 const NOT_RUNNING: u8 = 3;
 
@@ -49,9 +52,10 @@ pub struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Start with `check`, then `send-test`. When something does not arrive: `status`, then `deliveries list --state parked`.
+Start with `check`, then `doctor`. When something does not arrive: `doctor`, `status`, then `deliveries list --state parked`.
 
-Exit codes: 0 all is well, 1 it did not work, 2 the command line is wrong, 78 the configuration is wrong.";
+Exit codes: 0 all is well, 1 it did not work, 2 the command line is wrong, 3 the agent does not run (status, drain),
+4 warnings (doctor), 78 the configuration is wrong.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -59,8 +63,17 @@ enum Command {
     Run,
     /// Check the configuration and say everything that is wrong with it.
     Check,
-    /// Show whether the agent runs, what waits, what is parked, and what went wrong last.
+    /// Show whether the agent runs, what waits, what is uploaded, what is parked, and what went wrong last.
+    ///
+    /// Exits with 3 when the agent does not run. With --watch, shows it again and again until Ctrl-C: drawn in place on a
+    /// terminal, elsewhere as a line whenever something has changed.
     Status {
+        /// Show it again and again.
+        #[arg(long)]
+        watch: bool,
+        /// How often, with --watch.
+        #[arg(long, value_name = "TIME", default_value = "1s", value_parser = moment::duration, requires = "watch")]
+        interval: Duration,
         /// Print one JSON object, for programs.
         #[arg(long)]
         json: bool,
@@ -159,7 +172,14 @@ fn dispatch(arguments: &Arguments, environment: &Environment) -> Result<ExitCode
     Ok(match &arguments.command {
         Command::Run => run::run(&whole()?, &|| config::load(file, environment))?,
         Command::Check => check::check(&whole()?)?,
-        Command::Status { json } => status::status(&outbox()?, *json)?,
+        Command::Status { watch, interval, json } => {
+            let (outbox, survey) = (outbox()?, config::survey(file, environment));
+            if *watch {
+                status::watch(&outbox, &survey, (*interval).max(FASTEST), *json)?
+            } else {
+                status::status(&outbox, &survey, *json)?
+            }
+        }
         Command::Deliveries(command) => deliveries::run(&outbox()?.outbox, command)?,
         Command::SendTest => send_test::send_test(&whole()?)?,
         Command::Doctor { json } => doctor::doctor(config::survey(file, environment), *json)?,

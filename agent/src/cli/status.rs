@@ -1,73 +1,243 @@
-//! `reflector-agent status`: one look at the outbox.
+//! `reflector-agent status`: how the agent is, once or as it changes.
+
+mod watch;
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use contract::heartbeat::Role;
+use serde_json::{Value, json};
 
-use super::print;
-use super::view::{ago, attempt_json, count, or_dash, printable, table};
-use crate::clock::{now_ms, rfc3339};
-use crate::config::OutboxConfig;
+pub(super) use self::watch::watch;
+
+use super::view::{ago, attempt_json, bar, count, or_dash, printable, table};
+use super::{NOT_RUNNING, print};
+use crate::clock::{in_words, now_ms, rfc3339};
+use crate::config::{OutboxConfig, Survey};
+use crate::heartbeat::roles::{Signs, roles};
+use crate::jibri::roots::{Finder, Root};
+use crate::outbox::OutboxError;
+use crate::outbox::fact::{self, Fact};
 use crate::outbox::log::{DeliveryLog, Summary};
+use crate::outbox::uploads::{UploadEntry, UploadTotals};
 
-pub(super) fn status(config: &OutboxConfig, json: bool) -> anyhow::Result<ExitCode> {
-    let directory = &config.outbox.directory;
-    let summary = DeliveryLog::open(directory)?.summary(directory)?;
-    if json {
-        print(&as_json(config, &summary).to_string())?;
-    } else {
-        print(&as_text(config, &summary, now_ms()))?;
-    }
-    Ok(ExitCode::SUCCESS)
+/// How many ended uploads are shown.
+const ENDED: u32 = 3;
+
+/// How many uploads are shown at all.
+const SHOWN: usize = 12;
+
+/// A difference of the clocks that is worth a word, in milliseconds.
+const WORTH_A_WORD: u64 = 30_000;
+
+/// Everything that is shown.
+pub(super) struct Picture {
+    summary: Summary,
+    uploads: Vec<UploadEntry>,
+    totals: UploadTotals,
+    /// The agent that runs, or ran last: its version, and when it started.
+    agent: Option<(String, i64)>,
+    /// By how many milliseconds this host's clock is ahead of the API's.
+    offset: Option<i64>,
+    roles: Vec<Role>,
+    places: Vec<Place>,
+    api: Option<String>,
+    max_bytes: u64,
 }
 
-fn as_json(config: &OutboxConfig, summary: &Summary) -> serde_json::Value {
-    json!({
-        "running": summary.running,
-        "api": config.api_url,
-        "ready": summary.ready,
-        "rooms": summary.rooms,
-        "oldest_ready_at": summary.oldest_ready.map(rfc3339),
-        "parked": summary.parked,
-        "delivered_total": summary.delivered,
-        "last_settled_at": summary.last_settled.map(rfc3339),
-        "last_failure": summary.last_failure.as_ref().map(attempt_json),
-        "outbox_bytes": summary.bytes,
-        "outbox_max_bytes": config.outbox.max_bytes,
+/// A directory that the agent reads.
+struct Place {
+    what: &'static str,
+    path: String,
+    origin: String,
+    trouble: Option<String>,
+}
+
+pub(super) fn status(config: &OutboxConfig, survey: &Survey, json: bool) -> anyhow::Result<ExitCode> {
+    let log = DeliveryLog::open(&config.outbox.directory)?;
+    let picture = Picture::take(&log, config, survey)?;
+    print(&if json { picture.as_json().to_string() } else { picture.as_text(now_ms()) })?;
+    Ok(if picture.summary.running { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) })
+}
+
+impl Picture {
+    fn take(log: &DeliveryLog, config: &OutboxConfig, survey: &Survey) -> Result<Self, OutboxError> {
+        let number = |fact: Option<Fact>, member: &str| {
+            serde_json::from_str::<Value>(&fact?.body).ok()?.get(member).cloned()
+        };
+        let agent = log.fact(fact::AGENT)?;
+        let started = agent.as_ref().map(|fact| fact.at);
+        let version = number(agent, "version").and_then(|version| version.as_str().map(str::to_owned));
+        let recordings = survey.recordings.enabled;
+        let found = recordings.then(|| Finder::new(&survey.recordings, &survey.jibri).find());
+        let roots = found.iter().flat_map(|found| &found.roots);
+        let spool = &survey.spool;
+        let signs = Signs {
+            spool: spool.enabled && spool.directory.is_dir(),
+            recordings: roots.clone().any(|root| root.path.is_dir()),
+            jibri: found.as_ref().is_some_and(|found| !found.jibri.files.is_empty()),
+        };
+        let of_spool = spool.enabled.then(|| Place {
+            what: "spool",
+            path: spool.directory.display().to_string(),
+            origin: "`directory` in [spool]".to_owned(),
+            trouble: trouble(&spool.directory),
+        });
+        Ok(Self {
+            summary: log.summary(&config.outbox.directory)?,
+            uploads: log.uploads(ENDED)?,
+            totals: log.upload_totals()?,
+            agent: version.zip(started),
+            offset: number(log.fact(fact::CLOCK)?, "offset_ms").and_then(|offset| offset.as_i64()),
+            roles: roles(signs),
+            places: of_spool.into_iter().chain(roots.map(of_root)).collect(),
+            api: config.api_url.clone(),
+            max_bytes: config.outbox.max_bytes,
+        })
+    }
+
+    fn as_json(&self) -> Value {
+        let Self { summary, totals, .. } = self;
+        json!({
+            "running": summary.running,
+            "version": self.agent.as_ref().map(|(version, _)| version),
+            "started_at": self.agent.as_ref().map(|(_, at)| rfc3339(*at)),
+            "roles": self.roles,
+            "api": self.api,
+            "clock_offset_ms": self.offset,
+            "ready": summary.ready,
+            "rooms": summary.rooms,
+            "oldest_ready_at": summary.oldest_ready.map(rfc3339),
+            "parked": summary.parked,
+            "delivered_total": summary.delivered,
+            "last_settled_at": summary.last_settled.map(rfc3339),
+            "last_failure": summary.last_failure.as_ref().map(attempt_json),
+            "uploads": {
+                "active": totals.active, "waiting": totals.waiting, "parked": totals.parked,
+                "bytes_left": totals.bytes_left,
+            },
+            "upload_list": self.uploads.iter().map(upload_json).collect::<Vec<_>>(),
+            "directories": self.places.iter().map(|place| json!({
+                "what": place.what, "path": place.path, "from": place.origin, "trouble": place.trouble,
+            })).collect::<Vec<_>>(),
+            "outbox_bytes": summary.bytes,
+            "outbox_max_bytes": self.max_bytes,
+        })
+    }
+
+    fn as_text(&self, now: i64) -> String {
+        let summary = &self.summary;
+        let since = |at: Option<i64>| at.map(|at| format!("{} ({} ago)", rfc3339(at), ago(now - at)));
+        let failure = summary
+            .last_failure
+            .as_ref()
+            .map(|attempt| format!("{}: {}", rfc3339(attempt.at), printable(&attempt.note)));
+        let mut facts = table(&[]);
+        for (name, value) in [
+            ("agent", self.agent_in_words(now)),
+            ("roles", or_dash(self.roles_in_words())),
+            ("delivers to", or_dash(self.api.as_ref())),
+            ("clock", or_dash(self.offset.map(clock_in_words))),
+            ("waiting", format!("{} in {}", summary.ready, count(summary.rooms, "room", "rooms"))),
+            ("oldest waiting", or_dash(since(summary.oldest_ready))),
+            ("last delivered", or_dash(since(summary.last_settled))),
+            ("last failure", or_dash(failure)),
+            ("parked", parked(summary.parked, self.totals.parked)),
+            ("delivered in all", summary.delivered.to_string()),
+            ("uploads", uploads_in_words(&self.totals)),
+            ("outbox", format!("{} of {} MiB", summary.bytes >> 20, self.max_bytes >> 20)),
+        ] {
+            facts.add_row([name.to_owned(), value]);
+        }
+        for place in &self.places {
+            let trouble = place.trouble.as_ref().map_or_else(String::new, |trouble| format!(": {trouble}"));
+            facts.add_row([place.what.to_owned(), format!("{} ({}){trouble}", place.path, place.origin)]);
+        }
+        let mut text = facts.trim_fmt();
+        if !self.uploads.is_empty() {
+            let mut rows = table(&[]);
+            for upload in self.uploads.iter().take(SHOWN) {
+                rows.add_row(upload_row(upload));
+            }
+            text = format!("{text}\n\n{}", rows.trim_fmt());
+        }
+        text
+    }
+
+    fn agent_in_words(&self, now: i64) -> String {
+        match (&self.agent, self.summary.running) {
+            (Some((version, at)), true) => format!("running, {version}, for {}", ago(now - at)),
+            (None, true) => "running".to_owned(),
+            (_, false) => "not running: start it with `systemctl start reflector-agent`".to_owned(),
+        }
+    }
+
+    fn roles_in_words(&self) -> Option<String> {
+        let names = self.roles.iter().map(|role| if *role == Role::Prosody { "Prosody" } else { "Jibri" });
+        let names: Vec<&str> = names.collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+}
+
+fn of_root(root: &Root) -> Place {
+    Place {
+        what: "recordings",
+        path: root.path.display().to_string(),
+        origin: root.origin.to_string(),
+        trouble: trouble(&root.path),
+    }
+}
+
+/// Why this user sees nothing in a directory. The agent may be another user: `doctor` judges for it.
+fn trouble(directory: &std::path::Path) -> Option<String> {
+    let error = std::fs::read_dir(directory).err()?;
+    Some(match error.kind() {
+        std::io::ErrorKind::NotFound => "not there yet".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        _ => format!("cannot be read: {error}"),
     })
 }
 
-fn as_text(config: &OutboxConfig, summary: &Summary, now: i64) -> String {
-    let since = |at: Option<i64>| at.map(|at| format!("{} ({} ago)", rfc3339(at), ago(now - at)));
-    let failure = summary
-        .last_failure
-        .as_ref()
-        .map(|attempt| format!("{}: {}", rfc3339(attempt.at), printable(&attempt.note)));
-    let mut facts = table(&[]);
-    let running = if summary.running {
-        "running"
-    } else {
-        "not running: start it with `systemctl start reflector-agent`"
-    };
-    for (name, value) in [
-        ("agent", running.to_owned()),
-        ("delivers to", or_dash(config.api_url.as_ref())),
-        ("waiting", format!("{} in {}", summary.ready, count(summary.rooms, "room", "rooms"))),
-        ("oldest waiting", or_dash(since(summary.oldest_ready))),
-        ("last delivered", or_dash(since(summary.last_settled))),
-        ("last failure", or_dash(failure)),
-        ("parked", parked(summary.parked)),
-        ("delivered in all", summary.delivered.to_string()),
-        ("outbox", format!("{} of {} MiB", summary.bytes >> 20, config.outbox.max_bytes >> 20)),
-    ] {
-        facts.add_row([name.to_owned(), value]);
+fn clock_in_words(offset: i64) -> String {
+    if offset.unsigned_abs() < WORTH_A_WORD {
+        return "agrees with the API's".to_owned();
     }
-    facts.trim_fmt()
+    format!("{}: turn on time synchronisation", in_words(offset))
 }
 
-fn parked(count: u64) -> String {
-    match count {
+fn parked(deliveries: u64, uploads: u64) -> String {
+    match deliveries + uploads {
         0 => "0".to_owned(),
         count => format!("{count}: see `reflector-agent deliveries list --state parked`"),
     }
+}
+
+fn uploads_in_words(totals: &UploadTotals) -> String {
+    match totals.active + totals.waiting {
+        0 => "none".to_owned(),
+        _ => format!(
+            "{} active, {} waiting, {} MiB left",
+            totals.active,
+            totals.waiting,
+            totals.bytes_left.div_ceil(1 << 20)
+        ),
+    }
+}
+
+fn upload_json(upload: &UploadEntry) -> Value {
+    json!({
+        "id": upload.id, "room": upload.room, "file": upload.path, "state": upload.state.name(),
+        "size_bytes": upload.size_bytes, "sent_bytes": upload.sent_bytes, "attempts": upload.attempts,
+        "queued_at": rfc3339(upload.queued_at), "done_at": upload.done_at.map(rfc3339), "note": upload.note,
+    })
+}
+
+fn upload_row(upload: &UploadEntry) -> [String; 5] {
+    let note = upload.note.as_deref().map(printable).unwrap_or_default();
+    [
+        bar(upload.sent_bytes, upload.size_bytes),
+        format!("{} of {} MiB", upload.sent_bytes >> 20, upload.size_bytes.div_ceil(1 << 20)),
+        upload.state.name().to_owned(),
+        printable(&upload.path.display().to_string()),
+        note,
+    ]
 }

@@ -81,6 +81,14 @@ pub(super) fn printable_bytes(bytes: &[u8]) -> String {
     shown
 }
 
+/// A progress bar.
+pub(super) fn bar(done: u64, of: u64) -> String {
+    const WIDTH: u64 = 20;
+    let part = |scale: u64| done.min(of).saturating_mul(scale).checked_div(of).unwrap_or(scale);
+    let filled = usize::try_from(part(WIDTH)).unwrap_or(0);
+    format!("[{:20}] {:3} %", "#".repeat(filled), part(100))
+}
+
 /// How many there are, as people say it.
 pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -116,6 +124,20 @@ mod tests {
             (b"half \xc3(\xff", "half \\xc3(\\xff"),
         ] {
             assert_eq!(printable_bytes(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn a_bar_is_full_when_all_is_done() {
+        for (done, of, expected) in [
+            (0, 100, "[                    ]   0 %"),
+            (50, 100, "[##########          ]  50 %"),
+            (99, 100, "[################### ]  99 %"),
+            (100, 100, "[####################] 100 %"),
+            (200, 100, "[####################] 100 %"),
+            (0, 0, "[####################] 100 %"),
+        ] {
+            assert_eq!(bar(done, of), expected);
         }
     }
 

@@ -89,7 +89,7 @@ fn script_state(scene: &Scene) -> Script {
 }
 
 fn judge_script(trial: Trial, script: &Script) -> Check {
-    let ours = "`finalize-script = \"/usr/bin/reflector-agent-finalize\"` in jibri.conf silences it (the package installs that file)";
+    let ours = "a script with the line `exec reflector-agent finalize \"$@\"` as `finalize-script` in jibri.conf silences it";
     match script {
         Script::Unset => trial.note(
             "it is not set: Jibri logs a SEVERE line after every recording, and nothing else happens; the agent needs no script",

@@ -1,0 +1,138 @@
+//! `drain`, `status --watch` and the heartbeat: what a running agent is asked, and what it says by itself.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+use time::Duration;
+
+use super::server::Server;
+use super::{agent, program, text};
+use crate::support::{SECRET, config_file, eventually};
+
+/// A running agent; it is killed at the end.
+struct Running(Child);
+
+impl Running {
+    fn start(config: &Path) -> Self {
+        let mut command = program(config, &["run"]);
+        let child = command.env("JITSI_WEBHOOK_SECRET", SECRET).stderr(Stdio::null()).spawn().unwrap();
+        let running = Self(child);
+        eventually("the agent to run", || {
+            (agent(config, &["status"]).status.code() == Some(0)).then_some(())
+        });
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A configuration for `server`, with a spool and a root.
+fn configured(directory: &Path, server: &Server) -> std::path::PathBuf {
+    let roots = directory.join("recordings");
+    std::fs::create_dir_all(directory.join("spool")).unwrap();
+    std::fs::create_dir_all(&roots).unwrap();
+    let more = format!("[recordings]\nroots = [\"{}\"]\n[delivery]\nbatch-max-events = 1\n", roots.display());
+    let path = config_file(directory, &more);
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("http://127.0.0.1:9", &format!("http://{}", server.address)))
+        .unwrap();
+    path
+}
+
+fn event(directory: &Path, id: &str) {
+    let line = format!(
+        "{{\"id\":\"{id}\",\"event\":\"e\",\"room\":\"a\",\"timestamp\":\"2026-01-31T10:00:00.000Z\",\"data\":{{}}}}\n"
+    );
+    let path = directory.join("spool/20260131T10Z.b.jsonl");
+    let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+    std::io::Write::write_all(&mut file, line.as_bytes()).unwrap();
+}
+
+fn status(config: &Path) -> Value {
+    serde_json::from_slice(&agent(config, &["status", "--json"]).stdout).unwrap()
+}
+
+#[test]
+fn a_drain_ends_when_the_api_has_everything_and_says_what_is_left_when_it_has_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(Duration::ZERO);
+    server.closed.store(true, Ordering::SeqCst);
+    let config = configured(directory.path(), &server);
+    {
+        let _running = Running::start(&config);
+        event(directory.path(), "evt_1");
+        let early = agent(&config, &["drain", "--timeout", "1s", "--json"]);
+        assert_eq!(early.status.code(), Some(1), "{early:?}");
+        let left: Value = serde_json::from_slice(&early.stdout).unwrap();
+        assert_eq!(left["drained"], false, "{left}");
+        server.closed.store(false, Ordering::SeqCst);
+        let done = agent(&config, &["drain", "--timeout", "60s"]);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        assert!(text(&done.stdout).contains("this host may go"));
+        assert!(server.at("/v1/jitsi/events").iter().any(|event| event["id"] == "evt_1"));
+    }
+    event(directory.path(), "evt_2");
+    let stopped = agent(&config, &["drain"]);
+    assert_eq!(stopped.status.code(), Some(3), "something is left and nobody carries it");
+    assert!(text(&stopped.stderr).contains("does not run"), "{}", text(&stopped.stderr));
+}
+
+#[test]
+fn a_recording_that_is_not_finished_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(Duration::ZERO);
+    let config = configured(directory.path(), &server);
+    let session = directory.path().join("recordings/4a0f2c1e");
+    std::fs::create_dir(&session).unwrap();
+    std::fs::write(session.join("standup_2026-01-31-10-00-00.mp4"), "media").unwrap();
+    let _running = Running::start(&config);
+    let early = agent(&config, &["drain", "--timeout", "1s"]);
+    assert_eq!(early.status.code(), Some(1), "{early:?}");
+    assert!(text(&early.stdout).contains("1 recording not finished"), "{early:?}");
+    let metadata = "{\"meeting_url\":\"https://meet.example.com/standup\",\"participants\":[]}";
+    std::fs::write(session.join("metadata.json"), metadata).unwrap();
+    let done = agent(&config, &["drain", "--timeout", "60s"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(server.at("/v1/jibri/recording-complete").len(), 1);
+}
+
+#[test]
+fn a_heartbeat_says_what_the_host_is_and_its_answer_tells_a_wrong_clock() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(Duration::minutes(10));
+    let config = configured(directory.path(), &server);
+    let _running = Running::start(&config);
+    let beat = eventually("a heartbeat", || server.at("/v1/agents/heartbeat").pop());
+    let beat: contract::heartbeat::Heartbeat = serde_json::from_value(beat).unwrap();
+    assert_eq!(beat.version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(beat.roles, [contract::heartbeat::Role::Prosody, contract::heartbeat::Role::Jibri]);
+    assert!(!beat.host_id.is_empty() && !beat.disk.is_empty(), "{beat:?}");
+    let offset = eventually("the clock in the status", || status(&config)["clock_offset_ms"].as_i64());
+    assert!((-660_000..=-540_000).contains(&offset), "{offset}");
+    let shown = text(&agent(&config, &["status"]).stdout);
+    assert!(shown.contains("behind the API's") && shown.contains("Prosody, Jibri"), "{shown}");
+}
+
+#[test]
+fn a_watch_that_is_not_on_a_terminal_writes_a_line_for_every_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(Duration::ZERO);
+    let config = configured(directory.path(), &server);
+    let _running = Running::start(&config);
+    let mut watch = program(&config, &["status", "--watch", "--interval", "1s"]);
+    let mut watch = Running(watch.stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(watch.0.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.contains(" running waiting=0 ") && first.contains("delivered=0"), "{first}");
+    event(directory.path(), "evt_1");
+    let delivered = lines.map(Result::unwrap).find(|line| line.contains("delivered=1")).unwrap();
+    assert!(!delivered.contains('\u{1b}'), "{delivered:?}");
+}
