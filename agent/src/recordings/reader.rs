@@ -1,7 +1,7 @@
 //! Reads finished files through, in a thread of its own.
 //!
-//! Files take turns, so that a small one does not wait for a large one; the latest finished come first, so that what was
-//! found on an old disk does not hold up what is recorded today. No file stays open between its turns: ten thousand
+//! Files take turns: the latest finished, so that what was found on an old disk does not hold up what is recorded today, and
+//! the one that is done soonest, so that a small one does not wait for large ones. No file stays open between its turns: ten thousand
 //! recordings cost a little memory and no descriptors. One thread is enough, and leaves the host's other processors to
 //! the recorder.
 
@@ -30,8 +30,8 @@ use crate::outbox::{Outbox, OutboxError};
 use crate::source::TRY_AGAIN;
 use crate::watch::Stop;
 
-/// How many files share the turns; the others wait until one of these is done.
-const AT_ONCE: usize = 4;
+/// How many of the latest files have a turn in each round, beside the one that is done soonest.
+const LATEST: usize = 2;
 
 /// How much of a file is read in one turn, in bytes.
 const TURN: u64 = 4 << 20;
@@ -196,10 +196,9 @@ impl Work {
         self.readings.insert(turn, Reading { job, hash: Sha256::new(), offset: 0 });
     }
 
-    /// One turn for each of the latest files, until the outbox refuses one.
+    /// One turn for each of a few files, until the outbox refuses one.
     fn round(&mut self, buffer: &mut [u8]) {
-        let turns: Vec<Turn> = self.readings.keys().take(AT_ONCE).cloned().collect();
-        for turn in turns {
+        for turn in turns(&self.readings) {
             if self.refused.is_some() {
                 return;
             }
@@ -241,6 +240,14 @@ impl Work {
     }
 }
 
+/// Whose turn it is in a round.
+fn turns(readings: &BTreeMap<Turn, Reading>) -> Vec<Turn> {
+    let latest = readings.keys().take(LATEST);
+    let others = readings.iter().skip(LATEST);
+    let soonest = others.min_by_key(|(_, reading)| reading.left()).map(|(turn, _)| turn);
+    latest.chain(soonest).cloned().collect()
+}
+
 /// What one turn came to.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
@@ -260,6 +267,11 @@ struct Reading {
 }
 
 impl Reading {
+    /// Bytes that are still to be read.
+    fn left(&self) -> u64 {
+        self.job.identity.length - self.offset
+    }
+
     /// Reads one turn's worth.
     fn read_on(&mut self, buffer: &mut [u8], stop: &Stop) -> io::Result<Step> {
         let mut file = File::open(&self.job.path)?;
@@ -345,6 +357,30 @@ mod tests {
                 );
             }
             assert_eq!(reading.hash.finalize(), Sha256::digest(&content), "{length}");
+        }
+    }
+
+    #[test]
+    fn the_latest_have_a_turn_and_the_one_that_is_done_soonest() {
+        let identity = |length| Identity { inode: 1, length, modified: 0 };
+        let files = [("a", 5, 900), ("b", 5, 800), ("c", 4, 700), ("d", 3, 10), ("e", 1, 600)];
+        let mut readings = BTreeMap::new();
+        for (name, finished_at, length) in files {
+            let job = Job {
+                id: EventId::parse(name).unwrap(),
+                room: RoomName::parse("r").unwrap(),
+                path: name.into(),
+                identity: identity(length),
+                stage: Stage::Closed,
+                finished_at,
+            };
+            let turn = (Reverse(finished_at), job.id.clone());
+            readings.insert(turn, Reading { job, hash: Sha256::new(), offset: 0 });
+        }
+        for expected in [&["a", "b", "d"][..], &["b", "c", "d"], &["c", "d", "e"], &["d", "e"], &["e"]] {
+            let turns = turns(&readings);
+            assert_eq!(turns.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), expected);
+            readings.pop_first();
         }
     }
 
