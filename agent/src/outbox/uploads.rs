@@ -541,21 +541,22 @@ pub(super) fn one(connection: &Connection, seq: UploadSeq) -> rusqlite::Result<O
     select.query_row([seq], row).optional()
 }
 
+const ENTRY: &str =
+    "SELECT id, room, path, size, sent_bytes, state, queued_at, due_at, attempts, done_at, bucket,
+  object_key, note FROM upload";
+
 /// See [`DeliveryLog::uploads`].
 fn list(connection: &Connection, ended: u32) -> rusqlite::Result<Vec<UploadEntry>> {
     if !is_there(connection)? {
         return Ok(Vec::new());
     }
-    const COLUMNS: &str =
-        "SELECT id, room, path, size, sent_bytes, state, queued_at, due_at, attempts, done_at, bucket,
-        object_key, note FROM upload";
     let mut entries = Vec::new();
     for (rest, limit) in [
         ("WHERE state <= 2 ORDER BY seq LIMIT ?1", i64::MAX),
         ("WHERE state = 6 ORDER BY seq LIMIT ?1", i64::MAX),
         ("WHERE state IN (3, 4, 5) ORDER BY seq DESC LIMIT ?1", i64::from(ended)),
     ] {
-        let mut select = connection.prepare_cached(&format!("{COLUMNS} {rest}"))?;
+        let mut select = connection.prepare_cached(&format!("{ENTRY} {rest}"))?;
         let rows = select.query_map([limit], |row| {
             Ok(UploadEntry {
                 id: row.get(0)?,

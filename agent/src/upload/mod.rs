@@ -221,10 +221,12 @@ impl<'a> State<'a> {
             self.api.started();
             turns.push(Box::pin(turn::take(self.shared, seq, step)));
         }
-        // A question probes the API, never a file: nobody else could ask until it is sent.
+        // While there are questions, one of them probes the API, never a file: nobody else could ask until it is sent.
+        let is_probe = self.api.reopens_at().is_some();
+        let has_questions = self.asking > 0 || self.questions.next_due().is_some();
         if !self.sending
             && self.api.is_open(now)
-            && self.api.reopens_at().is_none()
+            && !(is_probe && has_questions)
             && self.storage.is_open(now)
             && let Some((seq, step)) = self.files.pop(now)
         {
@@ -243,7 +245,10 @@ impl<'a> State<'a> {
         let files = match self.files.next_due() {
             // A file that comes due meanwhile is one that the sending file must make way for.
             Some(due) if self.sending => Some(due).filter(|due| *due > now),
-            Some(due) if due <= now => self.api.reopens_at().max(self.storage.reopens_at()),
+            Some(due) if due <= now => {
+                let reopen = [self.api.reopens_at(), self.storage.reopens_at()].into_iter().flatten();
+                reopen.filter(|at| *at > now).min()
+            }
             due => due,
         };
         [questions, files].into_iter().flatten().min()
