@@ -229,10 +229,10 @@ fn what_is_left_when_uploads_are_turned_off_is_reported_as_it_is() {
 #[test]
 fn an_address_that_has_expired_is_replaced() {
     let host = Host::start();
-    let mut expired = first(6);
+    let (mut expired, mut early) = (first(6), first(3));
     host.depot.pull(move |method, _| {
         let refusal = || Fault::Answer(403, "<Error><Code>AccessDenied</Code></Error>".into());
-        (method == "PUT" && expired()).then(refusal)
+        (method == "PUT" && expired()).then(|| if early() { Fault::Early(403) } else { refusal() })
     });
     let content = host.record("a", 5 * PART);
     host.assert_uploaded("a", &content);

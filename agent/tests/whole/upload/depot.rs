@@ -22,6 +22,8 @@ pub(super) enum Fault {
     Answer(u16, String),
     /// The connection is closed in the middle of the request's body.
     Reset,
+    /// This status, before the request's body was read; then the connection is closed, as storages do.
+    Early(u16),
     /// The API's refusal.
     Problem(ProblemCode),
 }
@@ -105,11 +107,16 @@ impl Depot {
                 state.requests.push(format!("{method} {path}"));
                 state.lever.as_mut().and_then(|lever| lever(&method, &path))
             };
+            if let Some(Fault::Early(status)) = fault {
+                let head = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                writer.write_all(head.as_bytes()).ok()?;
+                return None;
+            }
             let read = if matches!(fault, Some(Fault::Reset)) { length / 2 } else { length };
             let mut body = vec![0; read];
             reader.read_exact(&mut body).ok()?;
             let (status, body) = match fault {
-                Some(Fault::Reset) => return None,
+                Some(Fault::Reset | Fault::Early(_)) => return None,
                 Some(Fault::Answer(status, body)) => (status, body),
                 Some(Fault::Problem(code)) => problem(code),
                 None => self.answer(&Request { method, path, body }),
