@@ -47,8 +47,8 @@ use crate::rooms::Rooms;
 use crate::source::{Failure, TRY_AGAIN};
 use crate::watch::{Stop, Wake, Watch};
 
-/// Within so many periodic looks every settled session is compared once with how it looked.
-const LOOKS_FOR_ALL: usize = 60;
+/// Within so many periodic looks, half an hour as a rule, every settled session is compared once with how it looked.
+const LOOKS_FOR_ALL: usize = 180;
 
 /// While Jibri says that it is busy, the file that it may be busy with must have been left alone this many times as long
 /// before it counts as abandoned. Not for ever: a Jibri that hangs says so, too.
