@@ -13,7 +13,7 @@
 //! - [`meeting`]: a scripted meeting in that Prosody with that recorder.
 //! - [`s3`]: the object storage that recordings are uploaded to.
 //! - [`api`], [`agent`] and [`stack`]: the real programs, and everything at once; [`secrets`] is what they share.
-//! - [`proxy`]: a network between them that fails on demand.
+//! - [`proxy`]: a network between them that fails on demand; [`trouble`] is an API that fails in every way, at random.
 //! - [`demo`]: all of it, told as it happens; [`guide`] is what the Jitsi guide's commands take for granted.
 //! - [`process`] and [`ports`]: programs that end with the testbed, and where they listen.
 
@@ -36,5 +36,6 @@ pub mod secrets;
 pub mod sink;
 pub mod spool;
 pub mod stack;
+pub mod trouble;
 pub mod wait;
 pub mod xmpp;
