@@ -39,6 +39,8 @@ enum Part {
     Agent,
     /// The API against `pgbench`.
     Api,
+    /// The agent while the API is away for days.
+    Outage,
     /// The agent with recordings.
     Recordings,
     /// Recordings on their way into the storage, against `curl -T`.
@@ -53,6 +55,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     let wanted = |part| args.only.is_none_or(|only| only == part);
     if wanted(Part::Agent) {
         agent::measure(&scale, &mut figures, out)?;
+    }
+    if wanted(Part::Outage) {
+        agent::outage::measure(&scale, &mut figures, out)?;
     }
     if wanted(Part::Recordings) {
         recordings::measure(&scale, &mut figures, out)?;

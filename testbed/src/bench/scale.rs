@@ -17,6 +17,8 @@ pub(super) struct Scale {
     pub(super) sparse: usize,
     /// How long an idle agent is watched.
     pub(super) idle: Duration,
+    /// Events that wait for an API that is away.
+    pub(super) outage: usize,
     /// Recordings of which the arrival is measured.
     pub(super) recordings: usize,
     /// Session directories in a root.
@@ -39,6 +41,7 @@ impl Scale {
         steady: 200,
         sparse: 15,
         idle: Duration::from_secs(10),
+        outage: 1_000_000,
         recordings: 50,
         sessions: 10_000,
         upload_bytes: 2 << 30,
@@ -53,6 +56,7 @@ impl Scale {
         steady: 20,
         sparse: 2,
         idle: Duration::from_secs(1),
+        outage: 20_000,
         recordings: 3,
         sessions: 300,
         upload_bytes: 64 << 20,

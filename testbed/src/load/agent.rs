@@ -92,6 +92,14 @@ impl Agent {
         Ok(())
     }
 
+    /// How many items wait in the outbox, as `status --json` says.
+    pub fn waiting(&self) -> anyhow::Result<usize> {
+        let output = self.command(&["status", "--json"]).output()?;
+        let status: Value = serde_json::from_slice(&output.stdout)?;
+        let ready = status["ready"].as_u64().context("`status --json` names no `ready`")?;
+        Ok(usize::try_from(ready)?)
+    }
+
     /// The delivery log's items in one state, as `deliveries list --json` prints them.
     pub fn deliveries(&self, state: &str) -> anyhow::Result<Vec<Value>> {
         let output = self.command(&["deliveries", "list", "--state", state, "--json"]).output()?;

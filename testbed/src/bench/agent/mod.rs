@@ -3,6 +3,7 @@
 mod backlog;
 mod latency;
 mod memory;
+pub(super) mod outage;
 mod sink_limit;
 mod stage;
 

@@ -1,6 +1,8 @@
 //! A shipper between a spool file and a sink, and the two things that are measured about it.
 
+use std::collections::HashSet;
 use std::env;
+use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,15 +14,19 @@ use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
 use crate::bench::stats::{millis, number};
-use crate::load::{Agent, Lines, Settings, SpoolWriter, cpu_time};
+use crate::load::{Agent, Lines, Settings, SpoolWriter, cpu_time, memory};
 use crate::process::Process;
-use crate::sink::Sink;
+use crate::sink::{Ledger, Sink};
 use crate::wait::eventually;
 
 /// The rooms over which events are spread.
 const ROOMS: usize = 8;
 /// How long anything that must happen may take.
 const DEADLINE: Duration = Duration::from_mins(1);
+/// How long an outage of days may take here.
+const LONG: Duration = Duration::from_mins(10);
+/// The hours of the outage, in each of which a share of the events is written.
+const HOURS: usize = 72;
 /// How long a process uses no CPU before it counts as quiet.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -45,6 +51,23 @@ pub(super) struct Stage {
     sink: Sink,
     writer: SpoolWriter,
     _home: TempDir,
+}
+
+/// What an outage cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outage {
+    /// The share of a processor that the agent used while everything waited.
+    pub(super) busy: f64,
+    /// Resident memory while everything waited.
+    pub(super) resident_kib: u64,
+    /// The highest that it ever was.
+    pub(super) peak_kib: u64,
+    /// The size of the outbox.
+    pub(super) outbox_bytes: u64,
+    /// Events per second afterwards, from the first arrival to the last.
+    pub(super) rate: f64,
+    /// Events that arrived twice.
+    pub(super) duplicates: u64,
 }
 
 /// What the delivery of a backlog cost.
@@ -130,6 +153,46 @@ impl Stage {
             Ok(millis(arrival.first.saturating_duration_since(*at)))
         };
         appended.iter().map(arrival).collect()
+    }
+
+    /// The API is away while `events` are written, one share an hour of three days, and for `watched` after that.
+    pub(super) fn outage(&mut self, events: usize, watched: Duration) -> anyhow::Result<Outage> {
+        let Running::Agent(agent) = &self.running else { anyhow::bail!("only the agent waits for its API") };
+        let pid = agent.pid().context("the agent is not running")?;
+        self.sink.close()?;
+        let early: HashSet<String> = self.sink.ledger(|ledger| ledger.ids().map(str::to_owned).collect());
+        self.sink.clear();
+        for hour in 0..HOURS {
+            self.writer.append(events * (hour + 1) / HOURS - events * hour / HOURS)?;
+        }
+        let queued = eventually(LONG, || agent.waiting().is_ok_and(|waiting| waiting >= events));
+        ensure!(queued, "the outbox has {:?} of {events} events; {}", agent.waiting(), agent.log_end());
+        self.wait_until_quiet()?;
+        let before = cpu_time(pid)?;
+        thread::sleep(watched);
+        let busy = cpu_time(pid)?.saturating_sub(before);
+        let held = memory(pid)?;
+        let outbox = fs::metadata(agent.home().join("outbox/outbox.sqlite3"))?.len();
+        self.sink.open()?;
+        let arrived = self.sink.wait_until(LONG, |ledger| ledger.distinct() >= events);
+        ensure!(arrived, "{} of {events} arrived; {}", self.sink.ledger(Ledger::distinct), agent.log_end());
+        let span = self.sink.ledger(|ledger| ledger.span().map(|(first, last)| last - first));
+        let in_order = self.sink.ledger(|ledger| {
+            self.writer.written().iter().all(|(room, ids)| {
+                let arrived = ledger.order(room).iter().map(AsRef::as_ref);
+                // The first events arrived before the outage.
+                arrived.eq(ids.iter().map(String::as_str).filter(|id| !early.contains(*id)))
+            })
+        });
+        ensure!(in_order, "a room's events arrived in another order than they were written");
+        Ok(Outage {
+            busy: millis(busy) / millis(watched),
+            resident_kib: held.resident_kib,
+            peak_kib: memory(pid)?.peak_kib,
+            outbox_bytes: outbox,
+            rate: number(events) / span.context("nothing arrived")?.as_secs_f64(),
+            duplicates: self.sink.ledger(Ledger::duplicates),
+        })
     }
 
     fn wait_for(&self, events: usize) -> anyhow::Result<()> {
