@@ -17,7 +17,6 @@ const START: Duration = Duration::from_secs(20);
 pub struct Agent {
     process: Process,
     config: PathBuf,
-    outbox: PathBuf,
     listener: u16,
 }
 
@@ -46,8 +45,8 @@ impl Agent {
         let config = directory.join("agent.toml");
         let listener = ports::free()?;
         fs::write(&config, text(settings, &secret, &outbox, listener))?;
-        let process = launch(&config, &outbox)?;
-        Ok(Self { process, config, outbox, listener })
+        let process = launch(&config, listener)?;
+        Ok(Self { process, config, listener })
     }
 
     /// The process, for signals.
@@ -67,7 +66,7 @@ impl Agent {
 
     /// Starts the agent again after it has ended.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = launch(&self.config, &self.outbox)?;
+        self.process = launch(&self.config, self.listener)?;
         Ok(())
     }
 
@@ -87,11 +86,12 @@ impl Agent {
     }
 }
 
-fn launch(config: &Path, outbox: &Path) -> Result<Process> {
+fn launch(config: &Path, listener: u16) -> Result<Process> {
     let mut command = Command::new(process::program("reflector-agent")?);
     process::isolate(&mut command).arg("run").arg("--config").arg(config);
     let mut process = Process::spawn("reflector-agent", &command, &config.with_extension("log"))?;
-    process.wait_until(START, || fs::read_dir(outbox).is_ok_and(|mut files| files.next().is_some()))?;
+    // It listens last, when everything else has been prepared.
+    process.wait_until(START, || ports::answers(listener))?;
     Ok(process)
 }
 
