@@ -10,6 +10,7 @@
 
 mod handover;
 pub mod identity;
+mod idle;
 mod memory;
 pub mod metadata;
 pub mod notice;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use self::identity::Identity;
+use self::idle::Idle;
 use self::memory::Memory;
 use self::notice::{Finished, Origin};
 use self::reader::{Job, Reader};
@@ -68,8 +70,7 @@ pub struct Recordings {
     finder: Finder,
     roots: Vec<Root>,
     monitor: Monitor,
-    /// Since when Jibri has been busy without a file that grows, and whether that was said.
-    idle_since: Option<(Instant, bool)>,
+    idle: Idle,
     patience: Duration,
     rescan: Duration,
     origin: Origin,
@@ -107,7 +108,7 @@ impl Recordings {
             finder,
             roots: Vec::new(),
             monitor,
-            idle_since: None,
+            idle: Idle::default(),
             patience,
             rescan: Duration::from_secs(settings.rescan_seconds).min(patience),
             reader: Reader::start(origin.clone(), outbox.clone(), stop.clone())?,
@@ -213,13 +214,8 @@ impl Recordings {
     fn look_at_jibri(&mut self) {
         let now = Instant::now();
         let busy = self.monitor.health().is_some_and(|health| health.busy);
-        if !busy || self.open_sessions().any(|session| session.grew_within(self.patience, now)) {
-            self.idle_since = None;
-            return;
-        }
-        let (since, said) = self.idle_since.get_or_insert((now, false));
-        if now - *since >= self.patience && !*said {
-            *said = true;
+        let growing = self.open_sessions().any(|session| session.grew_within(self.patience, now));
+        if self.idle.is_to_be_said(busy, growing, now, self.patience) {
             let roots: Vec<String> = self.roots.iter().map(|root| root.path.display().to_string()).collect();
             tracing::warn!(
                 seconds = self.patience.as_secs(),
