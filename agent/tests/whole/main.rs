@@ -7,6 +7,7 @@ mod disk;
 mod event_sync;
 mod model;
 mod outbox;
+mod outage;
 mod power_cut;
 mod proxy;
 mod recordings;
