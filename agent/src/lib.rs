@@ -3,11 +3,12 @@
 //!
 //! A guided tour, in the order in which an event travels:
 //!
-//! 1. [`spool`] reads the lines that the Prosody module appended; [`recordings`] finds the files that Jibri finished.
-//!    Both are threads with a plain loop; [`watch`] wakes them.
+//! 1. [`spool`] reads the lines that the Prosody module appended; [`recordings`] finds the files that Jibri finished,
+//!    where [`jibri`] says that they are. Both are threads with a plain loop; [`watch`] wakes them.
 //! 2. [`outbox`] makes an event durable, in the same transaction as the source's cursor.
 //! 3. [`delivery`] signs it, sends it, and turns the answer into what is written down about it.
-//! 4. [`upload`] brings recording files into the object storage before they are reported.
+//! 4. [`upload`] brings recording files into the object storage before they are reported; [`retention`] removes them from the
+//!    host afterwards, if the operator wants that.
 //! 5. [`cli`] lets a person ask what happened.
 //!
 //! [`app`] is the one place that knows every part; [`config`] says how they behave.
