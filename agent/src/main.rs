@@ -5,5 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    agent::cli::main(&agent::cli::Arguments::parse())
+    match agent::cli::Arguments::try_parse() {
+        Ok(arguments) => agent::cli::main(&arguments),
+        Err(error) => agent::cli::misused(&error),
+    }
 }

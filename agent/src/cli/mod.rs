@@ -145,6 +145,15 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// Says what is wrong with the command line, or the help that was asked for.
+pub fn misused(error: &clap::Error) -> ExitCode {
+    // Standard output may be closed; there is nothing else to do then.
+    let _ = error.print();
+    // Jibri must not take a recording for failed because of us.
+    let for_jibri = std::env::args_os().any(|argument| argument == "finalize");
+    if for_jibri { ExitCode::SUCCESS } else { ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)) }
+}
+
 /// Why a subcommand did not do its work.
 enum Failure {
     /// The configuration is wrong.

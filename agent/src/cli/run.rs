@@ -59,11 +59,12 @@ fn again(load: Load<'_>, set_filter: &SetFilter) -> Option<Config> {
             Severity::Warning => tracing::warn!("{key}: {problem}"),
         }
     }
-    match &config {
-        Some(_) => tracing::info!(
+    if config.is_some() {
+        tracing::info!(
             "the configuration was read again: secret and log filter are as they stand there now, everything else is read at start"
-        ),
-        None => tracing::error!("the configuration is wrong now, so everything stays as it was"),
+        );
+    } else {
+        tracing::error!("the configuration is wrong now, so everything stays as it was");
     }
     config
 }

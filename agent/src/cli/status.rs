@@ -16,7 +16,7 @@ use crate::config::{OutboxConfig, Survey};
 use crate::heartbeat::roles::{Signs, roles};
 use crate::jibri::roots::{Finder, Root};
 use crate::outbox::OutboxError;
-use crate::outbox::fact::{self, Fact};
+use crate::outbox::fact;
 use crate::outbox::log::{DeliveryLog, Summary};
 use crate::outbox::uploads::{UploadEntry, UploadTotals};
 
@@ -61,12 +61,10 @@ pub(super) fn status(config: &OutboxConfig, survey: &Survey, json: bool) -> anyh
 
 impl Picture {
     fn take(log: &DeliveryLog, config: &OutboxConfig, survey: &Survey) -> Result<Self, OutboxError> {
-        let number = |fact: Option<Fact>, member: &str| {
-            serde_json::from_str::<Value>(&fact?.body).ok()?.get(member).cloned()
-        };
-        let agent = log.fact(fact::AGENT)?;
-        let started = agent.as_ref().map(|fact| fact.at);
-        let version = number(agent, "version").and_then(|version| version.as_str().map(str::to_owned));
+        let agent = log.fact(fact::AGENT)?.map(|fact| {
+            let said: Value = serde_json::from_str(&fact.body).unwrap_or_default();
+            (said["version"].as_str().unwrap_or("?").to_owned(), fact.at)
+        });
         let recordings = survey.recordings.enabled;
         let found = recordings.then(|| Finder::new(&survey.recordings, &survey.jibri).find());
         let roots = found.iter().flat_map(|found| &found.roots);
@@ -86,8 +84,8 @@ impl Picture {
             summary: log.summary(&config.outbox.directory)?,
             uploads: log.uploads(ENDED)?,
             totals: log.upload_totals()?,
-            agent: version.zip(started),
-            offset: number(log.fact(fact::CLOCK)?, "offset_ms").and_then(|offset| offset.as_i64()),
+            agent,
+            offset: log.clock_offset_ms()?,
             roles: roles(signs),
             places: of_spool.into_iter().chain(roots.map(of_root)).collect(),
             api: config.api_url.clone(),

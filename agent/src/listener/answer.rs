@@ -123,9 +123,11 @@ impl Site {
     }
 
     fn metrics(&self) -> Answer {
-        let backlog = self.backlog().ok();
+        let log = DeliveryLog::open(&self.outbox).ok();
+        let backlog = log.as_ref().and_then(|log| log.backlog().ok());
         let now = Now {
             outbox: backlog.as_ref(),
+            clock_offset_ms: log.as_ref().and_then(|log| log.clock_offset_ms().ok().flatten()),
             max_bytes: self.max_bytes,
             started_at: self.started_at,
             at: now_ms(),

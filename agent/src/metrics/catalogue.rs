@@ -130,6 +130,10 @@ pub const GAUGES: &[Gauge] = &[
         help: "Recording files by state: active (sent or verified), waiting (for their turn), parked (for a person)",
     },
     Gauge { name: "reflector_agent_upload_left_bytes", help: "Bytes of recording files still to be sent" },
+    Gauge {
+        name: "reflector_agent_clock_offset_seconds",
+        help: "By how much this host's clock is ahead of the API's, as the heartbeat found last",
+    },
     Gauge { name: "reflector_agent_outbox_bytes", help: "Bytes that the outbox uses" },
     Gauge {
         name: "reflector_agent_outbox_max_bytes",

@@ -11,6 +11,8 @@ use crate::outbox::Backlog;
 pub struct Now<'a> {
     /// What the outbox holds; `None` when it cannot be read, and then nothing is said about it.
     pub outbox: Option<&'a Backlog>,
+    /// By how many milliseconds this host's clock is ahead of the API's; `None` while nobody knows.
+    pub clock_offset_ms: Option<i64>,
     /// Bytes that the outbox may use.
     pub max_bytes: u64,
     /// When the agent started, in milliseconds since 1970.
@@ -51,6 +53,11 @@ fn gauge_lines(name: &str, now: &Now<'_>) -> String {
     match (name, now.outbox) {
         ("reflector_agent_build_info", _) => plain(&braces("version", env!("CARGO_PKG_VERSION")), 1.0),
         ("reflector_agent_start_time_seconds", _) => plain("", seconds(now.started_at)),
+        ("reflector_agent_clock_offset_seconds", _) => {
+            if let Some(offset) = now.clock_offset_ms {
+                plain("", seconds(offset));
+            }
+        }
         ("reflector_agent_outbox_max_bytes", _) => plain("", number(now.max_bytes)),
         ("reflector_agent_outbox_items", Some(outbox)) => {
             for (state, count) in [("ready", outbox.ready), ("parked", outbox.parked)] {

@@ -3,6 +3,7 @@
 //! `status` and `drain` are other processes; the outbox's file is what they share with the agent.
 
 use rusqlite::{OptionalExtension, params};
+use serde_json::Value;
 
 use super::log::DeliveryLog;
 use super::{Outbox, OutboxError};
@@ -51,6 +52,12 @@ impl DeliveryLog {
             Ok(Fact { at: row.get(0)?, body: row.get(1)? })
         });
         Ok(fact.optional()?)
+    }
+
+    /// By how many milliseconds this host's clock is ahead of the API's; `None` until a heartbeat was answered.
+    pub fn clock_offset_ms(&self) -> Result<Option<i64>, OutboxError> {
+        let said = self.fact(CLOCK)?.and_then(|fact| serde_json::from_str::<Value>(&fact.body).ok());
+        Ok(said.and_then(|said| said["offset_ms"].as_i64()))
     }
 
     /// Asks the agent something. The running agent notices within seconds, and tries everything that waits at once.

@@ -45,10 +45,10 @@ pub(in crate::cli) fn watch(
             let line = if json { picture.as_json().to_string() } else { line(&picture) };
             let news = line != said;
             said.clone_from(&line);
-            if json {
-                news.then(|| writeln!(out, "{line}")).unwrap_or(Ok(()))
-            } else {
-                news.then(|| writeln!(out, "{} {line}", rfc3339(now_ms()))).unwrap_or(Ok(()))
+            match (news, json) {
+                (false, _) => Ok(()),
+                (true, true) => writeln!(out, "{line}"),
+                (true, false) => writeln!(out, "{} {line}", rfc3339(now_ms())),
             }
         };
         match written.and_then(|()| out.flush()) {

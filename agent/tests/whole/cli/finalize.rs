@@ -41,6 +41,8 @@ fn whatever_it_is_called_with_it_ends_at_once_and_well() {
         (&config, vec![file.to_str().unwrap(), "standup"]),
         (&config, vec!["/test/recording.mp4", "test-room"]),
         (&config, vec![]),
+        (&config, vec!["--then"]),
+        (&config, vec!["--no-such-option", "x"]),
         (&config, vec!["--then", "/no/such/script", session.to_str().unwrap()]),
         (&broken, vec![session.to_str().unwrap()]),
     ] {
