@@ -11,8 +11,18 @@ use super::finding::Section;
 use super::{Api, Delivery, EventSync, Finding, Jibri, Log, Outbox, Recordings, Retention, Spool, Upload};
 
 /// Every section's name.
-const SECTIONS: &[&str] =
-    &[Api::NAME, Spool::NAME, Recordings::NAME, Jibri::NAME, Retention::NAME, EventSync::NAME, Upload::NAME, Outbox::NAME, Delivery::NAME, Log::NAME];
+const SECTIONS: &[&str] = &[
+    Api::NAME,
+    Spool::NAME,
+    Recordings::NAME,
+    Jibri::NAME,
+    Retention::NAME,
+    EventSync::NAME,
+    Upload::NAME,
+    Outbox::NAME,
+    Delivery::NAME,
+    Log::NAME,
+];
 
 /// What all layers say together, before it has types.
 pub(super) struct Layers {

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::environment::{Environment, PREFIX};
 use super::layers::Layers;
 use super::{
-    Api, Config, Delivery, EventSync, Finding, Jibri, Log, Outbox, OutboxConfig, Recordings, Retention, Severity, Spool, Upload, api,
-    proxy, secret,
+    Api, Config, Delivery, EventSync, Finding, Jibri, Log, Outbox, OutboxConfig, Recordings, Retention,
+    Severity, Spool, Upload, api, proxy, secret,
 };
 
 /// Loads the configuration. Returns it with the warnings, or every finding if one of them is an error.
@@ -40,9 +40,23 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
         ));
     }
     match secret::find(api.secret_file.as_deref(), environment) {
-        Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => {
-            Ok((Config { api, secret, proxies, spool, recordings, jibri, retention, event_sync, upload, outbox, delivery, log }, findings))
-        }
+        Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => Ok((
+            Config {
+                api,
+                secret,
+                proxies,
+                spool,
+                recordings,
+                jibri,
+                retention,
+                event_sync,
+                upload,
+                outbox,
+                delivery,
+                log,
+            },
+            findings,
+        )),
         Ok(_) => Err(findings),
         Err(finding) => {
             findings.push(finding);

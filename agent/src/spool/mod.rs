@@ -127,7 +127,9 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // A host without Prosody, which is no trouble, or one whose module has not written yet.
                 let directory = self.directory.display();
-                self.mention(format!("there is no spool directory {directory} yet: no events of Prosody are read"));
+                self.mention(format!(
+                    "there is no spool directory {directory} yet: no events of Prosody are read"
+                ));
                 Vec::new()
             }
             Err(error) => {
