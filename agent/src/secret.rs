@@ -132,14 +132,10 @@ mod tests {
         let changes = secret.changes();
         secret.look();
         assert!(!changes.has_changed().unwrap(), "nothing has changed");
-        for (how, text) in [("in place", NEW), ("by rename", OLD)] {
-            match how {
-                "in place" => fs::write(&path, text).unwrap(),
-                _ => {
-                    fs::write(directory.path().join("new"), text).unwrap();
-                    fs::rename(directory.path().join("new"), &path).unwrap();
-                }
-            }
+        let beside = directory.path().join("new");
+        for (how, text, written) in [("in place", NEW, &path), ("by rename", OLD, &beside)] {
+            fs::write(written, text).unwrap();
+            fs::rename(written, &path).unwrap();
             secret.look();
             assert!(signs_like(&secret, text), "{how}");
         }
