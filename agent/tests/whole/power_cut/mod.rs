@@ -6,6 +6,7 @@
 //!
 //! - everything that had been sent, because the API's answer may have been lost with the power,
 //! - everything that stood in a segment that the agent had removed,
+//! - everything that the listener had acknowledged to the stock module,
 //! - and nothing as settled that had not been sent.
 //!
 //! Some of those disks get a new agent, which must bring everything to the API, once and in order.
@@ -17,7 +18,8 @@ mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -47,18 +49,19 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_sent_or_removed() {
     let acts = host.work();
     let moments = moments(&acts, &mut random);
     let mut disk = host.disk();
-    let (mut past, mut sent) = (0, BTreeSet::new());
+    let (mut past, mut sent, mut acknowledged) = (0, BTreeSet::new(), 0);
     for (nth, moment) in moments.iter().enumerate() {
         for act in &acts[past..*moment] {
             disk.take(act);
             sent.extend(ids_in(act));
+            acknowledged += u32::from(matches!(act, Act::Sent(bytes) if bytes.starts_with(b"HTTP/1.1 200")));
         }
         past = *moment;
         let removed = host.removed(&acts[..past]);
         let left = home();
         disk.cut(&mut random, host.home.path(), left.path());
         let what = format!("POWER_SEED={seed}, after {past} of {} acts", acts.len());
-        let settled = examine(left.path(), &sent, &removed, &what);
+        let settled = examine(left.path(), &sent, &removed, acknowledged, &what);
         if nth % (MOMENTS / NEW_AGENTS) == 0 {
             host.go_on(left.path(), &settled, &what);
         }
@@ -83,7 +86,13 @@ fn moments(acts: &[Act], random: &mut Rng) -> Vec<usize> {
 }
 
 /// Opens what is left of the outbox and looks what it holds. Returns the ids of what is settled, in order.
-fn examine(left: &Path, sent: &BTreeSet<String>, removed: &BTreeSet<String>, what: &str) -> Vec<String> {
+fn examine(
+    left: &Path,
+    sent: &BTreeSet<String>,
+    removed: &BTreeSet<String>,
+    acknowledged: u32,
+    what: &str,
+) -> Vec<String> {
     let outbox = left.join("outbox");
     match Outbox::open(&outbox, LIMITS) {
         Ok((writer, _)) => writer.close(),
@@ -102,6 +111,12 @@ fn examine(left: &Path, sent: &BTreeSet<String>, removed: &BTreeSet<String>, wha
             "{what}: {id} was sent, or its file removed, and the outbox does not have it"
         );
     }
+    let posted = "SELECT COUNT(*) FROM item JOIN lane ON lane.id = item.lane WHERE room LIKE 'posted-%'";
+    let posted: u32 = database.query_row(posted, [], |row| row.get(0)).unwrap();
+    assert!(
+        posted >= acknowledged,
+        "{what}: {acknowledged} posts were acknowledged, the outbox has {posted}"
+    );
     let settled: Vec<String> =
         items.iter().filter(|(_, state)| *state == State::Settled as i64).map(|(id, _)| id.clone()).collect();
     for id in &settled {
@@ -153,8 +168,10 @@ impl Host {
         let tools = tempfile::tempdir().unwrap();
         let (recorder, log) = (recorder(tools.path()), tools.path().join("log"));
         let sink = Sink::start(Held::default());
+        let listener = free_address();
         let start = || {
             let mut command = agent(self.home.path(), &sink);
+            command.env("REFLECTOR_AGENT__EVENT_SYNC__LISTEN", listener.to_string());
             command
                 .env("LD_PRELOAD", &recorder)
                 .env("RECORDER_ROOT", self.home.path())
@@ -183,6 +200,7 @@ impl Host {
             // One at a time for a while, then all at once.
             if (21..40).contains(&nth) {
                 arrived(&sink, 301 + nth);
+                post(listener, nth);
             }
         }
         arrived(&sink, 360);
@@ -230,14 +248,46 @@ impl Host {
         arrived(&sink, lines.len());
         running.kill().unwrap();
         running.wait().unwrap();
-        assert_eq!(sink.held(), in_order(&|_| true), "{what}: every line, in the order of its room");
+        assert_eq!(from_spool(&sink), in_order(&|_| true), "{what}: every line, in the order of its room");
     }
 }
 
+/// Waits until so many lines of the spool have arrived.
 fn arrived(sink: &Sink, count: usize) {
     eventually(&format!("{count} events to arrive"), || {
-        (sink.held().values().map(Vec::len).sum::<usize>() >= count).then_some(())
+        (from_spool(sink).values().map(Vec::len).sum::<usize>() >= count).then_some(())
     });
+}
+
+/// What the API holds of the spool's rooms.
+fn from_spool(sink: &Sink) -> Held {
+    let mut held = sink.held();
+    held.retain(|room, _| room.starts_with("room-"));
+    held
+}
+
+/// An address on which nobody listens.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Posts an event as the stock module does, and waits for the acknowledgement.
+fn post(listener: SocketAddr, nth: usize) {
+    let body = format!(
+        "{{\"event_name\":\"muc-room-created\",\"room_name\":\"posted-{nth}\",\
+         \"room_jid\":\"posted-{nth}@conference.x\",\"is_breakout\":false,\"created_at\":{nth}}}"
+    );
+    let mut stream = eventually("the listener", || TcpStream::connect(listener).ok());
+    write!(
+        stream,
+        "POST /events/room/created HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 fn write_line(to: &mut impl Write, (room, id): &(String, String)) {
