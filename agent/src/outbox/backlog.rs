@@ -49,7 +49,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Backlog> {
         rooms: count("SELECT COUNT(DISTINCT lane) FROM item INDEXED BY item_ready WHERE state = 0")?,
         oldest_ready,
         parked: count("SELECT COUNT(*) FROM item INDEXED BY item_parked WHERE state = 2")?,
-        uploads: uploads::totals(connection)?,
+        uploads: uploads::read::totals(connection)?,
         last_failure,
         bytes: super::prune::bytes_in_use(connection)?,
     })

@@ -32,7 +32,7 @@ pub(super) struct Database {
 enum Work<'a> {
     Nothing,
     Append(&'a [NewItem], &'a Progress),
-    Upload(&'a uploads::Write<'a>),
+    Upload(&'a uploads::write::Write<'a>),
 }
 
 impl Database {
@@ -70,7 +70,7 @@ impl Database {
     }
 
     /// Writes down a change of an upload.
-    pub(super) fn write_upload(&mut self, change: &uploads::Write<'_>) -> Result<(), OutboxError> {
+    pub(super) fn write_upload(&mut self, change: &uploads::write::Write<'_>) -> Result<(), OutboxError> {
         let bytes = change.bytes();
         if bytes > 0 && self.is_full(bytes) {
             return Err(OutboxError::Full(self.limits.max_bytes));
@@ -140,7 +140,7 @@ impl Database {
             Work::Nothing => 0,
             Work::Append(items, progress) => append::append(&tx, items, progress, now_ms(), touched)?,
             Work::Upload(change) => {
-                uploads::write(&tx, change, touched)?;
+                uploads::write::write(&tx, change, touched)?;
                 0
             }
         };

@@ -24,7 +24,7 @@ pub(super) fn retry(connection: &mut Connection, choice: &Choice<'_>) -> rusqlit
         .execute([seq])?;
         count += 1;
     }
-    count += uploads::unpark(&tx, choice)?;
+    count += uploads::write::unpark(&tx, choice)?;
     // Whoever sends them again gives their rooms' meetings time to appear again.
     tx.execute("UPDATE lane SET no_meeting_since = NULL WHERE no_meeting_since IS NOT NULL", [])?;
     tx.commit()?;

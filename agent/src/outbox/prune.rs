@@ -50,7 +50,7 @@ pub(super) fn prune_items(connection: &Connection, position: Seq, cutoff: i64) -
 /// no item of theirs is left.
 pub(super) fn prune_rest(connection: &Connection, cutoff: i64, now: i64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM attempt WHERE at < ?1", [cutoff])?;
-    uploads::prune(connection, cutoff)?;
+    uploads::write::prune(connection, cutoff)?;
     let mut select = connection.prepare_cached("SELECT file, path FROM cursor WHERE seen_at < ?1")?;
     let old: Vec<(i64, String)> =
         select.query_map([cutoff], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;

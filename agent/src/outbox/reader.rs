@@ -48,11 +48,11 @@ impl Reader {
 
     /// The open uploads that were queued behind `after`, the oldest first.
     pub fn open_uploads(&self, after: UploadSeq) -> Result<Vec<OpenUpload>, OutboxError> {
-        Ok(uploads::open(&self.connection, after)?)
+        Ok(uploads::read::open(&self.connection, after)?)
     }
 
     /// One open upload; `None` if it is not open any more.
     pub fn upload(&self, seq: UploadSeq) -> Result<Option<Upload>, OutboxError> {
-        Ok(uploads::one(&self.connection, seq)?)
+        Ok(uploads::read::one(&self.connection, seq)?)
     }
 }

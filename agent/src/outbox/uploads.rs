@@ -16,16 +16,15 @@
 //!
 //! The first three are one state to a restarted agent: it asks the API.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+pub(super) mod read;
+pub(super) mod write;
+
 use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
-use super::log::{Choice, DeliveryLog, Filter};
-use super::model::{Kind, LaneId, NewItem, Progress, State};
-use super::{Outbox, OutboxError, append};
-use crate::clock::now_ms;
+use self::write::Write;
+use super::log::DeliveryLog;
+use super::model::{NewItem, Progress};
+use super::{Outbox, OutboxError};
 
 /// The table, as one schema version adds it.
 pub(super) const SCHEMA: &str = "
@@ -306,7 +305,7 @@ impl Outbox {
 
     /// Every recording of which the storage holds a verified copy, the longest verified first.
     pub fn confirmed_recordings(&self) -> Result<Vec<Confirmed>, OutboxError> {
-        Ok(confirmed(&self.database()?.connection)?)
+        Ok(read::confirmed(&self.database()?.connection)?)
     }
 
     /// Returns when there may be something to upload. True: another process changed the outbox, so anything may be.
@@ -318,12 +317,12 @@ impl Outbox {
 impl DeliveryLog {
     /// The uploads that are open or parked, in the order of queuing, then the latest that ended, at most `ended` of them.
     pub fn uploads(&self, ended: u32) -> Result<Vec<UploadEntry>, OutboxError> {
-        Ok(list(&self.connection, ended)?)
+        Ok(read::list(&self.connection, ended)?)
     }
 
     /// The uploads in numbers, whatever their number.
     pub fn upload_totals(&self) -> Result<UploadTotals, OutboxError> {
-        Ok(totals(&self.connection)?)
+        Ok(read::totals(&self.connection)?)
     }
 }
 
@@ -350,302 +349,4 @@ impl Bell {
         self.notify.notified().await;
         self.anything.swap(false, std::sync::atomic::Ordering::AcqRel)
     }
-}
-
-/// One change of an upload.
-pub(super) enum Write<'a> {
-    Queue(&'a NewRecording),
-    Note(UploadSeq, &'a Course),
-    Renew(&'a Upload),
-    End(UploadSeq, &'a Ending),
-}
-
-impl Write<'_> {
-    /// Bytes by which the outbox grows, roughly. What ends or goes on must always be possible.
-    pub(super) fn bytes(&self) -> u64 {
-        match self {
-            Self::Queue(upload) => upload.notice.body.len() as u64 + 500,
-            Self::Note(..) | Self::Renew(_) | Self::End(..) => 0,
-        }
-    }
-}
-
-/// Applies one change. The lanes that have something new to deliver are added to `touched`.
-pub(super) fn write(
-    connection: &Connection,
-    change: &Write<'_>,
-    touched: &mut Vec<LaneId>,
-) -> rusqlite::Result<()> {
-    match change {
-        Write::Queue(upload) => queue(connection, upload),
-        Write::Note(seq, course) => note(connection, *seq, course),
-        Write::Renew(upload) => renew(connection, upload),
-        Write::End(seq, ending) => end(connection, *seq, ending, touched),
-    }
-}
-
-fn queue(connection: &Connection, upload: &NewRecording) -> rusqlite::Result<()> {
-    let path = upload.path.as_os_str().as_bytes();
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO recording (id, path) VALUES (?1, ?2)")?
-        .execute(params![upload.notice.id.as_str(), upload.path.to_string_lossy()])?;
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO upload (id, room, path, ino, size, modified, sha256, notice, state, queued_at,
-               due_at, attempts, restarts, sent_bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0, 0, 0, 0)",
-        )?
-        .execute(params![
-            upload.notice.id.as_str(),
-            upload.notice.room,
-            path,
-            upload.file.inode.cast_signed(),
-            upload.file.size.cast_signed(),
-            upload.file.modified,
-            upload.sha256,
-            upload.notice.body,
-            now_ms(),
-        ])?;
-    Ok(())
-}
-
-fn note(connection: &Connection, seq: UploadSeq, course: &Course) -> rusqlite::Result<()> {
-    let parked_at = (course.state == UploadState::Parked).then(now_ms);
-    connection
-        .prepare_cached(
-            "UPDATE upload SET state = ?2, due_at = ?3, attempts = ?4, restarts = ?5, no_meeting_since = ?6,
-               sent_bytes = ?7, note = ?8, done_at = ?9 WHERE seq = ?1 AND state <= 2",
-        )?
-        .execute(params![
-            seq,
-            course.state as i64,
-            course.due_at,
-            course.attempts,
-            course.restarts,
-            course.no_meeting_since,
-            course.sent_bytes.cast_signed(),
-            course.note,
-            parked_at,
-        ])?;
-    Ok(())
-}
-
-fn renew(connection: &Connection, upload: &Upload) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "UPDATE upload SET ino = ?2, size = ?3, modified = ?4, sha256 = ?5, notice = ?6, sent_bytes = 0
-             WHERE seq = ?1 AND state <= 2",
-        )?
-        .execute(params![
-            upload.seq,
-            upload.file.inode.cast_signed(),
-            upload.file.size.cast_signed(),
-            upload.file.modified,
-            upload.sha256,
-            upload.notice,
-        ])?;
-    Ok(())
-}
-
-fn end(
-    connection: &Connection,
-    seq: UploadSeq,
-    ending: &Ending,
-    touched: &mut Vec<LaneId>,
-) -> rusqlite::Result<()> {
-    let now = now_ms();
-    let (bucket, key) = ending.object.clone().unzip();
-    let ended = connection
-        .prepare_cached(
-            "UPDATE upload SET state = ?2, done_at = ?3, bucket = ?4, object_key = ?5, note = ?6, notice = x'',
-               sent_bytes = CASE ?2 WHEN 3 THEN size ELSE sent_bytes END
-             WHERE seq = ?1 AND state <= 2 RETURNING path",
-        )?
-        .query_row(params![seq, ending.state as i64, now, bucket, key, ending.note], |row| path(row, 0))
-        .optional()?;
-    if let Some(path) = ended {
-        let progress = Progress::Recording { path: path.display().to_string() };
-        append::append(connection, std::slice::from_ref(&ending.notice), &progress, now, touched)?;
-    }
-    Ok(())
-}
-
-/// Makes the parked uploads that are meant open again. Returns how many.
-pub(super) fn unpark(connection: &Connection, choice: &Choice<'_>) -> rusqlite::Result<usize> {
-    let (ids, filter): (&[String], _) = match choice {
-        Choice::Ids(ids) => (ids, None),
-        Choice::Matching(filter) => (&[], Some(filter)),
-    };
-    let mut update = connection.prepare_cached(
-        "UPDATE upload SET state = 0, due_at = 0, attempts = 0, restarts = 0, no_meeting_since = NULL, done_at = NULL
-         WHERE state = 6 AND (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR room = ?2)
-           AND (?3 IS NULL OR queued_at >= ?3) AND (?4 IS NULL OR queued_at < ?4)",
-    )?;
-    let mut count = 0;
-    for id in ids {
-        count += update.execute(params![id, None::<String>, None::<i64>, None::<i64>])?;
-    }
-    // An upload is a recording's, and was parked without a request of its own.
-    if let Some(Filter {
-        state: None | Some(State::Parked),
-        kind: None | Some(Kind::Recording),
-        status: None,
-        room,
-        since,
-        until,
-    }) = filter
-    {
-        count += update.execute(params![None::<String>, room, since, until])?;
-    }
-    Ok(count)
-}
-
-/// Open uploads behind `after`, in the order of queuing.
-pub(super) fn open(connection: &Connection, after: UploadSeq) -> rusqlite::Result<Vec<OpenUpload>> {
-    let mut select = connection.prepare_cached(
-        "SELECT seq, queued_at, due_at FROM upload INDEXED BY upload_open WHERE state <= 2 AND seq > ?1 ORDER BY seq",
-    )?;
-    let rows = select.query_map([after], |row| {
-        Ok(OpenUpload { seq: row.get(0)?, queued_at: row.get(1)?, due_at: row.get(2)? })
-    })?;
-    rows.collect()
-}
-
-/// One open upload; `None` if it is not open any more.
-pub(super) fn one(connection: &Connection, seq: UploadSeq) -> rusqlite::Result<Option<Upload>> {
-    let mut select = connection.prepare_cached(
-        "SELECT id, room, path, ino, size, modified, sha256, notice, state, due_at, attempts, restarts,
-           no_meeting_since, sent_bytes, note
-         FROM upload WHERE seq = ?1 AND state <= 2",
-    )?;
-    let row = |row: &Row<'_>| {
-        Ok(Upload {
-            seq,
-            id: row.get(0)?,
-            room: row.get(1)?,
-            path: path(row, 2)?,
-            file: identity(row, 3)?,
-            sha256: row.get(6)?,
-            notice: row.get(7)?,
-            course: Course {
-                state: UploadState::from_code(row.get(8)?),
-                due_at: row.get(9)?,
-                attempts: row.get(10)?,
-                restarts: row.get(11)?,
-                no_meeting_since: row.get(12)?,
-                sent_bytes: row.get::<_, i64>(13)?.cast_unsigned(),
-                note: row.get(14)?,
-            },
-        })
-    };
-    select.query_row([seq], row).optional()
-}
-
-const ENTRY: &str =
-    "SELECT id, room, path, size, sent_bytes, state, queued_at, due_at, attempts, done_at, bucket,
-  object_key, note FROM upload";
-
-/// See [`DeliveryLog::uploads`].
-fn list(connection: &Connection, ended: u32) -> rusqlite::Result<Vec<UploadEntry>> {
-    if !is_there(connection)? {
-        return Ok(Vec::new());
-    }
-    let mut entries = Vec::new();
-    for (rest, limit) in [
-        ("WHERE state <= 2 ORDER BY seq LIMIT ?1", i64::MAX),
-        ("WHERE state = 6 ORDER BY seq LIMIT ?1", i64::MAX),
-        ("WHERE state IN (3, 4, 5) ORDER BY seq DESC LIMIT ?1", i64::from(ended)),
-    ] {
-        let mut select = connection.prepare_cached(&format!("{ENTRY} {rest}"))?;
-        let rows = select.query_map([limit], |row| {
-            Ok(UploadEntry {
-                id: row.get(0)?,
-                room: row.get(1)?,
-                path: path(row, 2)?,
-                size_bytes: row.get::<_, i64>(3)?.cast_unsigned(),
-                sent_bytes: row.get::<_, i64>(4)?.cast_unsigned(),
-                state: UploadState::from_code(row.get(5)?),
-                queued_at: row.get(6)?,
-                due_at: row.get(7)?,
-                attempts: row.get(8)?,
-                done_at: row.get(9)?,
-                object: row.get::<_, Option<String>>(10)?.zip(row.get(11)?),
-                note: row.get(12)?,
-            })
-        })?;
-        for row in rows {
-            entries.push(row?);
-        }
-    }
-    Ok(entries)
-}
-
-/// See [`DeliveryLog::upload_totals`].
-pub(super) fn totals(connection: &Connection) -> rusqlite::Result<UploadTotals> {
-    if !is_there(connection)? {
-        return Ok(UploadTotals::default());
-    }
-    let open = connection
-        .prepare_cached(
-            "SELECT COALESCE(SUM(state <> 0), 0), COALESCE(SUM(state = 0), 0), COALESCE(SUM(MAX(size - sent_bytes, 0)), 0)
-             FROM upload INDEXED BY upload_open WHERE state <= 2",
-        )?
-        .query_row([], |row| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned)))?;
-    let parked = connection
-        .prepare_cached("SELECT COUNT(*) FROM upload INDEXED BY upload_parked WHERE state = 6")?
-        .query_row([], |row| row.get::<_, i64>(0))?;
-    let [active, waiting, bytes_left] = open;
-    Ok(UploadTotals { active, waiting, parked: parked.cast_unsigned(), bytes_left })
-}
-
-/// Whether there is a table: an outbox that no release with uploads has opened yet has none.
-fn is_there(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'upload'")?.exists([])
-}
-
-fn confirmed(connection: &Connection) -> rusqlite::Result<Vec<Confirmed>> {
-    // A settled notice is pruned after a while, an unsettled one never is.
-    let mut select = connection.prepare_cached(
-        "SELECT upload.id, path, ino, size, modified, sha256, upload.done_at, COALESCE(item.state = 1, 1),
-           EXISTS (SELECT 1 FROM upload other INDEXED BY upload_open WHERE other.state <= 2 AND other.path = upload.path)
-           OR EXISTS (SELECT 1 FROM upload other INDEXED BY upload_parked WHERE other.state = 6 AND other.path = upload.path),
-           removed_at
-         FROM upload LEFT JOIN item ON item.id = upload.id WHERE upload.state = 3 ORDER BY upload.done_at",
-    )?;
-    let rows = select.query_map([], |row| {
-        Ok(Confirmed {
-            id: row.get(0)?,
-            path: path(row, 1)?,
-            file: identity(row, 2)?,
-            sha256: row.get(5)?,
-            verified_at: row.get(6)?,
-            notice_is_settled: row.get(7)?,
-            is_open_elsewhere: row.get(8)?,
-            removed_at: row.get(9)?,
-        })
-    })?;
-    rows.collect()
-}
-
-/// Forgets uploads that ended before `cutoff`. One that is verified is the proof that its file may be deleted, so it stays
-/// for as long as there is a file.
-pub(super) fn prune(connection: &Connection, cutoff: i64) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM upload WHERE state IN (4, 5) AND done_at < ?1", [cutoff])?;
-    let mut select =
-        connection.prepare_cached("SELECT seq, path FROM upload WHERE state = 3 AND done_at < ?1")?;
-    let old: Vec<(UploadSeq, PathBuf)> =
-        select.query_map([cutoff], |row| Ok((row.get(0)?, path(row, 1)?)))?.collect::<Result<_, _>>()?;
-    for (seq, _) in old.iter().filter(|(_, path)| matches!(path.try_exists(), Ok(false))) {
-        connection.execute("DELETE FROM upload WHERE seq = ?1", [seq])?;
-    }
-    Ok(())
-}
-
-fn path(row: &Row<'_>, index: usize) -> rusqlite::Result<PathBuf> {
-    Ok(OsString::from_vec(row.get(index)?).into())
-}
-
-fn identity(row: &Row<'_>, first: usize) -> rusqlite::Result<FileIdentity> {
-    let number = |index: usize| row.get::<_, i64>(first + index).map(i64::cast_unsigned);
-    Ok(FileIdentity { inode: number(0)?, size: number(1)?, modified: row.get(first + 2)? })
 }

@@ -17,8 +17,10 @@ mod bucket;
 mod decide;
 mod file;
 mod line;
+mod part;
 mod parts;
 mod storage;
+mod told;
 mod turn;
 
 use std::collections::HashSet;
@@ -373,7 +375,7 @@ impl<'a> State<'a> {
             return;
         }
         let why = format!("the API knew no meeting for the room for an hour: {note}");
-        match turn::ending(upload, UploadState::GivenUp, None, Some(why.clone()), Some(why)) {
+        match told::ending(upload, UploadState::GivenUp, None, Some(why.clone()), Some(why)) {
             Ok(ending) => match self.shared.outbox.end_upload(upload.seq, &ending) {
                 Ok(()) => self.ended(upload, &ending),
                 Err(error) => self.trouble(upload.seq, &error),

@@ -5,34 +5,28 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::id::EventId;
-use contract::recording::RecordingComplete;
-use contract::upload::{Checksum, CompleteRequest, MAX_TEXT_BYTES, PartsRequest, UploadRequest};
+use contract::upload::{CompleteRequest, PartsRequest};
 use contract::verdict::UNKNOWN_FLOOR;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::api::{Api, Reply};
 use super::body::{Flow, Meter};
 use super::decide::{self, Otherwise, Verification, Wanted};
 use super::file::{self, Looks};
+use super::part::{Parts, send_part};
 use super::parts::Cut;
-use super::storage::{self, Sent};
-use crate::delivery::backoff::Backoff;
+use super::told;
 use crate::delivery::gate::Health;
 use crate::http::Client;
-use crate::outbox::model::{Kind, NewItem};
 use crate::outbox::uploads::{Ending, Upload, UploadSeq, UploadState};
 use crate::outbox::{Outbox, OutboxError, Reader};
-use crate::recordings::notice;
 use crate::watch::Stop;
 
 /// How long a large file may send before another one gets its turn.
@@ -40,12 +34,6 @@ const TURN: Duration = Duration::from_secs(20);
 
 /// How often progress is written down.
 const NOTE: Duration = Duration::from_secs(1);
-
-/// How often a part is sent before the upload waits.
-const TRIES: u32 = 4;
-
-/// The waits between them.
-const PART_BACKOFF: Backoff = Backoff { min: Duration::from_millis(250), max: Duration::from_secs(2) };
 
 /// What every turn needs.
 pub(super) struct Shared {
@@ -166,7 +154,7 @@ impl Turn<'_> {
         if looks == Looks::Touched {
             self.read_anew().await?;
         }
-        let request = self.request()?;
+        let request = told::request(self.upload)?;
         let wanted = self.heard(decide::of_begin, self.shared.api.begin(&request).await)?;
         let missing = match looks {
             Looks::Same | Looks::Touched => None,
@@ -282,7 +270,8 @@ impl Turn<'_> {
 
     /// Asks whether the object is verified.
     async fn verify(&mut self, plan: contract::upload::Upload) -> Result<Came, Came> {
-        let request = CompleteRequest { size_bytes: self.upload.file.size, sha256: self.checksum()? };
+        let request =
+            CompleteRequest { size_bytes: self.upload.file.size, sha256: told::checksum(self.upload)? };
         let reply = self.shared.api.complete(&plan.upload_id, &request).await;
         match self.heard(decide::of_complete, reply) {
             Ok(Verification::UnderWay(wait)) => {
@@ -327,33 +316,11 @@ impl Turn<'_> {
                 event.id = self.upload.id,
                 "a recording changed before it was uploaded; what it is now is uploaded"
             );
-            self.upload.notice = renewed(&self.upload.notice, &sha256)?;
+            self.upload.notice = told::renewed(&self.upload.notice, &sha256)?;
             self.upload.sha256 = sha256;
         }
         self.upload.file = identity;
         self.shared.outbox.renew_upload(self.upload).map_err(Came::Trouble)
-    }
-
-    /// What begins the upload. Everything it says stands in the notice.
-    fn request(&self) -> Result<UploadRequest, Came> {
-        let notice: RecordingComplete = serde_json::from_slice(&self.upload.notice)
-            .map_err(|error| Came::Refused(format!("its notice cannot be read: {error}")))?;
-        let name =
-            Path::new(&notice.recording_file).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(UploadRequest {
-            id: notice.id,
-            room_name: notice.room_name,
-            session_id: short(notice.session_id),
-            file_name: short(name),
-            size_bytes: self.upload.file.size,
-            sha256: self.checksum()?,
-            host: short(notice.host),
-            finished_at: Some(notice.timestamp),
-        })
-    }
-
-    fn checksum(&self) -> Result<Checksum, Came> {
-        Checksum::parse(self.upload.sha256.clone()).map_err(|error| Came::Refused(error.to_string()))
     }
 
     fn verified(&self, object: (String, String)) -> Came {
@@ -367,7 +334,7 @@ impl Turn<'_> {
         note: Option<String>,
         told: Option<String>,
     ) -> Came {
-        match ending(self.upload, state, object, note, told) {
+        match told::ending(self.upload, state, object, note, told) {
             Ok(ending) => Came::End(Box::new(ending)),
             Err(came) => came,
         }
@@ -399,143 +366,11 @@ impl Turn<'_> {
     }
 }
 
-fn came((otherwise, note): (Otherwise, String)) -> Came {
+pub(super) fn came((otherwise, note): (Otherwise, String)) -> Came {
     match otherwise {
         Otherwise::Later { floor, counts } => Came::Later { floor, counts, note },
         Otherwise::NoMeeting => Came::NoMeeting(note),
         Otherwise::Refused => Came::Refused(note),
         Otherwise::Mismatch => Came::Mismatch(note),
     }
-}
-
-/// A file on its way.
-struct Parts<'a> {
-    plan: &'a contract::upload::Upload,
-    cut: Cut,
-    file: &'a Arc<File>,
-}
-
-/// What sending a part said about the two servers.
-#[derive(Default)]
-struct Learned {
-    api: Option<Health>,
-    storage: Option<Health>,
-}
-
-/// Sends one part, to `url` if there is one already, and says what that told about the two servers.
-async fn send_part(
-    shared: &Shared,
-    parts: &Parts<'_>,
-    number: u32,
-    url: Option<String>,
-    meter: Arc<Meter>,
-) -> (u32, Learned, Result<(), Came>) {
-    let mut learned = Learned::default();
-    let result = parts.send(shared, number, url, &meter, &mut learned).await;
-    (number, learned, result)
-}
-
-impl Parts<'_> {
-    /// Every try but the first gets an address of its own, which cannot have expired.
-    async fn send(
-        &self,
-        shared: &Shared,
-        number: u32,
-        mut url: Option<String>,
-        meter: &Arc<Meter>,
-        learned: &mut Learned,
-    ) -> Result<(), Came> {
-        for tried in 1.. {
-            let address = match url.take() {
-                Some(url) => url,
-                None => self.address(shared, number, learned).await?,
-            };
-            let (file, range) = (Arc::clone(self.file), self.cut.range(number));
-            let sent = storage::send(
-                &shared.http,
-                &address,
-                file,
-                range,
-                Arc::clone(&shared.flow),
-                Arc::clone(meter),
-            );
-            let sent = sent.await;
-            learned.storage = sent.health().or(learned.storage);
-            let (note, floor) = match sent {
-                Sent::Stored => break,
-                Sent::Unknown => return Err(soon("the storage does not know the upload any more")),
-                Sent::Unreadable => {
-                    return Err(soon("the file became shorter while it was sent, or cannot be read"));
-                }
-                Sent::Refused(note) | Sent::Unreachable(note) => (note, Duration::ZERO),
-                Sent::Busy { note, floor } => (note, floor),
-            };
-            tracing::debug!(number, tried, note, "a part did not arrive");
-            if tried >= TRIES || floor > PART_BACKOFF.max {
-                return Err(came((later(floor), format!("part {number}: {note}"))));
-            }
-            sleep(PART_BACKOFF.wait(tried, fastrand::f64()).max(floor)).await;
-        }
-        Ok(())
-    }
-
-    /// A fresh address for one part.
-    async fn address(&self, shared: &Shared, number: u32, learned: &mut Learned) -> Result<String, Came> {
-        let request = PartsRequest { numbers: vec![number], list_stored: false };
-        let reply = shared.api.parts(&self.plan.upload_id, &request).await;
-        learned.api = Some(decide::health(reply.outcome));
-        let reply = decide::of_parts(reply).map_err(came)?;
-        let part = reply.urls.into_iter().find(|part| part.number == number);
-        let part =
-            part.ok_or_else(|| came((later(UNKNOWN_FLOOR), "the API gave no address for a part".into())))?;
-        Ok(part.url)
-    }
-}
-
-/// From the beginning, as soon as the backoff allows.
-fn soon(note: &str) -> Came {
-    came((later(Duration::ZERO), note.into()))
-}
-
-const fn later(floor: Duration) -> Otherwise {
-    Otherwise::Later { floor, counts: true }
-}
-
-/// How an upload ends: `note` is for the host's log, `told` goes with the notice.
-pub(super) fn ending(
-    upload: &Upload,
-    state: UploadState,
-    object: Option<(String, String)>,
-    note: Option<String>,
-    told: Option<String>,
-) -> Result<Ending, Came> {
-    let unreadable =
-        |error: &dyn std::fmt::Display| Came::Refused(format!("its notice cannot be read: {error}"));
-    let mut said: RecordingComplete =
-        serde_json::from_slice(&upload.notice).map_err(|error| unreadable(&error))?;
-    (said.bucket, said.object_key) = object.clone().unzip();
-    said.upload_note = told;
-    let notice = NewItem {
-        id: EventId::parse(upload.id.clone()).map_err(|error| unreadable(&error))?,
-        room: upload.room.clone(),
-        kind: Kind::Recording,
-        body: notice::body(&notice::acceptable(said)),
-        offset: 0,
-        parked: None,
-    };
-    Ok(Ending { state, object, note, notice })
-}
-
-/// The notice with another checksum.
-fn renewed(body: &[u8], sha256: &str) -> Result<Vec<u8>, Came> {
-    let mut said: RecordingComplete = serde_json::from_slice(body)
-        .map_err(|error| Came::Refused(format!("its notice cannot be read: {error}")))?;
-    said.sha256 = Some(sha256.to_owned());
-    Ok(notice::body(&said))
-}
-
-/// What fits the contract's limit; a name that was no UTF-8 may have become longer than a file's name can be.
-fn short(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
-    text
 }

@@ -1,0 +1,175 @@
+//! Every change of an upload, and what is forgotten.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::read::path;
+use super::{Course, Ending, NewRecording, Upload, UploadSeq, UploadState};
+use crate::clock::now_ms;
+use crate::outbox::append;
+use crate::outbox::log::{Choice, Filter};
+use crate::outbox::model::{Kind, LaneId, Progress, State};
+
+/// One change of an upload.
+pub(in crate::outbox) enum Write<'a> {
+    Queue(&'a NewRecording),
+    Note(UploadSeq, &'a Course),
+    Renew(&'a Upload),
+    End(UploadSeq, &'a Ending),
+}
+
+impl Write<'_> {
+    /// Bytes by which the outbox grows, roughly. What ends or goes on must always be possible.
+    pub(in crate::outbox) fn bytes(&self) -> u64 {
+        match self {
+            Self::Queue(upload) => upload.notice.body.len() as u64 + 500,
+            Self::Note(..) | Self::Renew(_) | Self::End(..) => 0,
+        }
+    }
+}
+
+/// Applies one change. The lanes that have something new to deliver are added to `touched`.
+pub(in crate::outbox) fn write(
+    connection: &Connection,
+    change: &Write<'_>,
+    touched: &mut Vec<LaneId>,
+) -> rusqlite::Result<()> {
+    match change {
+        Write::Queue(upload) => queue(connection, upload),
+        Write::Note(seq, course) => note(connection, *seq, course),
+        Write::Renew(upload) => renew(connection, upload),
+        Write::End(seq, ending) => end(connection, *seq, ending, touched),
+    }
+}
+
+fn queue(connection: &Connection, upload: &NewRecording) -> rusqlite::Result<()> {
+    let path = upload.path.as_os_str().as_bytes();
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO recording (id, path) VALUES (?1, ?2)")?
+        .execute(params![upload.notice.id.as_str(), upload.path.to_string_lossy()])?;
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO upload (id, room, path, ino, size, modified, sha256, notice, state, queued_at,
+               due_at, attempts, restarts, sent_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0, 0, 0, 0)",
+        )?
+        .execute(params![
+            upload.notice.id.as_str(),
+            upload.notice.room,
+            path,
+            upload.file.inode.cast_signed(),
+            upload.file.size.cast_signed(),
+            upload.file.modified,
+            upload.sha256,
+            upload.notice.body,
+            now_ms(),
+        ])?;
+    Ok(())
+}
+
+fn note(connection: &Connection, seq: UploadSeq, course: &Course) -> rusqlite::Result<()> {
+    let parked_at = (course.state == UploadState::Parked).then(now_ms);
+    connection
+        .prepare_cached(
+            "UPDATE upload SET state = ?2, due_at = ?3, attempts = ?4, restarts = ?5, no_meeting_since = ?6,
+               sent_bytes = ?7, note = ?8, done_at = ?9 WHERE seq = ?1 AND state <= 2",
+        )?
+        .execute(params![
+            seq,
+            course.state as i64,
+            course.due_at,
+            course.attempts,
+            course.restarts,
+            course.no_meeting_since,
+            course.sent_bytes.cast_signed(),
+            course.note,
+            parked_at,
+        ])?;
+    Ok(())
+}
+
+fn renew(connection: &Connection, upload: &Upload) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE upload SET ino = ?2, size = ?3, modified = ?4, sha256 = ?5, notice = ?6, sent_bytes = 0
+             WHERE seq = ?1 AND state <= 2",
+        )?
+        .execute(params![
+            upload.seq,
+            upload.file.inode.cast_signed(),
+            upload.file.size.cast_signed(),
+            upload.file.modified,
+            upload.sha256,
+            upload.notice,
+        ])?;
+    Ok(())
+}
+
+fn end(
+    connection: &Connection,
+    seq: UploadSeq,
+    ending: &Ending,
+    touched: &mut Vec<LaneId>,
+) -> rusqlite::Result<()> {
+    let now = now_ms();
+    let (bucket, key) = ending.object.clone().unzip();
+    let ended = connection
+        .prepare_cached(
+            "UPDATE upload SET state = ?2, done_at = ?3, bucket = ?4, object_key = ?5, note = ?6, notice = x'',
+               sent_bytes = CASE ?2 WHEN 3 THEN size ELSE sent_bytes END
+             WHERE seq = ?1 AND state <= 2 RETURNING path",
+        )?
+        .query_row(params![seq, ending.state as i64, now, bucket, key, ending.note], |row| path(row, 0))
+        .optional()?;
+    if let Some(path) = ended {
+        let progress = Progress::Recording { path: path.display().to_string() };
+        append::append(connection, std::slice::from_ref(&ending.notice), &progress, now, touched)?;
+    }
+    Ok(())
+}
+
+/// Makes the parked uploads that are meant open again. Returns how many.
+pub(in crate::outbox) fn unpark(connection: &Connection, choice: &Choice<'_>) -> rusqlite::Result<usize> {
+    let (ids, filter): (&[String], _) = match choice {
+        Choice::Ids(ids) => (ids, None),
+        Choice::Matching(filter) => (&[], Some(filter)),
+    };
+    let mut update = connection.prepare_cached(
+        "UPDATE upload SET state = 0, due_at = 0, attempts = 0, restarts = 0, no_meeting_since = NULL, done_at = NULL
+         WHERE state = 6 AND (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR room = ?2)
+           AND (?3 IS NULL OR queued_at >= ?3) AND (?4 IS NULL OR queued_at < ?4)",
+    )?;
+    let mut count = 0;
+    for id in ids {
+        count += update.execute(params![id, None::<String>, None::<i64>, None::<i64>])?;
+    }
+    // An upload is a recording's, and was parked without a request of its own.
+    if let Some(Filter {
+        state: None | Some(State::Parked),
+        kind: None | Some(Kind::Recording),
+        status: None,
+        room,
+        since,
+        until,
+    }) = filter
+    {
+        count += update.execute(params![None::<String>, room, since, until])?;
+    }
+    Ok(count)
+}
+
+/// Forgets uploads that ended before `cutoff`. One that is verified is the proof that its file may be deleted, so it stays
+/// for as long as there is a file.
+pub(in crate::outbox) fn prune(connection: &Connection, cutoff: i64) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM upload WHERE state IN (4, 5) AND done_at < ?1", [cutoff])?;
+    let mut select =
+        connection.prepare_cached("SELECT seq, path FROM upload WHERE state = 3 AND done_at < ?1")?;
+    let old: Vec<(UploadSeq, PathBuf)> =
+        select.query_map([cutoff], |row| Ok((row.get(0)?, path(row, 1)?)))?.collect::<Result<_, _>>()?;
+    for (seq, _) in old.iter().filter(|(_, path)| matches!(path.try_exists(), Ok(false))) {
+        connection.execute("DELETE FROM upload WHERE seq = ?1", [seq])?;
+    }
+    Ok(())
+}
