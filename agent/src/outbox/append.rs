@@ -17,8 +17,11 @@ pub(super) fn append(
         Progress::Recording { path } => {
             for item in items {
                 connection
-                    .prepare_cached("INSERT OR IGNORE INTO recording (id, path) VALUES (?1, ?2)")?
-                    .execute(params![item.id.as_str(), path])?;
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO recording (id, path, released) VALUES (?1, ?2, ?3)",
+                    )?
+                    // A person has to look at what is parked, and perhaps at its file.
+                    .execute(params![item.id.as_str(), path, item.parked.is_none()])?;
             }
             0
         }

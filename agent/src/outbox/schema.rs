@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{OutboxError, retained, uploads};
+use super::{OutboxError, released, retained, uploads};
 use crate::chain::Chain;
 
 /// One entry per schema version; an entry is never edited once released.
@@ -77,7 +77,7 @@ const MIGRATIONS: &[&str] = &["
         body TEXT    NOT NULL                -- JSON
     ) WITHOUT ROWID;
     CREATE INDEX item_discarded ON item (seq) WHERE state = 3;
-", uploads::SCHEMA, retained::SCHEMA];
+", uploads::SCHEMA, retained::SCHEMA, released::SCHEMA];
 
 /// Brings the file to the newest schema; refuses a file that a newer release wrote.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OutboxError> {

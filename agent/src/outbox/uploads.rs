@@ -203,6 +203,8 @@ pub struct Ending {
     pub note: Option<String>,
     /// The notice that goes out now.
     pub notice: NewItem,
+    /// Whether the host need not hold the file for us any more: the storage has it, or nobody wants it there.
+    pub releases: bool,
 }
 
 /// An upload as people see it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::problem::ProblemCode;
-use contract::upload::{CompleteReply, PartsReply, Upload, UploadReply, UploadState};
+use contract::upload::{CompleteReply, KeepReason, PartsReply, Upload, UploadReply, UploadState};
 use contract::verdict::{self, LONGEST_RETRY_AFTER, MEETING_PATIENCE, Outcome, UNKNOWN_FLOOR, Verdict};
 
 use super::api::Reply;
@@ -36,8 +36,13 @@ pub(super) enum Otherwise {
 /// What the API wants done with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// Nothing: the notice goes out with the path alone, and this is why.
-    Nothing(String),
+    /// Nothing: the notice goes out with the path alone.
+    Nothing {
+        /// Why, for people.
+        why: String,
+        /// Whether the meeting's settings say so, not what the API lacks.
+        on_purpose: bool,
+    },
     /// Its parts.
     Parts(Upload),
     /// To be asked about the verification.
@@ -49,7 +54,10 @@ pub(super) enum Wanted {
 /// What the answer to the beginning of an upload means.
 pub(super) fn of_begin(reply: Reply<UploadReply>) -> Result<Wanted, (Otherwise, String)> {
     match reply.body {
-        Some(UploadReply::Keep { message, .. }) => Ok(Wanted::Nothing(message)),
+        Some(UploadReply::Keep { reason, message }) => {
+            let on_purpose = matches!(reason, KeepReason::RecordingTypeLocal | KeepReason::RecordingTypeNone);
+            Ok(Wanted::Nothing { why: message, on_purpose })
+        }
         Some(UploadReply::Upload(upload)) => Ok(match upload.state {
             UploadState::Open => Wanted::Parts(upload),
             UploadState::Verifying => Wanted::Patience(upload),
@@ -57,7 +65,7 @@ pub(super) fn of_begin(reply: Reply<UploadReply>) -> Result<Wanted, (Otherwise, 
         }),
         // An API that is older than uploads has no such path, and wants no files.
         None if has_code(reply.outcome, ProblemCode::NotFound) => {
-            Ok(Wanted::Nothing("the API does not know uploads".into()))
+            Ok(Wanted::Nothing { why: "the API does not know uploads".into(), on_purpose: false })
         }
         None => Err((otherwise(reply.outcome), reply.note)),
     }
@@ -162,9 +170,13 @@ mod tests {
 
     #[test]
     fn the_beginning_says_what_is_wanted() {
-        let keep = UploadReply::Keep { reason: KeepReason::RecordingTypeLocal, message: "m".into() };
+        let keep = |reason| UploadReply::Keep { reason, message: "m".into() };
+        let nothing = |on_purpose| Wanted::Nothing { why: "m".into(), on_purpose };
         for (body, expected) in [
-            (keep, Wanted::Nothing("m".into())),
+            (keep(KeepReason::RecordingTypeLocal), nothing(true)),
+            (keep(KeepReason::RecordingTypeNone), nothing(true)),
+            (keep(KeepReason::StorageNotConfigured), nothing(false)),
+            (keep(KeepReason::Other), nothing(false)),
             (UploadReply::Upload(upload(UploadState::Open)), Wanted::Parts(upload(UploadState::Open))),
             (
                 UploadReply::Upload(upload(UploadState::Verifying)),
@@ -178,7 +190,7 @@ mod tests {
             assert_eq!(of_begin(reply(200, None, Some(body))), Ok(expected));
         }
         let older = of_begin(reply(404, Some(ProblemCode::NotFound), None));
-        assert!(matches!(older, Ok(Wanted::Nothing(_))), "{older:?}");
+        assert!(matches!(older, Ok(Wanted::Nothing { on_purpose: false, .. })), "{older:?}");
     }
 
     #[test]

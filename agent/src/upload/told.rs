@@ -52,7 +52,8 @@ pub(super) fn ending(
         offset: 0,
         parked: None,
     };
-    Ok(Ending { state, object, note, notice })
+    let releases = state == UploadState::Verified;
+    Ok(Ending { state, object, note, notice, releases })
 }
 
 /// The notice with another checksum.

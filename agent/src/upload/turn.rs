@@ -147,7 +147,7 @@ impl Turn<'_> {
     /// Looks at the file, then asks the API what it wants.
     async fn ask(&mut self) -> Result<Came, Came> {
         if !self.shared.enabled {
-            return Ok(self.ended(UploadState::Kept, None, Some("uploads are turned off".into()), None));
+            return Ok(self.kept("uploads are turned off".into(), None, true));
         }
         let (path, known) = (self.upload.path.clone(), self.upload.file);
         let looks = self.with_file(move |_| file::look(&path, known)).await?;
@@ -166,8 +166,8 @@ impl Turn<'_> {
         Ok(match (wanted, missing) {
             (Wanted::Verified(plan), _) => self.verified((plan.bucket, plan.object_key)),
             (Wanted::Patience(plan), _) => Came::Next(Step::Verify(plan), Duration::ZERO),
-            (Wanted::Nothing(why), _) => {
-                self.ended(UploadState::Kept, None, Some(why), missing.map(str::to_owned))
+            (Wanted::Nothing { why, on_purpose }, _) => {
+                self.kept(why, missing.map(str::to_owned), on_purpose)
             }
             (Wanted::Parts(plan), None) => Came::Next(Step::Send(plan), Duration::ZERO),
             (Wanted::Parts(plan), Some(why)) => {
@@ -337,6 +337,15 @@ impl Turn<'_> {
         match told::ending(self.upload, state, object, note, told) {
             Ok(ending) => Came::End(Box::new(ending)),
             Err(came) => came,
+        }
+    }
+
+    /// Nobody wants the file. Where that is `on_purpose` the host need not hold it for us; where the API has no storage,
+    /// somebody may still want it.
+    fn kept(&self, why: String, told: Option<String>, on_purpose: bool) -> Came {
+        match self.ended(UploadState::Kept, None, Some(why), told) {
+            Came::End(ending) => Came::End(Box::new(Ending { releases: on_purpose, ..*ending })),
+            came => came,
         }
     }
 

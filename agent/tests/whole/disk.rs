@@ -124,7 +124,8 @@ fn on_a_full_disk_an_upload_begins_and_ends_late_but_once() {
     let end = || {
         let object = Some(("bucket".to_owned(), "key".to_owned()));
         let notice = recording(0).notice;
-        outbox.end_upload(first, &Ending { state: UploadState::Verified, object, note: None, notice })
+        let ending = Ending { state: UploadState::Verified, object, note: None, notice, releases: true };
+        outbox.end_upload(first, &ending)
     };
     assert!(matches!(end(), Err(OutboxError::NotStored)));
     assert_eq!(open(), 1 + fits, "it is open as long as its notice is not queued");

@@ -70,7 +70,13 @@ impl Host {
             .unwrap()
             .into_iter()
             .find_map(|open| self.reader.upload(open.seq).unwrap().filter(|upload| upload.id == id));
-        let ending = Ending { state, object: None, note: None, notice: notice(id) };
+        let ending = Ending {
+            state,
+            object: None,
+            note: None,
+            notice: notice(id),
+            releases: state == UploadState::Verified,
+        };
         self.outbox.end_upload(open.unwrap().seq, &ending).unwrap();
     }
 

@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::read::path;
 use super::{Course, Ending, NewRecording, Upload, UploadSeq, UploadState};
 use crate::clock::now_ms;
-use crate::outbox::append;
 use crate::outbox::log::{Choice, Filter};
 use crate::outbox::model::{Kind, LaneId, Progress, State};
+use crate::outbox::{append, released};
 
 /// One change of an upload.
 pub(in crate::outbox) enum Write<'a> {
@@ -126,6 +126,7 @@ fn end(
     if let Some(path) = ended {
         let progress = Progress::Recording { path: path.display().to_string() };
         append::append(connection, std::slice::from_ref(&ending.notice), &progress, now, touched)?;
+        released::note(connection, ending.notice.id.as_str(), ending.releases)?;
     }
     Ok(())
 }

@@ -1,0 +1,48 @@
+//! Which recordings this host need not hold for us any more.
+//!
+//! That a recording is released is the proof that a link may go which keeps its file from a finalize script ([`crate::kept`]).
+//! It stands beside the recording, not beside its upload, because what ended is pruned after a while and the proof is not.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::log::DeliveryLog;
+use super::model::{Kind, State};
+use super::{OutboxError, schema};
+
+/// What the tables get for it, as one schema version adds it.
+pub(super) const SCHEMA: &str = "
+    -- Whether the host need not hold the file for us: it is verified, or nobody wants it uploaded.
+    ALTER TABLE recording ADD COLUMN released INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Writes down whether the host need not hold the file of a recording that was told.
+pub(super) fn note(connection: &Connection, id: &str, released: bool) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE recording SET released = ?2 WHERE id = ?1")?
+        .execute(params![id, released])?;
+    Ok(())
+}
+
+impl DeliveryLog {
+    /// Whether the recording with this id is released; `None` if it was never told.
+    ///
+    /// A recording that names no room is released when an operator discards its item.
+    pub fn is_released(&self, id: &str) -> Result<Option<bool>, OutboxError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT released OR EXISTS (SELECT 1 FROM item WHERE item.id = recording.id AND kind = ?2 AND state = ?3)
+             FROM recording WHERE id = ?1",
+        )?;
+        let values = params![id, Kind::Unreadable as i64, State::Discarded as i64];
+        Ok(select.query_row(values, |row| row.get(0)).optional()?)
+    }
+
+    /// Whether the recording with this id was told, whatever became of it.
+    pub fn is_told(&self, id: &str) -> Result<bool, OutboxError> {
+        Ok(super::append::recording_is_queued(&self.connection, id)?)
+    }
+
+    /// What this host is called for ever.
+    pub fn host_id(&self) -> Result<String, OutboxError> {
+        schema::host_id(&self.connection)
+    }
+}
