@@ -28,12 +28,20 @@ pub(super) fn drain(survey: &Survey, timeout: Duration, json: bool) -> anyhow::R
     let log = DeliveryLog::open(directory)?;
     let deadline = Instant::now() + timeout;
     let (mut asked, mut said): (Option<Instant>, Option<Left>) = (None, None);
+    let mut was_nothing = false;
     loop {
         let left = left::look(&log, survey)?;
-        let running = log.summary(directory)?.running;
         if left.is_nothing() {
-            return done(&left, json);
+            if was_nothing {
+                return done(&left, json);
+            }
+            // Whatever the time: a second look decides.
+            was_nothing = true;
+            std::thread::sleep(LOOK);
+            continue;
         }
+        was_nothing = false;
+        let running = log.summary(directory)?.running;
         if !json && said.as_ref() != Some(&left) {
             say(&left.in_words());
             said = Some(left.clone());
@@ -70,14 +78,14 @@ fn done(left: &Left, json: bool) -> anyhow::Result<ExitCode> {
             "{parked} parked and will not go without you: `reflector-agent deliveries list --state parked`"
         ));
     }
-    for unreadable in &left.unreadable {
-        say(&format!("not seen: {unreadable}"));
-    }
     print(&if json { report(left) } else { "Nothing is left: this host may go.".to_owned() })?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn over(left: &Left, json: bool, code: u8) -> anyhow::Result<ExitCode> {
+    for unreadable in &left.unreadable {
+        say(&format!("not seen: {unreadable}"));
+    }
     print(&if json { report(left) } else { format!("Left: {}", left.in_words()) })?;
     Ok(ExitCode::from(code))
 }

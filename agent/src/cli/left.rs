@@ -1,6 +1,7 @@
 //! What this host has written down and the API does not have yet: unread lines, unqueued files, uploads, deliveries.
 //!
-//! Everything is read from the disk and from the outbox's file, so it is as true when the agent does not run.
+//! Everything is read from the disk and from the outbox's file, so it is as true when the agent does not run. It is read in
+//! the order in which things move: what is on its way from one place to the next is seen in one of them at least.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -15,10 +16,10 @@ use crate::jibri::roots::Finder;
 use crate::outbox::OutboxError;
 use crate::outbox::log::DeliveryLog;
 use crate::outbox::model::Cursor;
-use crate::recordings::notice::{self, Finished};
+use crate::recordings::identity::Identity;
+use crate::recordings::notice::{self, Finished, Origin};
 use crate::recordings::session::{self, METADATA, Session};
 use crate::recordings::sidecar::Sidecar;
-use crate::recordings::stage::Stage;
 use crate::rooms::Rooms;
 
 /// What is left to do.
@@ -36,14 +37,18 @@ pub(super) struct Left {
     pub(super) upload_bytes: u64,
     /// Items and uploads that wait for a person: nobody waits for them.
     pub(super) parked: u64,
-    /// Directories and files that could not be read, and why. What is in them is not known.
+    /// Directories and files that could not be read, and why. What is in them is not known, so it counts as left.
     pub(super) unreadable: Vec<String>,
 }
 
 impl Left {
     /// Whether all is done that can be done without a person.
     pub(super) fn is_nothing(&self) -> bool {
-        self.unread_bytes == 0 && self.files.is_empty() && self.deliveries == 0 && self.uploads == 0
+        self.unread_bytes == 0
+            && self.files.is_empty()
+            && self.deliveries == 0
+            && self.uploads == 0
+            && self.unreadable.is_empty()
     }
 
     /// In words.
@@ -69,34 +74,43 @@ impl Left {
         if self.deliveries > 0 {
             parts.push(super::view::count(self.deliveries, "delivery waits", "deliveries wait"));
         }
+        if let [first, ..] = &self.unreadable[..] {
+            let places = super::view::count(self.unreadable.len() as u64, "place", "places");
+            parts.push(format!("{places} not seen ({first})"));
+        }
         if parts.is_empty() { "nothing is left".to_owned() } else { parts.join(", ") }
     }
 }
 
-/// Looks everywhere.
+/// Looks everywhere. One look that finds nothing may have missed a file on its way from one name to another; two do not.
 pub(super) fn look(log: &DeliveryLog, survey: &Survey) -> Result<Left, OutboxError> {
-    let backlog = log.backlog()?;
-    let uploads = log.upload_totals()?;
-    let mut left = Left {
-        deliveries: backlog.ready,
-        uploads: uploads.active + uploads.waiting,
-        upload_bytes: uploads.bytes_left,
-        parked: backlog.parked + uploads.parked,
-        ..Left::default()
-    };
+    let mut left = Left::default();
     if survey.spool.enabled {
         let (unread, trouble) = unread(&survey.spool.directory, &log.cursors()?);
         left.unread_bytes = unread;
         left.unreadable.extend(trouble);
     }
     if survey.recordings.enabled {
-        let rooms = Rooms::new(&survey.api.rooms);
-        let known = log.known_recordings()?;
+        let mut files = Files {
+            log,
+            rooms: Rooms::new(&survey.api.rooms),
+            // The host's name is no part of an id.
+            origin: Origin { host: String::new(), host_id: log.host_id()? },
+            seen: HashSet::new(),
+        };
         for root in Finder::new(&survey.recordings, &survey.jibri).find().roots {
-            files(&root.path, &rooms, &known, &mut left);
+            files.look(&root.path, &mut left)?;
         }
     }
-    Ok(left)
+    let uploads = log.upload_totals()?;
+    let backlog = log.backlog()?;
+    Ok(Left {
+        deliveries: backlog.ready,
+        uploads: uploads.active + uploads.waiting,
+        upload_bytes: uploads.bytes_left,
+        parked: backlog.parked + uploads.parked,
+        ..left
+    })
 }
 
 /// Bytes of whole lines behind the cursors; half a line waits for its writer, and nobody can deliver it.
@@ -108,7 +122,14 @@ fn unread(directory: &Path, cursors: &[Cursor]) -> (u64, Vec<String>) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (0, trouble),
         Err(error) => return (0, vec![format!("{}: {error}", directory.display())]),
     };
-    for path in entries.flatten().map(|entry| entry.path()) {
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(error) => {
+                trouble.push(format!("{}: {error}", directory.display()));
+                continue;
+            }
+        };
         if path.extension().is_none_or(|extension| extension != "jsonl") {
             continue;
         }
@@ -138,46 +159,74 @@ fn unread_in(path: &Path, cursors: &[Cursor]) -> io::Result<u64> {
     Ok(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1))
 }
 
-/// The media files of a root that belong to reported rooms and were never queued.
-fn files(root: &Path, rooms: &Rooms, known: &HashSet<String>, left: &mut Left) {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-        Err(error) => {
-            left.unreadable.push(format!("{}: {error}", root.display()));
-            return;
-        }
-    };
-    for directory in entries.flatten().filter(session::is_one).map(|entry| entry.path()) {
-        let session = match Session::read(&directory) {
-            Ok(session) => session,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => {
-                left.unreadable.push(format!("{}: {error}", directory.display()));
+/// Looks for media files that belong to reported rooms and were not told.
+struct Files<'a> {
+    log: &'a DeliveryLog,
+    rooms: Rooms,
+    origin: Origin,
+    /// Device and inode of each: one that is kept from a finalize script has two names.
+    seen: HashSet<(u64, u64)>,
+}
+
+impl Files<'_> {
+    /// Looks in one root.
+    fn look(&mut self, root: &Path, left: &mut Left) -> Result<(), OutboxError> {
+        let Some(entries) = read(root, fs::read_dir(root), left) else { return Ok(()) };
+        for entry in entries {
+            let Some(entry) = read(root, entry, left) else { continue };
+            if !session::is_one(&entry) {
                 continue;
             }
-        };
-        let sidecar = Sidecar::read(&directory.join(METADATA));
-        for (path, _) in session.media {
-            let name = directory.file_name().unwrap_or_default().to_string_lossy();
-            let finished = Finished {
-                path: &path,
-                session: &name,
-                stage: Stage::Closed,
-                metadata: sidecar.metadata(),
-                finished_at: 0,
-            };
-            let reported = notice::room(&finished).is_none_or(|room| rooms.contains(room.as_str()));
-            if reported && !known.contains(&path.display().to_string()) {
-                left.files.push(path);
+            let directory = entry.path();
+            let Some(session) = read(&directory, Session::read(&directory), left) else { continue };
+            let sidecar = Sidecar::read(&directory.join(METADATA));
+            for (path, _) in session.media {
+                let Some(file) = read(&path, fs::symlink_metadata(&path), left) else { continue };
+                if self.is_left(&path, &Identity::of(&file), &sidecar)?
+                    && self.seen.insert((file.dev(), file.ino()))
+                {
+                    left.files.push(path);
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// By its id, not by its name: a file that was written anew is to be told again.
+    fn is_left(&self, path: &Path, identity: &Identity, sidecar: &Sidecar) -> Result<bool, OutboxError> {
+        let finished = Finished::found(path, sidecar);
+        if notice::room(&finished).is_some_and(|room| !self.rooms.contains(room.as_str())) {
+            return Ok(false);
+        }
+        for id in notice::ids(&self.origin, &finished, identity) {
+            if self.log.is_told(id.as_str())? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What was read; what is just gone is nothing, and other troubles are noted.
+fn read<T>(path: &Path, result: io::Result<T>, left: &mut Left) -> Option<T> {
+    match result {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            left.unreadable.push(format!("{}: {error}", path.display()));
+            None
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::kept;
+    use crate::outbox::model::Progress;
+    use crate::outbox::{Limits, Outbox};
 
     #[test]
     fn half_a_line_is_nobodys_work() {
@@ -214,5 +263,54 @@ mod tests {
             "7 bytes unread in the spool, 1 recording not finished (/r/a.mp4), 2 files to upload (3 MiB), 1 delivery waits"
         );
         assert!(!left.is_nothing() && Left { parked: 1, ..Left::default() }.is_nothing());
+        let unseen = Left { unreadable: vec!["/r: Permission denied".into()], ..Left::default() };
+        assert_eq!(unseen.in_words(), "1 place not seen (/r: Permission denied)");
+        assert!(!unseen.is_nothing(), "nobody knows what is there");
+    }
+
+    #[test]
+    fn a_file_is_left_until_it_was_told_as_it_is_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let (outbox, root) = (directory.path().join("outbox"), directory.path().join("recordings"));
+        let limits = Limits { max_bytes: 1 << 30, keep_settled: Duration::from_hours(1) };
+        let (writer, _) = Outbox::open(&outbox, limits).unwrap();
+        let log = DeliveryLog::open(&outbox).unwrap();
+        let origin = Origin { host: String::new(), host_id: log.host_id().unwrap() };
+        let session = root.join("4a0f2c1e");
+        let file = session.join("standup_2026-01-31-10-00-00.mp4");
+        fs::create_dir_all(&session).unwrap();
+        let left = || {
+            let (rooms, origin) = (Rooms::new(&["standup".to_owned()]), origin.clone());
+            let mut files = Files { log: &log, rooms, origin, seen: HashSet::new() };
+            let mut left = Left::default();
+            for root in [&root, &root.join(kept::DIRECTORY)] {
+                files.look(root, &mut left).unwrap();
+            }
+            left.files
+        };
+        let tell = || {
+            let sidecar = Sidecar::read(&session.join(METADATA));
+            let finished = Finished::found(&file, &sidecar);
+            let [id, _] = notice::ids(&origin, &finished, &Identity::of(&fs::metadata(&file).unwrap()));
+            let notice = notice::nameless(id, &finished);
+            let progress = Progress::Recording { path: file.display().to_string() };
+            writer.outbox().append(&[notice], &progress).unwrap();
+        };
+        fs::write(&file, "half of").unwrap();
+        fs::write(session.join("other_2026-01-31-10-00-00.mp4"), "another room's").unwrap();
+        for (what, change) in [
+            ("found without metadata", Box::new(|| {}) as Box<dyn Fn()>),
+            ("written to", Box::new(|| fs::write(&file, "half of it").unwrap())),
+            ("its metadata came", Box::new(|| fs::write(session.join(METADATA), "{}").unwrap())),
+        ] {
+            change();
+            kept::keep(&session).unwrap();
+            assert_eq!(left(), [file.clone()], "{what}");
+            tell();
+            assert_eq!(left(), [PathBuf::new(); 0], "{what}, and told");
+        }
+        fs::remove_file(session.join(METADATA)).unwrap();
+        assert_eq!(left(), [PathBuf::new(); 0], "metadata that are taken away do not make it worse");
+        writer.close();
     }
 }

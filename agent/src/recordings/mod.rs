@@ -409,7 +409,7 @@ impl Recordings {
         };
         let session = directory.file_name().unwrap_or_default().to_string_lossy();
         let metadata = sidecar.metadata();
-        self.finish(&Finished { path, session: &session, stage, metadata, finished_at }, media)
+        self.finish(&Finished { path, session, stage, metadata, finished_at }, media)
     }
 
     /// Has a finished file read and told, unless that was done before. Returns whether nothing remains to be done.
@@ -418,13 +418,10 @@ impl Recordings {
         if identity.looks() != looks {
             return Ok(false);
         }
-        let id = notice::id(&self.origin, finished, &identity);
+        let [id, with_metadata] = notice::ids(&self.origin, finished, &identity);
         if self.reader.has(&id) {
             return Ok(false);
         }
-        // Metadata that a finalize script took away does not make the recording a worse one.
-        let closed = Finished { stage: Stage::Closed, ..finished.clone() };
-        let with_metadata = notice::id(&self.origin, &closed, &identity);
         for told in [&id, &with_metadata] {
             if self.outbox.recording_is_queued(told.as_str())? {
                 return Ok(true);

@@ -1,5 +1,6 @@
 //! From a finished recording file to the notice that is delivered.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use contract::id::EventId;
@@ -10,6 +11,7 @@ use time::OffsetDateTime;
 use super::identity::Identity;
 use super::metadata::Metadata;
 use super::probe::{Container, Media};
+use super::sidecar::Sidecar;
 use super::stage::Stage;
 use crate::outbox::model::{Kind, NewItem};
 
@@ -31,13 +33,23 @@ pub struct Finished<'a> {
     /// The file.
     pub path: &'a Path,
     /// The name of its session directory.
-    pub session: &'a str,
+    pub session: Cow<'a, str>,
     /// Closed or abandoned.
     pub stage: Stage,
     /// What `metadata.json` said, if it was read.
     pub metadata: Option<&'a Metadata>,
     /// When it was finished, in nanoseconds since 1970.
     pub finished_at: i128,
+}
+
+impl<'a> Finished<'a> {
+    /// A file as it lies in its session directory beside this `sidecar`, for those who only ask what would be told of it.
+    pub fn found(path: &'a Path, sidecar: &'a Sidecar) -> Self {
+        let session = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let metadata = sidecar.metadata();
+        let stage = if metadata.is_some() { Stage::Closed } else { Stage::Abandoned };
+        Self { path, session: session.to_string_lossy(), stage, metadata, finished_at: 0 }
+    }
 }
 
 /// The id of a file's notice: the same for the same file, another one once the file is another or known better.
@@ -51,6 +63,13 @@ pub fn id(origin: &Origin, finished: &Finished<'_>, identity: &Identity) -> Even
         &identity.length.to_be_bytes(),
         &[u8::from(finished.stage != Stage::Abandoned)],
     ])
+}
+
+/// The ids under which a file may have been told: what it is known as now, and with its metadata. Metadata that a finalize
+/// script took away do not make the recording a worse one.
+pub fn ids(origin: &Origin, finished: &Finished<'_>, identity: &Identity) -> [EventId; 2] {
+    let closed = Finished { stage: Stage::Closed, ..finished.clone() };
+    [id(origin, finished, identity), id(origin, &closed, identity)]
 }
 
 /// The room that was recorded: the last part of the meeting's address, else what the file is named after.
@@ -96,7 +115,7 @@ pub fn notice(
         recording_status: status(finished.stage, media),
         timestamp: OffsetDateTime::from_unix_timestamp_nanos(finished.finished_at)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH),
-        session_id: finished.session.to_owned(),
+        session_id: finished.session.clone().into_owned(),
         host: origin.host.clone(),
         size_bytes,
         sha256: Some(sha256),
@@ -166,7 +185,13 @@ mod tests {
     use super::*;
 
     fn finished<'a>(path: &'a str, metadata: Option<&'a Metadata>) -> Finished<'a> {
-        Finished { path: Path::new(path), session: "s", stage: Stage::Closed, metadata, finished_at: 0 }
+        Finished {
+            path: Path::new(path),
+            session: "s".into(),
+            stage: Stage::Closed,
+            metadata,
+            finished_at: 0,
+        }
     }
 
     fn origin(host: &str, host_id: &str) -> Origin {

@@ -304,7 +304,7 @@ impl Reading {
         let sidecar = Sidecar::read(&directory.join(METADATA));
         let finished = Finished {
             path,
-            session: &session,
+            session,
             stage: *stage,
             metadata: sidecar.metadata(),
             finished_at: *finished_at,
