@@ -9,7 +9,8 @@
 //! 3. [`delivery`] signs it, sends it, and turns the answer into what is written down about it.
 //! 4. [`upload`] brings recording files into the object storage before they are reported; [`retention`] removes them from the
 //!    host afterwards, if the operator wants that.
-//! 5. [`cli`] lets a person ask what happened.
+//! 5. [`cli`] lets a person ask what happened and what is wrong; [`heartbeat`] tells the API how the host is. [`hint`] and
+//!    [`kept`] are for Jibri's finalize script.
 //!
 //! [`app`] is the one place that knows every part; [`config`] says how they behave.
 

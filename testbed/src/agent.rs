@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -77,12 +77,19 @@ impl Agent {
 
     /// The answer of one of the agent's own commands.
     pub fn ask(&self, arguments: &[&str]) -> Result<String> {
-        let program = process::program("reflector-agent")?;
-        let mut command = Command::new(program);
-        let output =
-            process::isolate(&mut command).args(arguments).arg("--config").arg(&self.config).output()?;
+        let output = self.command(arguments)?;
         ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The same for a command whose exit code is a judgement, as `doctor`'s is.
+    pub fn report(&self, arguments: &[&str]) -> Result<String> {
+        Ok(String::from_utf8(self.command(arguments)?.stdout)?)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(process::program("reflector-agent")?);
+        Ok(process::isolate(&mut command).args(arguments).arg("--config").arg(&self.config).output()?)
     }
 }
 

@@ -13,10 +13,10 @@ use super::{agent, program, text};
 use crate::support::{SECRET, config_file, eventually};
 
 /// A running agent; it is killed at the end.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Running {
-    fn start(config: &Path) -> Self {
+    pub(super) fn start(config: &Path) -> Self {
         let mut command = program(config, &["run"]);
         let child = command.env("JITSI_WEBHOOK_SECRET", SECRET).stderr(Stdio::null()).spawn().unwrap();
         let running = Self(child);
@@ -35,7 +35,7 @@ impl Drop for Running {
 }
 
 /// A configuration for `server`, with a spool and a root.
-fn configured(directory: &Path, server: &Server) -> std::path::PathBuf {
+pub(super) fn configured(directory: &Path, server: &Server) -> std::path::PathBuf {
     let roots = directory.join("recordings");
     std::fs::create_dir_all(directory.join("spool")).unwrap();
     std::fs::create_dir_all(&roots).unwrap();

@@ -9,8 +9,10 @@ use agent::outbox::log::DeliveryLog;
 use agent::outbox::model::{Kind, Progress};
 use agent::outbox::{Limits, Outbox};
 
+use super::drain::{Running, configured};
+use super::server::Server;
 use super::{program, text};
-use crate::support::{config_file, item};
+use crate::support::{config_file, eventually, item};
 
 /// A session directory with a finished recording.
 fn session(directory: &Path) -> PathBuf {
@@ -96,4 +98,23 @@ fn a_recording_that_a_script_deletes_is_kept_until_nobody_needs_it() {
     kept::sweep(&root, &log).unwrap();
     assert!(!link.parent().unwrap().exists(), "it was reported, and nobody uploads it");
     writer.close();
+}
+
+#[test]
+fn a_recording_that_was_deleted_before_the_agent_ran_is_reported_once_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(time::Duration::ZERO);
+    let config = configured(directory.path(), &server);
+    let session = session(directory.path());
+    let metadata = "{\"meeting_url\":\"https://meet.example.com/standup\",\"participants\":[]}";
+    std::fs::write(session.join("metadata.json"), metadata).unwrap();
+    let next = script(directory.path(), "rm -r \"$1\"");
+    let arguments = ["finalize", "--then", next.to_str().unwrap(), "--", session.to_str().unwrap()];
+    assert!(program(&config, &arguments).output().unwrap().status.success());
+    assert!(!session.exists());
+    let _running = Running::start(&config);
+    eventually("the recording's notice", || server.at("/v1/jibri/recording-complete").pop());
+    let drained = program(&config, &["drain", "--timeout", "60s"]).output().unwrap();
+    assert!(drained.status.success(), "{drained:?}");
+    assert_eq!(server.at("/v1/jibri/recording-complete").len(), 1);
 }
