@@ -57,13 +57,11 @@ impl SharedSecret {
         }
     }
 
-    /// Takes `secret`, if it is another one than now.
+    /// Takes `secret`, and follows the file that it came from; says so if it is another one than now.
     pub fn replace(&self, secret: Secret) {
         let replaced = self.0.current.send_if_modified(|current| {
             let differs = mark(current) != mark(&secret);
-            if differs {
-                *current = Arc::new(secret);
-            }
+            *current = Arc::new(secret);
             differs
         });
         if replaced {
@@ -140,6 +138,20 @@ mod tests {
             assert!(signs_like(&secret, text), "{how}");
         }
         assert!(changes.has_changed().unwrap());
+    }
+
+    #[test]
+    fn another_file_with_the_same_secret_is_followed_from_then_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+        let secret = shared(&old);
+        fs::write(&new, OLD).unwrap();
+        let changes = secret.changes();
+        secret.replace(Secret::from_file(&new, "test").unwrap());
+        assert!(!changes.has_changed().unwrap(), "the secret is the same");
+        fs::write(&new, NEW).unwrap();
+        secret.look();
+        assert!(signs_like(&secret, NEW));
     }
 
     #[test]

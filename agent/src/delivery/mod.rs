@@ -118,6 +118,8 @@ impl Delivery {
                 signal = signals.recv() => match signal {
                     Some(Signal::Appended(lanes)) => lanes.into_iter().for_each(|lane| state.lanes.appended(lane)),
                     Some(Signal::Changed) => {
+                        // An operator asked: neither a room's wait nor a closed gate is to hold that up.
+                        state.gate = Gate::default();
                         state.lanes.wake_all();
                         state.look_at_everything()?;
                     }

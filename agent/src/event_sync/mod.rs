@@ -1,4 +1,4 @@
-//! The event_sync source: takes what the stock `mod_event_sync_component` of jitsi-contrib posts, for hosts where our own
+//! The `event_sync` source: takes what the stock `mod_event_sync_component` of jitsi-contrib posts, for hosts where our own
 //! Prosody module cannot be installed.
 //!
 //! The module keeps its retries in memory, three of them a second apart, so an answer of ours decides whether an event

@@ -81,8 +81,8 @@ struct Payload {
 /// One occupant. With `include_user_info` there is the whole user of the token; only what attendance needs is read.
 #[derive(Deserialize)]
 struct Occupant {
-    #[serde(default)]
-    occupant_jid: Option<String>,
+    #[serde(default, rename = "occupant_jid")]
+    jid: Option<String>,
     #[serde(default)]
     joined_at: Option<f64>,
     #[serde(default)]
@@ -197,7 +197,7 @@ impl Payload {
 impl Occupant {
     fn data(&self, hidden_domains: &Rooms) -> Map<String, Value> {
         let mut data = Map::new();
-        let jid = self.occupant_jid.as_deref();
+        let jid = self.jid.as_deref();
         insert(&mut data, "occupant_id", jid);
         insert(&mut data, "user_id", self.id.as_ref().and_then(text));
         insert(&mut data, "display_name", self.name.as_ref().and_then(text));

@@ -132,7 +132,12 @@ impl Heart {
             let said = gatherer.gather(now_ms());
             (gatherer, said)
         });
-        let (gatherer, said) = work.await.ok()?;
+        let panicked = |_: &_| {
+            tracing::error!(
+                "the heartbeat panicked; the API hears nothing more of this host until the agent restarts"
+            )
+        };
+        let (gatherer, said) = work.await.inspect_err(panicked).ok()?;
         self.gatherer = Some(gatherer);
         let said = said.inspect_err(|error| tracing::debug!(error = %Chain(error), "no heartbeat")).ok()?;
         serde_json::to_vec(&said).ok().map(Bytes::from)

@@ -58,7 +58,7 @@ impl Listener {
                     () = stop.given() => {}
                     never = tasks.run_until(self.serve()) => match never {},
                 }
-            })
+            });
         });
         if let Err(error) = served {
             tracing::error!(%error, "the listener cannot work");
