@@ -43,6 +43,7 @@ use crate::clock::now_ms;
 use crate::config;
 use crate::jibri::health::Monitor;
 use crate::jibri::roots::Finder;
+use crate::kept;
 use crate::outbox::model::Progress;
 use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
@@ -436,8 +437,10 @@ impl Recordings {
                 Ok(false)
             }
             None => {
-                let progress = Progress::Recording { path: path.display().to_string() };
-                self.outbox.append(&[notice::nameless(id, finished)], &progress)?;
+                let name = kept::name_of(&path, identity.inode);
+                let progress = Progress::Recording { path: name.display().to_string() };
+                let named = Finished { path: &name, ..finished.clone() };
+                self.outbox.append(&[notice::nameless(id, &named)], &progress)?;
                 Ok(true)
             }
         }

@@ -26,6 +26,7 @@ use super::session::METADATA;
 use super::sidecar::Sidecar;
 use super::stage::Stage;
 use crate::chain::Chain;
+use crate::kept;
 use crate::outbox::{Outbox, OutboxError};
 use crate::source::TRY_AGAIN;
 use crate::watch::Stop;
@@ -302,8 +303,9 @@ impl Reading {
         let directory = path.parent().unwrap_or(path);
         let session = directory.file_name().unwrap_or_default().to_string_lossy();
         let sidecar = Sidecar::read(&directory.join(METADATA));
+        let name = kept::name_of(path, identity.inode);
         let finished = Finished {
-            path,
+            path: &name,
             session,
             stage: *stage,
             metadata: sidecar.metadata(),
@@ -319,7 +321,7 @@ impl Reading {
             identity.length,
             sha256,
         );
-        Ok(Recording { notice, path: path.clone(), identity: *identity, stage: *stage })
+        Ok(Recording { notice, path: name, identity: *identity, stage: *stage })
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use crate::kept;
 use crate::outbox::{Outbox, OutboxError};
 use crate::watch::Stop;
 
@@ -41,9 +42,10 @@ pub(super) fn pass(outbox: &Outbox, stop: &Stop, now: i64) -> Result<(), OutboxE
     Ok(())
 }
 
-/// A name that is not UTF-8 is not known exactly, so nobody can tell.
+/// A name that is not UTF-8 is not known exactly, so nobody can tell. A file that is kept from a finalize script is there.
 fn is_gone(path: &str) -> bool {
-    !path.contains(char::REPLACEMENT_CHARACTER) && matches!(Path::new(path).try_exists(), Ok(false))
+    let (exact, path) = (!path.contains(char::REPLACEMENT_CHARACTER), Path::new(path));
+    exact && matches!(path.try_exists(), Ok(false)) && kept::link_of(path).is_none()
 }
 
 /// What is to be done about a recording.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,17 +27,18 @@ pub(super) enum Looks {
     Gone,
 }
 
-/// Where the file is: at its path, or kept from a finalize script that has removed it there.
-fn place(path: &Path) -> Cow<'_, Path> {
-    if path.exists() {
+/// Where the file is: at its path, or kept from a finalize script that has removed or replaced it there.
+fn place(path: &Path, known: FileIdentity) -> Cow<'_, Path> {
+    let is_it = |path: &Path| fs::metadata(path).is_ok_and(|file| file.ino() == known.inode);
+    if is_it(path) {
         return Cow::Borrowed(path);
     }
-    kept::link_of(path).map_or(Cow::Borrowed(path), Cow::Owned)
+    kept::link_of(path).filter(|link| is_it(link)).map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
 /// Compares what is at `path` with what is `known`.
 pub(super) fn look(path: &Path, known: FileIdentity) -> io::Result<Looks> {
-    match fs::metadata(place(path)) {
+    match fs::metadata(place(path, known)) {
         Ok(file) => Ok(compare(FileIdentity::of(&file), known)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Looks::Gone),
         Err(error) => Err(error),
@@ -55,7 +57,7 @@ fn compare(seen: FileIdentity, known: FileIdentity) -> Looks {
 
 /// The opened file, if it is the one that is known.
 pub(super) fn open(path: &Path, known: FileIdentity) -> io::Result<Option<Arc<File>>> {
-    match File::open(place(path)) {
+    match File::open(place(path, known)) {
         Ok(file) => Ok(is_unchanged(&file, known)?.then(|| Arc::new(file))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -68,8 +70,12 @@ pub(super) fn is_unchanged(file: &File, known: FileIdentity) -> io::Result<bool>
 }
 
 /// Reads the file through. Returns how it looked before, and its checksum; `None` when the agent stops meanwhile.
-pub(super) fn digest(path: &Path, stop: &Stop) -> io::Result<Option<(FileIdentity, String)>> {
-    let mut file = File::open(place(path))?;
+pub(super) fn digest(
+    path: &Path,
+    known: FileIdentity,
+    stop: &Stop,
+) -> io::Result<Option<(FileIdentity, String)>> {
+    let mut file = File::open(place(path, known))?;
     let identity = FileIdentity::of(&file.metadata()?);
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 128 << 10]);
     while !stop.is_given() {
@@ -108,10 +114,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), b"abc").unwrap();
         let stop = Stop::new().unwrap();
-        let (identity, sha256) = digest(file.path(), &stop).unwrap().unwrap();
+        let (identity, sha256) = digest(file.path(), KNOWN, &stop).unwrap().unwrap();
         assert_eq!(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(look(file.path(), identity).unwrap(), Looks::Same);
         stop.give();
-        assert!(digest(file.path(), &stop).unwrap().is_none());
+        assert!(digest(file.path(), KNOWN, &stop).unwrap().is_none());
     }
 }

@@ -300,10 +300,9 @@ impl Turn<'_> {
 
     /// Reads the file through again, and writes down what it is now.
     async fn read_anew(&mut self) -> Result<(), Came> {
-        let path = self.upload.path.clone();
-        let Some((identity, sha256)) = self.with_file(move |stop| file::digest(&path, stop)).await? else {
-            return Err(Came::Over);
-        };
+        let (path, known) = (self.upload.path.clone(), self.upload.file);
+        let digest = self.with_file(move |stop| file::digest(&path, known, stop)).await?;
+        let Some((identity, sha256)) = digest else { return Err(Came::Over) };
         if identity.size != self.upload.file.size {
             return Err(Came::Later {
                 floor: Duration::ZERO,

@@ -1,13 +1,20 @@
 //! `finalize`: both calling forms, a script behind it, and recordings that the script deletes.
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use agent::kept;
+use agent::kept::{self, Sweep};
 use agent::outbox::log::DeliveryLog;
-use agent::outbox::model::{Kind, Progress};
-use agent::outbox::{Limits, Outbox};
+use agent::outbox::model::{Kind, NewItem, Progress};
+use agent::outbox::uploads::{Ending, FileIdentity, NewRecording, UploadState};
+use agent::outbox::{Limits, Outbox, Writer};
+use agent::recordings::identity::Identity;
+use agent::recordings::notice::{self, Finished, Origin};
+use agent::recordings::sidecar::Sidecar;
+use agent::recordings::stage::Stage;
+use agent::rooms::Rooms;
 
 use super::drain::{Running, configured};
 use super::server::Server;
@@ -72,32 +79,130 @@ fn a_script_behind_it_gets_jibris_arguments_and_its_end_is_told() {
     assert_eq!(std::fs::read_to_string(seen).unwrap(), format!("1 {}\n", session.display()));
 }
 
+/// A recording of which a link alone is left, the sweep that may remove it, and the outbox.
+struct Kept {
+    directory: tempfile::TempDir,
+    /// Where Jibri had put it.
+    file: PathBuf,
+    link: PathBuf,
+    writer: Writer,
+    sweep: Sweep,
+}
+
+impl Kept {
+    /// Only the room `standup` is reported; the recording is of `room`.
+    fn of(room: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config_file(directory.path(), "");
+        let session = session(directory.path());
+        let metadata = format!("{{\"meeting_url\":\"https://meet.example.com/{room}\",\"participants\":[]}}");
+        std::fs::write(session.join("metadata.json"), metadata).unwrap();
+        let next = script(directory.path(), "rm -r \"$1\"");
+        let arguments = ["finalize", "--then", next.to_str().unwrap(), "--", session.to_str().unwrap()];
+        assert!(program(&config, &arguments).output().unwrap().status.success());
+        assert!(!session.exists());
+        let file = session.join("standup.mp4");
+        let link = kept::link_of(&file).unwrap();
+        let limits = Limits { max_bytes: 1 << 30, keep_settled: Duration::from_hours(1) };
+        let outbox = directory.path().join("outbox");
+        let (writer, _) = Outbox::open(&outbox, limits).unwrap();
+        let rooms = Rooms::new(&["standup".to_owned()]);
+        let sweep = Sweep::new(DeliveryLog::open(&outbox).unwrap(), rooms).unwrap();
+        Self { directory, file, link, writer, sweep }
+    }
+
+    /// The notice of the file as it is now, as the agent writes it at this stage.
+    fn notice(&self, stage: Stage) -> NewItem {
+        let origin = Origin { host: String::new(), host_id: self.writer.outbox().host_id().to_owned() };
+        let identity = Identity::of(&std::fs::metadata(&self.link).unwrap());
+        let sidecar = Sidecar::Absent;
+        let finished = Finished { stage, ..Finished::found(&self.file, &sidecar) };
+        let mut notice = item(notice::id(&origin, &finished, &identity).as_str(), "standup");
+        notice.kind = Kind::Recording;
+        notice
+    }
+
+    /// Tells it where nothing is uploaded.
+    fn tell(&self, stage: Stage) {
+        let progress = Progress::Recording { path: self.file.display().to_string() };
+        self.writer.outbox().append(&[self.notice(stage)], &progress).unwrap();
+    }
+
+    /// Queues its upload and ends it.
+    fn upload(&self, ending: Option<(UploadState, bool)>) {
+        let (outbox, notice) = (self.writer.outbox().uploading(), self.notice(Stage::Closed));
+        let recording = NewRecording {
+            notice: notice.clone(),
+            path: self.file.clone(),
+            file: FileIdentity::of(&std::fs::metadata(&self.link).unwrap()),
+            sha256: "ab".repeat(32),
+        };
+        outbox.queue_recording(&recording).unwrap();
+        if let Some((state, releases)) = ending {
+            let ending = Ending { state, object: None, note: None, notice, releases };
+            outbox.end_upload(1, &ending).unwrap();
+        }
+    }
+
+    /// Looks `later` than now. Returns whether the link is still there.
+    fn outlives_a_sweep(&mut self, later: Duration) -> bool {
+        let root = self.directory.path().join("recordings");
+        self.sweep.pass(&[root], Instant::now() + later).unwrap();
+        self.link.exists()
+    }
+}
+
+const YEAR: Duration = Duration::from_hours(24 * 365);
+
 #[test]
 fn a_recording_that_a_script_deletes_is_kept_until_nobody_needs_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = config_file(directory.path(), "");
-    let (session, root) = (session(directory.path()), directory.path().join("recordings"));
-    let next = script(directory.path(), "rm -r \"$1\"");
-    let arguments = ["finalize", "--then", next.to_str().unwrap(), "--", session.to_str().unwrap()];
-    assert!(program(&config, &arguments).output().unwrap().status.success());
-    let file = session.join("standup.mp4");
-    assert!(!session.exists());
-    let link = kept::link_of(&file).unwrap();
-    assert_eq!(std::fs::read_to_string(&link).unwrap(), "media");
+    let mut kept = Kept::of("standup");
+    assert_eq!(std::fs::read_to_string(&kept.link).unwrap(), "media");
+    File::open(&kept.link).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    for later in [Duration::ZERO, YEAR] {
+        assert!(kept.outlives_a_sweep(later), "nobody has read it yet, whatever the clocks say");
+    }
+    kept.tell(Stage::Abandoned);
+    assert!(kept.outlives_a_sweep(YEAR), "it was told before its metadata came, and is to be told again");
+    kept.tell(Stage::Closed);
+    assert!(!kept.outlives_a_sweep(Duration::ZERO), "it was told, and nobody uploads it");
+    assert!(!kept.link.parent().unwrap().exists());
+    kept.writer.close();
+}
 
-    let limits = Limits { max_bytes: 1 << 30, keep_settled: Duration::from_hours(1) };
-    let outbox = directory.path().join("outbox");
-    let (writer, _) = Outbox::open(&outbox, limits).unwrap();
-    let log = DeliveryLog::open(&outbox).unwrap();
-    kept::sweep(&root, &log).unwrap();
-    assert!(link.exists(), "nobody has read it yet");
-    let mut notice = item("evt_1", "standup");
-    notice.kind = Kind::Recording;
-    let progress = Progress::Recording { path: file.display().to_string() };
-    writer.outbox().append(&[notice], &progress).unwrap();
-    kept::sweep(&root, &log).unwrap();
-    assert!(!link.parent().unwrap().exists(), "it was reported, and nobody uploads it");
-    writer.close();
+#[test]
+fn the_only_copy_goes_when_it_is_in_the_storage_or_nobody_wants_it_there() {
+    for (ending, stays) in [
+        (None, true),
+        (Some((UploadState::Verified, true)), false),
+        (Some((UploadState::Kept, true)), false),
+        (Some((UploadState::Kept, false)), true),
+        (Some((UploadState::GivenUp, false)), true),
+    ] {
+        let mut kept = Kept::of("standup");
+        kept.upload(ending);
+        assert_eq!(kept.outlives_a_sweep(YEAR), stays, "{ending:?}");
+        kept.writer.close();
+    }
+}
+
+#[test]
+fn a_file_that_was_written_anew_is_not_the_one_that_was_told() {
+    let mut kept = Kept::of("standup");
+    kept.tell(Stage::Closed);
+    std::fs::write(&kept.link, "media, and more").unwrap();
+    assert!(kept.outlives_a_sweep(YEAR));
+    kept.writer.close();
+}
+
+#[test]
+fn a_recording_of_a_room_that_is_never_reported_is_not_kept_for_long() {
+    let mut kept = Kept::of("another");
+    for (minutes, stays) in [(0, true), (59, true), (60, false)] {
+        let later = Duration::from_mins(minutes);
+        assert_eq!(kept.outlives_a_sweep(later), stays, "after {minutes} minutes");
+    }
+    kept.writer.close();
 }
 
 #[test]
