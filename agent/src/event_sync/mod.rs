@@ -17,7 +17,7 @@ use crate::outbox::{Outbox, OutboxError};
 use crate::rooms::Rooms;
 
 /// The longest request that is taken, in bytes: a room's end lists everybody who was ever in it.
-pub const MAX_REQUEST: usize = 4 << 20;
+pub const MAX_REQUEST: usize = 1 << 20;
 
 /// How much of a request that cannot be read is kept for a person.
 const EXCERPT: usize = 64 * 1024;

@@ -145,7 +145,7 @@ impl Site {
 }
 
 fn too_large() -> Answer {
-    text(StatusCode::PAYLOAD_TOO_LARGE, "more than 4 MiB are not an event")
+    text(StatusCode::PAYLOAD_TOO_LARGE, "more than 1 MiB is not an event")
 }
 
 fn not_allowed(method: &'static str) -> Answer {

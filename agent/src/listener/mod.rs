@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 pub use self::answer::{Site, Token};
 use crate::watch::Stop;
 
-/// How many connections are served at a time; others wait in the kernel's queue.
-const CONNECTIONS: usize = 64;
+/// How many connections are served at a time, which bounds what their bodies need; others wait in the kernel's queue.
+const CONNECTIONS: usize = 16;
 
 /// How long a client may take for its request's head, and again for its body.
 const PATIENCE: Duration = Duration::from_secs(10);
