@@ -190,11 +190,14 @@ pub async fn store(
     }
 }
 
+/// The keys that hold an event's id. A notice is stored under it twice, and it is not settled which of the two Postgres writes first.
+const ID_KEYS: [&str; 2] = ["meeting_event_pkey", "recording_pkey"];
+
 /// Whether [`store`] only has to be repeated: one of the ids is stored already, another transaction stored it in the meantime, or
 /// the two were in each other's way (SQLSTATE class 40). Nothing was written.
 pub fn is_contention(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
-    error.constraint() == Some("meeting_event_pkey")
+    error.constraint().is_some_and(|name| ID_KEYS.contains(&name))
         || error.code().is_some_and(|code| code.starts_with("40"))
 }
 

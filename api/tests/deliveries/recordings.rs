@@ -1,8 +1,13 @@
 //! Recording notices.
 
+use api::http::router::router;
+use axum::Router;
 use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::task::JoinSet;
 
-use crate::app::{App, signed};
+use crate::app::{self, App, config, meeting, signed};
+use crate::support::{postgres, wait};
 
 const PATH: &str = "/v1/jibri/recording-complete";
 
@@ -98,4 +103,57 @@ async fn a_notice_that_is_not_one_is_refused() {
     let batch = app.send(signed(PATH, "application/x-ndjson", notice(&json!({})))).await;
     assert_eq!(batch.refusal(), (415, "media_type_unsupported"));
     assert_eq!(app.count("SELECT count(*) FROM reflector.recording").await, 0);
+}
+
+/// Some replicas of the service on one database, with a meeting for the notices.
+async fn replicas(count: usize) -> (Vec<Router>, PgPool) {
+    let (db, options) = postgres::database().await;
+    meeting(&db, "m", "reflector-test-room-uuid").await;
+    let replica = || router(api::app::state(config(&[]), db.clone(), &options).unwrap());
+    (std::iter::repeat_with(replica).take(count).collect(), db)
+}
+
+async fn stored(db: &PgPool) -> (i64, i64) {
+    let counts =
+        "SELECT (SELECT count(*) FROM reflector.meeting_event), (SELECT count(*) FROM reflector.recording)";
+    sqlx::query_as(counts).fetch_one(db).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_concurrent_deliveries_of_one_notice_store_one() {
+    let (replicas, db) = replicas(5).await;
+    let mut deliveries = JoinSet::new();
+    for place in 0..100 {
+        let replica = replicas[place % replicas.len()].clone();
+        let notice = signed(PATH, "application/json", notice(&json!({"id": "rec_1"})));
+        deliveries.spawn(async move { app::send(&replica, notice).await.ok() });
+    }
+    assert!(deliveries.join_all().await.iter().all(|answer| answer["status"] == "ok"));
+    assert_eq!(stored(&db).await, (1, 1));
+}
+
+/// As when a commit takes longer than the sender waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_is_repeated_while_the_first_one_is_being_stored_is_acknowledged() {
+    let (replicas, db) = replicas(1).await;
+    let mut first = db.begin().await.unwrap();
+    for statement in [
+        "INSERT INTO reflector.recording (id, meeting_id, file, status, completed_at)
+         VALUES ('rec_1', 'm', '/recordings/test.mp4', 'completed', now())",
+        "INSERT INTO reflector.meeting_event (id, meeting_id, name, occurred_at, data)
+         VALUES ('rec_1', 'm', 'recording_completed', now(), '{}')",
+    ] {
+        sqlx::query(statement).execute(&mut *first).await.unwrap();
+    }
+    let notice = signed(PATH, "application/json", notice(&json!({"id": "rec_1"})));
+    let second = tokio::spawn(async move { app::send(&replicas[0], notice).await });
+    wait::until("the second to wait for the first", async || {
+        let waiting = "SELECT true FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '-- events.store%'";
+        sqlx::query_scalar::<_, bool>(waiting).fetch_optional(&db).await.unwrap()
+    })
+    .await;
+    first.commit().await.unwrap();
+    assert_eq!(second.await.unwrap().ok()["status"], "ok");
+    assert_eq!(stored(&db).await, (1, 1));
 }
