@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Uri;
 use serde::Deserialize;
@@ -18,11 +18,11 @@ use crate::watch::Stop;
 /// How often Jibri is asked.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// How long one question may take, for each of its steps.
+/// How long one question may take, once the host's address is known.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest answer that is read, in bytes.
-const MAX_BYTES: u64 = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 
 /// How Jibri is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,25 +69,46 @@ pub fn address(settings: &config::Jibri, configuration: &Configuration) -> Optio
     }
 }
 
-/// Asks Jibri at this address, and waits for a few seconds at most.
+/// Asks Jibri at this address, and waits for a few seconds at most, however slowly an answer trickles in.
 ///
 /// # Errors
 ///
 /// What kept it from answering, or that the answer is not Jibri's.
 pub fn ask(address: &str) -> io::Result<Health> {
+    ask_within(address, PATIENCE)
+}
+
+fn ask_within(address: &str, patience: Duration) -> io::Result<Health> {
     let uri: Uri = address.parse().map_err(|_| invalid("the address is none"))?;
     let host = uri.host().ok_or_else(|| invalid("the address names no host"))?.trim_matches(['[', ']']);
     let port = uri.port_u16().unwrap_or(80);
     let socket = (host, port).to_socket_addrs()?.next().ok_or_else(|| invalid("the host has no address"))?;
-    let mut stream = TcpStream::connect_timeout(&socket, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let deadline = Instant::now() + patience;
+    let mut stream = TcpStream::connect_timeout(&socket, patience)?;
+    stream.set_write_timeout(Some(patience))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     // Version 1.0: the answer ends with the connection and comes in one piece.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nAccept: application/json\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(MAX_BYTES).read_to_end(&mut answer)?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nAccept: application/json\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let answer = read_until(&mut stream, deadline)?;
     parse(&answer).ok_or_else(|| invalid("the answer is not Jibri's"))
+}
+
+/// Reads to the end, or to [`MAX_BYTES`]. A read's own time limit begins anew with each byte, so what is left is set each time.
+fn read_until(stream: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
+    let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
+    while answer.len() < MAX_BYTES {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut chunk)? {
+            0 => break,
+            read => answer.extend_from_slice(&chunk[..read]),
+        }
+    }
+    Ok(answer)
 }
 
 fn invalid(what: &str) -> io::Error {
@@ -182,5 +203,22 @@ mod tests {
         assert_eq!(ask(&address).unwrap(), Health { busy: true, healthy: true });
         assert!(serving.join().unwrap().starts_with("GET /health HTTP/1.0\r\n"));
         assert!(ask(&address).is_err());
+    }
+
+    #[test]
+    fn an_answer_that_trickles_in_is_not_waited_for() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/health", server.local_addr().unwrap());
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            // The time limit of the read paces the bytes; the client hangs up at some point.
+            (0..3000).any(|_| {
+                let _ = stream.read(&mut [0; 1024]);
+                stream.write_all(b"x").is_err()
+            })
+        });
+        assert!(ask_within(&address, Duration::from_millis(200)).is_err());
+        assert!(serving.join().unwrap(), "it was given up");
     }
 }

@@ -16,7 +16,7 @@ const MAX_PARTICIPANTS: usize = 500;
 /// What is taken from `metadata.json`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metadata {
-    /// The meeting's address, without query and fragment.
+    /// The meeting's address, without query, fragment and user information.
     pub meeting_url: Option<String>,
     /// Prosody's `meetingId`, where a module put it there.
     pub meeting_session_id: Option<String>,
@@ -34,7 +34,7 @@ pub fn parse(bytes: &[u8]) -> Option<Metadata> {
     };
     participants.iter_mut().for_each(redact);
     Some(Metadata {
-        meeting_url: members.get("meeting_url").and_then(Value::as_str).map(without_query),
+        meeting_url: members.get("meeting_url").and_then(Value::as_str).map(without_credentials),
         meeting_session_id: members
             .get("conference_details")
             .and_then(|details| details.get("session_id"))
@@ -73,9 +73,14 @@ impl<'de> Deserialize<'de> for FirstWins {
     }
 }
 
-/// A meeting's address may carry a token in its query or fragment.
-fn without_query(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+/// A meeting's address may carry a token in its query or fragment, and a password before its host.
+fn without_credentials(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let authority = url.find("://").map_or(0, |scheme| scheme + 3);
+    let (scheme, rest) = url.split_at(authority);
+    let host_ends = rest.find('/').unwrap_or(rest.len());
+    let host = rest[..host_ends].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}{}", &rest[host..])
 }
 
 /// Replaces, at any depth, the values of keys that name a credential.
@@ -97,9 +102,21 @@ fn redact(value: &mut Value) {
 
 fn names_a_credential(key: &str) -> bool {
     let key = key.to_lowercase();
-    ["token", "secret", "credential", "password", "app_key", "apikey", "api_key"]
-        .iter()
-        .any(|word| key.contains(word))
+    [
+        "token",
+        "jwt",
+        "secret",
+        "credential",
+        "authorization",
+        "password",
+        "passwd",
+        "passphrase",
+        "app_key",
+        "apikey",
+        "api_key",
+    ]
+    .iter()
+    .any(|word| key.contains(word))
 }
 
 #[cfg(test)]
@@ -117,10 +134,19 @@ mod tests {
 
     #[test]
     fn credentials_never_leave() {
-        let text = br#"{"meeting_url":"https://m/x?jwt=SECRET#SECRET","upload_credentials":{"token":"SECRET"},"participants":[{"user":{"name":"A","accessToken":"SECRET","nested":[{"r_token":"SECRET"}]}}]}"#;
+        let text = br#"{"meeting_url":"https://u:SECRET@m/x@y?jwt=SECRET#SECRET","upload_credentials":{"token":"SECRET"},"participants":[{"user":{"name":"A","accessToken":"SECRET","nested":[{"r_token":"SECRET"},{"jwt":"SECRET","Authorization":"SECRET","passwd":"SECRET"}]}}]}"#;
         let metadata = parse(text).unwrap();
         assert!(!format!("{metadata:?}").contains("SECRET"), "{metadata:?}");
         assert_eq!(metadata.participants[0]["user"]["name"], "A");
+        for (url, expected) in [
+            ("https://m/x@y", "https://m/x@y"),
+            ("https://a@b@m:8443/x", "https://m:8443/x"),
+            ("u:p@m", "m"),
+            ("https://m", "https://m"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(url), expected, "{url}");
+        }
     }
 
     #[test]
