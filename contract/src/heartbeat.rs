@@ -1,4 +1,4 @@
-//! The agent's sign of life: `POST /v1/agents/heartbeat`, signed like every delivery.
+//! The agent's sign of life: `POST /v1/agents/heartbeat`, signed like every delivery, and always dated.
 //!
 //! It tells operators what waits on each host, and the agent how far its clock is from the API's.
 

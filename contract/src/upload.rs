@@ -11,7 +11,8 @@
 //! | `POST /v1/recordings/uploads/{id}/complete` | [`CompleteRequest`] | 200 or 202 [`CompleteReply`] |
 //! | `DELETE /v1/recordings/uploads/{id}` | none | 200 [`AbortReply`] |
 //!
-//! All four are signed like every delivery; `DELETE` signs the empty body. Beginning is idempotent by the recording's id:
+//! All four are signed like every delivery, and always dated; those of an upload are signed under its id, and `DELETE` signs the
+//! empty body. So none of them can be repeated later or for another upload. Beginning is idempotent by the recording's id:
 //! with the same size and checksum it is the same upload, with others the old one is aborted and a new one begins.
 
 use std::fmt;

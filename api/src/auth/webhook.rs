@@ -6,15 +6,17 @@ use time::OffsetDateTime;
 
 use crate::config::Jitsi;
 
-/// Accepts a delivery whose headers sign `body`. Without a configured secret nothing is accepted.
+/// Accepts a delivery whose headers sign `body`, with a date where the settings or `needs_date` ask for one. Without a configured
+/// secret nothing is accepted.
 pub fn verify(
     settings: &Jitsi,
     headers: &HeaderMap,
     body: &[u8],
     now: OffsetDateTime,
+    needs_date: bool,
 ) -> Result<(), SignatureError> {
     let secrets = settings.webhook_secrets.as_ref().ok_or(SignatureError::Mismatch)?;
-    secrets.verify(presented(headers), body, now.unix_timestamp(), settings.require_timestamp)
+    secrets.verify(presented(headers), body, now.unix_timestamp(), needs_date || settings.require_timestamp)
 }
 
 /// A header that is no visible ASCII cannot verify, and must not count as absent either.
@@ -48,8 +50,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(signature::JITSI_SIGNATURE, signed.jitsi.parse().unwrap());
         let now = OffsetDateTime::UNIX_EPOCH;
-        assert_eq!(verify(&settings(Some("one")), &headers, b"{}", now), Ok(()));
-        assert_eq!(verify(&settings(None), &headers, b"{}", now), Err(SignatureError::Mismatch));
+        let one = settings(Some("one"));
+        assert_eq!(verify(&one, &headers, b"{}", now, false), Ok(()));
+        assert_eq!(verify(&one, &headers, b"{}", now, true), Err(SignatureError::Undated));
+        assert_eq!(verify(&settings(None), &headers, b"{}", now, false), Err(SignatureError::Mismatch));
     }
 
     #[test]
@@ -58,7 +62,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(signature::JITSI_SIGNATURE, signed.jitsi.parse().unwrap());
         headers.insert(signature::WEBHOOK_SIGNATURE, http::HeaderValue::from_bytes(b"\xff").unwrap());
-        let result = verify(&settings(Some("one")), &headers, b"{}", OffsetDateTime::UNIX_EPOCH);
+        let result = verify(&settings(Some("one")), &headers, b"{}", OffsetDateTime::UNIX_EPOCH, false);
         assert_eq!(result, Err(SignatureError::Mismatch));
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use contract::batch::{self, MAX_BYTES};
 use contract::event::MAX_EVENT_BYTES;
 use contract::problem::ProblemCode;
-use contract::signature::SignatureError;
+use contract::signature::{SignatureError, WEBHOOK_ID};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
@@ -41,18 +41,43 @@ impl FromRequest<State> for Signed {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &State) -> Result<Self, ApiError> {
-        let (parts, content) = request.into_parts();
-        let kind = Kind::of(&parts.headers);
-        let limit = if kind == Kind::Ndjson { MAX_BYTES } else { MAX_EVENT_BYTES };
-        let bytes = body::read(&parts.headers, content, limit).await?;
-        webhook::verify(&state.config.jitsi, &parts.headers, &bytes, OffsetDateTime::now_utc())
-            .map_err(refusal)?;
-        body::refuse_encoded(&parts.headers)?;
-        Ok(Self { kind, bytes })
+        Self::read(request, state, false).await
+    }
+}
+
+/// Such a body of a request that only our agent makes. Its signature has a date whatever `JITSI_REQUIRE_TIMESTAMP` says, so that
+/// nobody can repeat it later.
+#[derive(Debug)]
+pub struct Dated {
+    /// The body.
+    pub signed: Signed,
+    /// What it was signed as: `webhook-id`.
+    pub id: String,
+}
+
+impl FromRequest<State> for Dated {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, ApiError> {
+        let id = request.headers().get(WEBHOOK_ID).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let signed = Signed::read(request, state, true).await?;
+        // A dated signature covers the id, so that it is there.
+        Ok(Self { signed, id: id.unwrap_or_default() })
     }
 }
 
 impl Signed {
+    async fn read(request: Request, state: &State, needs_date: bool) -> Result<Self, ApiError> {
+        let (parts, content) = request.into_parts();
+        let kind = Kind::of(&parts.headers);
+        let limit = if kind == Kind::Ndjson { MAX_BYTES } else { MAX_EVENT_BYTES };
+        let bytes = body::read(&parts.headers, content, limit).await?;
+        let now = OffsetDateTime::now_utc();
+        webhook::verify(&state.config.jitsi, &parts.headers, &bytes, now, needs_date).map_err(refusal)?;
+        body::refuse_encoded(&parts.headers)?;
+        Ok(Self { kind, bytes })
+    }
+
     /// The body of a route that takes one JSON object of this form.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         if self.kind != Kind::Json {
@@ -101,7 +126,7 @@ fn refusal(error: SignatureError) -> ApiError {
         SignatureError::Missing | SignatureError::Mismatch => ApiError::titled(ProblemCode::SignatureInvalid),
         SignatureError::Undated => ApiError::new(
             ProblemCode::TimestampInvalid,
-            "This server requires a signed timestamp: send webhook-id, webhook-timestamp and webhook-signature",
+            "A signed timestamp is required here: send webhook-id, webhook-timestamp and webhook-signature",
         ),
         SignatureError::Stale(seconds) => {
             let direction = if seconds > 0 { "behind" } else { "ahead of" };

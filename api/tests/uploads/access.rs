@@ -1,12 +1,13 @@
 //! Who may upload, and what is no request.
 
 use axum::body::Body;
-use contract::signature::JITSI_SIGNATURE;
+use contract::signature::{JITSI_SIGNATURE, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
 use serde_json::json;
+use time::OffsetDateTime;
 
-use crate::scene::{File, PATH, Scene, signed};
+use crate::scene::{File, PATH, Scene, dated, signed};
 
 #[tokio::test]
 async fn nobody_without_the_secret_gets_anything() {
@@ -30,6 +31,53 @@ async fn nobody_without_the_secret_gets_anything() {
             assert_eq!(answer.refusal(), (401, "signature_invalid"), "{method} {path} {signature:?}");
         }
     }
+    assert_eq!(scene.state(&upload).await.0, "open");
+}
+
+#[tokio::test]
+async fn a_request_is_good_for_its_upload_and_for_minutes_whatever_the_setting() {
+    let scene = Scene::with(&[("JITSI_REQUIRE_TIMESTAMP", "false")]).await;
+    let file = File::new("rec_1", 10);
+    let upload = scene.begin(&file).await;
+    let other = scene.begin(&File::new("rec_2", 10)).await;
+    let own = format!("{PATH}/{upload}");
+    let parts = r#"{"numbers":[1],"list_stored":false}"#;
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    for (method, path, body) in [
+        (Method::POST, PATH.to_owned(), file.offer().to_string()),
+        (Method::POST, format!("{own}/parts"), parts.to_owned()),
+        (
+            Method::POST,
+            format!("{own}/complete"),
+            json!({"size_bytes": 10, "sha256": file.sha256()}).to_string(),
+        ),
+        (Method::DELETE, own.clone(), String::new()),
+        (Method::POST, "/v1/agents/heartbeat".to_owned(), "{}".to_owned()),
+    ] {
+        let stale = dated(method.clone(), &path, &body, &upload, now - 330);
+        assert_eq!(
+            scene.service.request(stale).await.refusal(),
+            (401, "timestamp_invalid"),
+            "{method} {path}"
+        );
+        let mut undated = dated(method.clone(), &path, &body, &upload, now);
+        for header in [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE] {
+            undated.headers_mut().remove(header);
+        }
+        assert_eq!(
+            scene.service.request(undated).await.refusal(),
+            (401, "timestamp_invalid"),
+            "{method} {path}"
+        );
+        if path.starts_with(&own) {
+            let of_another = dated(method.clone(), &path, &body, &other, now);
+            let refusal = scene.service.request(of_another).await;
+            assert_eq!(refusal.refusal(), (401, "signature_invalid"), "{method} {path}");
+        }
+    }
+    // A request for addresses is none to give the upload up.
+    let turned = dated(Method::DELETE, &own, parts, &upload, now);
+    assert_eq!(scene.service.request(turned).await.refusal(), (422, "validation_failed"));
     assert_eq!(scene.state(&upload).await.0, "open");
 }
 

@@ -3,10 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use http::Method;
 use serde_json::{Value, json};
 use testbed::proxy::Proxy;
 
-use crate::scene::{File, PATH, Scene, WEBHOOK_SECRET};
+use crate::scene::{File, PATH, Scene, signed};
 use crate::support::wait;
 
 /// `reflector-api serve`, killed when dropped.
@@ -44,16 +45,10 @@ impl Program {
 
     async fn complete(&self, upload: &str, file: &File) -> (u16, Value) {
         let body = json!({"size_bytes": file.bytes.len(), "sha256": file.sha256()}).to_string();
-        let signature =
-            contract::signature::Secrets::parse(WEBHOOK_SECRET).unwrap().sign("any", 0, body.as_bytes());
-        let answer = reqwest::Client::new()
-            .post(format!("{}{PATH}/{upload}/complete", self.url))
-            .header("content-type", "application/json")
-            .header(contract::signature::JITSI_SIGNATURE, signature.jitsi)
-            .body(body)
-            .send()
-            .await
-            .unwrap();
+        let path = format!("{PATH}/{upload}/complete");
+        let (head, _) = signed(Method::POST, &path, &body).into_parts();
+        let request = reqwest::Client::new().post(format!("{}{path}", self.url)).headers(head.headers);
+        let answer = request.body(body).send().await.unwrap();
         let status = answer.status().as_u16();
         (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
     }

@@ -12,7 +12,7 @@ use api::uploads::Uploads;
 use axum::Router;
 use axum::body::Body;
 use contract::id::hex;
-use contract::signature::{JITSI_SIGNATURE, Secrets};
+use contract::signature::{JITSI_SIGNATURE, Secrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
@@ -313,14 +313,23 @@ impl File {
     }
 }
 
-/// A request that the guide's way signs.
+/// A request as the agent makes it: signed under the id of the upload that its path names, if it names one.
 pub(crate) fn signed(method: Method, path: &str, body: &str) -> Request<Body> {
-    let signature = Secrets::parse(WEBHOOK_SECRET).unwrap().sign("any", 0, body.as_bytes()).jitsi;
+    let id = path.strip_prefix(PATH).and_then(|rest| rest.split('/').nth(1)).unwrap_or("any");
+    dated(method, path, body, id, OffsetDateTime::now_utc().unix_timestamp())
+}
+
+/// A request that was signed under `id` at `time`, in seconds since 1970.
+pub(crate) fn dated(method: Method, path: &str, body: &str, id: &str, time: i64) -> Request<Body> {
+    let signed = Secrets::parse(WEBHOOK_SECRET).unwrap().sign(id, time, body.as_bytes());
     Request::builder()
         .method(method)
         .uri(path)
         .header(CONTENT_TYPE, "application/json")
-        .header(JITSI_SIGNATURE, signature)
+        .header(JITSI_SIGNATURE, signed.jitsi)
+        .header(WEBHOOK_ID, id)
+        .header(WEBHOOK_TIMESTAMP, signed.timestamp)
+        .header(WEBHOOK_SIGNATURE, signed.standard)
         .body(Body::from(body.to_owned()))
         .unwrap()
 }

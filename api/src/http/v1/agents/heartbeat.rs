@@ -8,13 +8,13 @@ use time::OffsetDateTime;
 use crate::db::{self, agents};
 use crate::http::State;
 use crate::http::problem::ApiError;
-use crate::http::signed::Signed;
+use crate::http::signed::Dated;
 use crate::http::validation::Invalid;
 
 /// Keeps what the agent says, whole, and tells it the time.
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
-    signed: Signed,
+    Dated { signed, .. }: Dated,
 ) -> Result<Json<HeartbeatReply>, ApiError> {
     let heartbeat: Heartbeat = signed.parse()?;
     if heartbeat.host_id.is_empty() || heartbeat.host_id.len() > MAX_HOST_ID_BYTES {

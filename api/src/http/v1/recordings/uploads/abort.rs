@@ -1,21 +1,22 @@
 //! `DELETE /v1/recordings/uploads/{upload_id}`: the upload is not wanted any more.
 
 use axum::{Json, extract};
+use contract::problem::ProblemCode;
 use contract::upload::AbortReply;
 
-use super::{configured, upload_id};
+use super::{Own, configured};
 use crate::http::State;
-use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
-use crate::http::signed::Signed;
 
-/// Ends the upload and removes what was sent of it. The signature is over the empty body.
+/// Ends the upload and removes what was sent of it. The signature is over the empty body: a body
+/// would be that of another request to the same upload.
 pub(super) async fn delete(
     extract::State(state): extract::State<State>,
-    PathText(id): PathText,
-    _signed: Signed,
+    Own { id, signed }: Own,
 ) -> Result<Json<AbortReply>, ApiError> {
-    let id = upload_id(id)?;
+    if !signed.bytes.is_empty() {
+        return Err(ApiError::new(ProblemCode::ValidationFailed, "This request has no body."));
+    }
     configured(&state)?.abort(id.as_str()).await?;
     Ok(Json(AbortReply { status: "aborted".to_owned() }))
 }

@@ -12,14 +12,14 @@ use crate::db::uploads::{self, State as Progress};
 use crate::domain::upload::{Decision, MAX_BYTES, decide};
 use crate::http::State;
 use crate::http::problem::ApiError;
-use crate::http::signed::Signed;
+use crate::http::signed::Dated;
 use crate::http::validation::Invalid;
 use crate::uploads::UploadError;
 
 /// Answers with the recording's upload, which begins if there is none.
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
-    signed: Signed,
+    Dated { signed, .. }: Dated,
 ) -> Result<Json<UploadReply>, ApiError> {
     let request: UploadRequest = signed.parse()?;
     check(&request)?;

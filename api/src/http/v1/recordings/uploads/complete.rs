@@ -6,12 +6,10 @@ use contract::upload::{Checksum, CompleteReply, CompleteRequest};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
-use super::{configured, upload_id};
+use super::{Own, configured};
 use crate::db::uploads::Upload;
 use crate::http::State;
-use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
-use crate::http::signed::Signed;
 use crate::uploads::complete::Completion;
 
 /// After how many seconds it is worth asking again. A small object is read back in less.
@@ -20,11 +18,9 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// 200 once the storage is known to hold the file, 202 while that is being found out.
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
-    PathText(id): PathText,
-    signed: Signed,
+    Own { id, signed }: Own,
 ) -> Result<Response, ApiError> {
     let request: CompleteRequest = signed.parse()?;
-    let id = upload_id(id)?;
     match configured(&state)?.complete(id.as_str(), &request).await? {
         Completion::Verifying => {
             let headers = [(RETRY_AFTER, RETRY_SECONDS)];

@@ -1,12 +1,15 @@
 //! Routes under `/v1/recordings/uploads`: how agents get recording files into the object storage.
 
 use axum::Router;
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::routing::{delete, post};
 use contract::problem::ProblemCode;
 use contract::upload::UploadId;
 
 use crate::http::State;
+use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
+use crate::http::signed::{Dated, Signed};
 use crate::uploads::{UploadError, Uploads};
 
 mod abort;
@@ -32,8 +35,27 @@ fn configured(state: &State) -> Result<&Uploads, ApiError> {
     })
 }
 
-fn upload_id(text: String) -> Result<UploadId, ApiError> {
-    UploadId::parse(text).map_err(|_| UploadError::NotFound.into())
+/// A request about the upload that its path names. A signature covers no path, so it must have been made under the upload's id.
+#[derive(Debug)]
+struct Own {
+    id: UploadId,
+    signed: Signed,
+}
+
+impl FromRequest<State> for Own {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let PathText(text) = PathText::from_request_parts(&mut parts, state).await?;
+        let dated = Dated::from_request(Request::from_parts(parts, body), state).await?;
+        let id = UploadId::parse(text).map_err(|_| UploadError::NotFound)?;
+        if dated.id != id.as_str() {
+            let detail = "webhook-id must be the id of the upload that the request is about";
+            return Err(ApiError::new(ProblemCode::SignatureInvalid, detail));
+        }
+        Ok(Self { id, signed: dated.signed })
+    }
 }
 
 impl From<UploadError> for ApiError {

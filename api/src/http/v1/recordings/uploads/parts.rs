@@ -5,26 +5,22 @@ use contract::upload::{MAX_NUMBERS, PartsReply, PartsRequest};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{configured, upload_id};
+use super::{Own, configured};
 use crate::http::State;
-use crate::http::path_text::PathText;
 use crate::http::private::Private;
 use crate::http::problem::ApiError;
-use crate::http::signed::Signed;
 use crate::http::validation::Invalid;
 
 /// Answers with presigned addresses.
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
-    PathText(id): PathText,
-    signed: Signed,
+    Own { id, signed }: Own,
 ) -> Result<Private<PartsReply>, ApiError> {
     let request: PartsRequest = signed.parse()?;
     if request.numbers.len() > MAX_NUMBERS {
         let msg = format!("names at most {MAX_NUMBERS} parts");
         return Err(Invalid::value("numbers", json!(request.numbers.len()), msg).into());
     }
-    let id = upload_id(id)?;
     let reply = configured(&state)?.parts(id.as_str(), &request, OffsetDateTime::now_utc()).await?;
     Ok(Private(reply))
 }
