@@ -5,7 +5,7 @@
 //! both names, so it is reported and uploaded once, under the name that Jibri gave it.
 //!
 //! A link may be the only name that is left of a recording, so it goes by a proof alone: the outbox says that this very
-//! file is [released](crate::outbox::log::DeliveryLog::is_released). Only files of rooms that are never reported go
+//! file is [released](crate::outbox::released). Only files of rooms that are never reported go
 //! without.
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use crate::chain::Chain;
 use crate::outbox::OutboxError;
 use crate::outbox::log::DeliveryLog;
+use crate::outbox::released::Held;
 use crate::recordings::identity::Identity;
 use crate::recordings::notice::{self, Finished, Origin};
 use crate::recordings::session::{self, METADATA, Session};
@@ -110,6 +111,8 @@ pub struct Sweep {
     origin: Origin,
     /// Links to files of rooms that are none of ours, and since when they have been seen.
     not_ours: HashMap<PathBuf, Instant>,
+    /// Links that stay until a person has looked: how many the last pass found.
+    stuck: usize,
     said: HashSet<PathBuf>,
 }
 
@@ -118,7 +121,7 @@ impl Sweep {
     pub fn new(log: DeliveryLog, rooms: Rooms) -> Result<Self, OutboxError> {
         // The host's name is no part of an id.
         let origin = Origin { host: String::new(), host_id: log.host_id()? };
-        Ok(Self { log, rooms, origin, not_ours: HashMap::new(), said: HashSet::new() })
+        Ok(Self { log, rooms, origin, not_ours: HashMap::new(), stuck: 0, said: HashSet::new() })
     }
 
     /// Sweeps again and again until the agent stops. `roots` finds the roots of the moment.
@@ -137,6 +140,7 @@ impl Sweep {
     /// What the outbox did not say; nothing goes then.
     pub fn pass(&mut self, roots: &[PathBuf], now: Instant) -> Result<(), OutboxError> {
         let before = std::mem::take(&mut self.not_ours);
+        let stuck_before = std::mem::take(&mut self.stuck);
         for root in roots {
             let top = root.join(DIRECTORY);
             let Some(true) = self.tried(&top, is_directory(&top)) else { continue };
@@ -150,6 +154,12 @@ impl Sweep {
                 let tidied = tidy(&top, &kept);
                 self.tried(&kept, tidied);
             }
+        }
+        if self.stuck > stuck_before {
+            tracing::warn!(
+                recordings = self.stuck,
+                "recordings that a finalize script has dealt with were not uploaded, and stay in {DIRECTORY} below their root: `reflector-agent status` says why; remove those that nobody needs"
+            );
         }
         Ok(())
     }
@@ -165,14 +175,17 @@ impl Sweep {
         let Some(file) = self.tried(link, fs::symlink_metadata(link)) else { return Ok(()) };
         let finished = Finished::found(link, sidecar);
         let [found, closed] = notice::ids(&self.origin, &finished, &Identity::of(&file));
-        let found = self.log.is_released(found.as_str())?;
-        let closed = self.log.is_released(closed.as_str())?;
+        let (found, closed) = (self.log.held(found.as_str())?, self.log.held(closed.as_str())?);
         // Metadata that we may not read may name another room than the file's name does.
         let ours = matches!(sidecar, Sidecar::Withheld(_))
             || notice::room(&finished).is_none_or(|room| self.rooms.contains(room.as_str()));
         let since = *before.get(link).unwrap_or(&now);
         match fate(found, closed, ours) {
             Fate::Needed => return Ok(()),
+            Fate::Stuck => {
+                self.stuck += 1;
+                return Ok(());
+            }
             Fate::NotOurs if now - since < NOT_OURS => {
                 self.not_ours.insert(link.to_owned(), since);
                 return Ok(());
@@ -208,19 +221,23 @@ impl Sweep {
 enum Fate {
     /// It stays.
     Needed,
+    /// It stays until a person has looked.
+    Stuck,
     /// It goes after a while: the file is never reported.
     NotOurs,
     /// It goes.
     Released,
 }
 
-/// Decides by whether the file is released, if it was told: as it is `found` beside its metadata, and with metadata. One
-/// whose metadata came after it was told is told once more, and needed until then.
-fn fate(found: Option<bool>, closed: Option<bool>, ours: bool) -> Fate {
-    match (found, closed) {
-        (_, Some(true)) | (Some(true), None) => Fate::Released,
-        (None, None) if !ours => Fate::NotOurs,
-        _ => Fate::Needed,
+/// Decides by whom the file is held for, if it was told: as it is `found` beside its metadata, and with metadata. One whose
+/// metadata came after it was told is told once more, and needed until then.
+fn fate(found: Option<Held>, closed: Option<Held>, ours: bool) -> Fate {
+    match closed.or(found) {
+        Some(Held::Nobody) => Fate::Released,
+        Some(Held::Person) => Fate::Stuck,
+        Some(Held::Upload) => Fate::Needed,
+        None if ours => Fate::Needed,
+        None => Fate::NotOurs,
     }
 }
 
@@ -292,19 +309,21 @@ mod tests {
 
     #[test]
     fn a_link_goes_when_its_file_is_released_as_it_is_now() {
+        use Held::{Nobody, Person, Upload};
         for (found, closed, ours, expected) in [
             (None, None, true, Fate::Needed),
             (None, None, false, Fate::NotOurs),
             // Told without metadata; with metadata beside it `found` and `closed` are the same.
-            (Some(false), None, true, Fate::Needed),
-            (Some(false), None, false, Fate::Needed),
-            (Some(true), None, true, Fate::Released),
-            (Some(true), Some(false), true, Fate::Needed),
-            (Some(false), Some(true), true, Fate::Released),
-            (None, Some(false), true, Fate::Needed),
-            (Some(false), Some(false), false, Fate::Needed),
-            (Some(true), Some(true), true, Fate::Released),
-            (None, Some(true), true, Fate::Released),
+            (Some(Upload), None, true, Fate::Needed),
+            (Some(Upload), None, false, Fate::Needed),
+            (Some(Person), None, true, Fate::Stuck),
+            (Some(Nobody), None, true, Fate::Released),
+            (Some(Nobody), Some(Upload), true, Fate::Needed),
+            (Some(Nobody), Some(Person), true, Fate::Stuck),
+            (Some(Upload), Some(Nobody), true, Fate::Released),
+            (Some(Upload), Some(Upload), false, Fate::Needed),
+            (Some(Nobody), Some(Nobody), true, Fate::Released),
+            (None, Some(Nobody), true, Fate::Released),
         ] {
             assert_eq!(fate(found, closed, ours), expected, "{found:?} {closed:?} {ours}");
         }

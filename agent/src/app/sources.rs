@@ -61,8 +61,8 @@ fn start_recordings(
     threads.start("retention", || retention.run())?;
 
     let sweep = Sweep::new(DeliveryLog::open(&config.outbox.directory)?, rooms.clone())?;
-    let (roots, told) = (finder.clone(), stop.clone());
-    threads.start("kept", move || sweep.run(|| parts::kept_in(&roots), &told))?;
+    let (places, told) = (finder.clone(), stop.clone());
+    threads.start("kept", move || sweep.run(|| parts::kept_in(&places), &told))?;
 
     let queue = if config.upload.enabled { outbox.clone().uploading() } else { outbox.clone() };
     let recordings =

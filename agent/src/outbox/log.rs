@@ -1,6 +1,5 @@
 //! The delivery log: what operators read, from the outbox's file, whether or not the agent runs.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::types::Value;
@@ -213,26 +212,6 @@ impl DeliveryLog {
     /// How far each spool file has been read.
     pub fn cursors(&self) -> Result<Vec<Cursor>, OutboxError> {
         Ok(append::cursors(&self.connection)?)
-    }
-
-    /// The paths of the recording files that were queued, whatever became of them.
-    pub fn known_recordings(&self) -> Result<HashSet<String>, OutboxError> {
-        self.texts("SELECT path FROM recording")
-    }
-
-    /// The paths of the files that are still to be uploaded, or whose upload waits for a person.
-    pub fn files_to_upload(&self) -> Result<HashSet<String>, OutboxError> {
-        self.texts("SELECT CAST(path AS TEXT) FROM upload WHERE state <= 2 OR state = 6")
-    }
-
-    fn texts(&self, sql: &str) -> Result<HashSet<String>, OutboxError> {
-        let mut select = self.connection.prepare_cached(sql)?;
-        let lossy = |row: &Row<'_>| {
-            row.get_ref(0)
-                .map(|text| String::from_utf8_lossy(text.as_bytes().unwrap_or_default()).into_owned())
-        };
-        let rows = select.query_map([], lossy)?;
-        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// How many items were delivered since the outbox was made, when so many are ready and parked.

@@ -23,17 +23,36 @@ pub(super) fn note(connection: &Connection, id: &str, released: bool) -> rusqlit
     Ok(())
 }
 
+/// For whom this host holds the file of a recording that was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// For its upload.
+    Upload,
+    /// For a person: it was not uploaded though it was to be, or names no room.
+    Person,
+    /// For nobody: it is released.
+    Nobody,
+}
+
 impl DeliveryLog {
-    /// Whether the recording with this id is released; `None` if it was never told.
+    /// For whom this host holds the file of the recording with this id; `None` if it was never told.
     ///
     /// A recording that names no room is released when an operator discards its item.
-    pub fn is_released(&self, id: &str) -> Result<Option<bool>, OutboxError> {
+    pub fn held(&self, id: &str) -> Result<Option<Held>, OutboxError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT released OR EXISTS (SELECT 1 FROM item WHERE item.id = recording.id AND kind = ?2 AND state = ?3)
+            "SELECT released OR EXISTS (SELECT 1 FROM item WHERE item.id = recording.id AND kind = ?2 AND state = ?3),
+               EXISTS (SELECT 1 FROM upload WHERE upload.id = recording.id AND state <= 2)
              FROM recording WHERE id = ?1",
         )?;
         let values = params![id, Kind::Unreadable as i64, State::Discarded as i64];
-        Ok(select.query_row(values, |row| row.get(0)).optional()?)
+        let held = select.query_row(values, |row| {
+            Ok(match (row.get(0)?, row.get(1)?) {
+                (true, _) => Held::Nobody,
+                (false, true) => Held::Upload,
+                (false, false) => Held::Person,
+            })
+        });
+        Ok(held.optional()?)
     }
 
     /// Whether the recording with this id was told, whatever became of it.

@@ -1,7 +1,7 @@
 //! `finalize`: both calling forms, a script behind it, and recordings that the script deletes.
 
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -206,20 +206,26 @@ fn a_recording_of_a_room_that_is_never_reported_is_not_kept_for_long() {
 }
 
 #[test]
-fn a_recording_that_was_deleted_before_the_agent_ran_is_reported_once_all_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(time::Duration::ZERO);
-    let config = configured(directory.path(), &server);
-    let session = session(directory.path());
-    let metadata = "{\"meeting_url\":\"https://meet.example.com/standup\",\"participants\":[]}";
-    std::fs::write(session.join("metadata.json"), metadata).unwrap();
-    let next = script(directory.path(), "rm -r \"$1\"");
-    let arguments = ["finalize", "--then", next.to_str().unwrap(), "--", session.to_str().unwrap()];
-    assert!(program(&config, &arguments).output().unwrap().status.success());
-    assert!(!session.exists());
-    let _running = Running::start(&config);
-    eventually("the recording's notice", || server.at("/v1/jibri/recording-complete").pop());
-    let drained = program(&config, &["drain", "--timeout", "60s"]).output().unwrap();
-    assert!(drained.status.success(), "{drained:?}");
-    assert_eq!(server.at("/v1/jibri/recording-complete").len(), 1);
+fn a_recording_is_reported_once_under_jibris_name_whatever_the_script_did_before_the_agent_ran() {
+    for (did, names) in [("true", 2), ("rm -r \"$1\"", 1)] {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Server::start(time::Duration::ZERO);
+        let config = configured(directory.path(), &server);
+        let session = session(directory.path());
+        let file = session.join("standup.mp4");
+        let metadata = "{\"meeting_url\":\"https://meet.example.com/standup\",\"participants\":[]}";
+        std::fs::write(session.join("metadata.json"), metadata).unwrap();
+        let next = script(directory.path(), did);
+        let arguments = ["finalize", "--then", next.to_str().unwrap(), "--", session.to_str().unwrap()];
+        assert!(program(&config, &arguments).output().unwrap().status.success());
+        let link = kept::link_of(&file).unwrap();
+        assert_eq!(std::fs::metadata(link).unwrap().nlink(), names, "{did}");
+        let _running = Running::start(&config);
+        eventually("the recording's notice", || server.at("/v1/jibri/recording-complete").pop());
+        let drained = program(&config, &["drain", "--timeout", "60s"]).output().unwrap();
+        assert!(drained.status.success(), "{did}: {drained:?}");
+        let notices = server.at("/v1/jibri/recording-complete");
+        assert_eq!(notices.len(), 1, "{did}");
+        assert_eq!(notices[0]["recording_file"], file.to_str().unwrap(), "{did}");
+    }
 }
