@@ -20,7 +20,7 @@ pub mod model;
 mod operator;
 mod prune;
 mod reader;
-pub mod released;
+mod released;
 pub mod retained;
 mod schema;
 mod settle;
@@ -114,7 +114,7 @@ pub struct Limits {
 #[derive(Clone)]
 pub struct Outbox {
     database: Arc<Mutex<Database>>,
-    messages: mpsc::Sender<Message>,
+    messages: mpsc::SyncSender<Message>,
     host_id: Arc<str>,
     bell: Arc<Bell>,
     uploads: bool,
@@ -157,7 +157,7 @@ impl Outbox {
         schema::lengthen_log(&connection);
         let host_id = schema::host_id(&connection)?.into();
         let (signals, signalled) = unbounded_channel();
-        let (messages, received) = mpsc::channel();
+        let (messages, received) = mpsc::sync_channel(writer::MAX_GROUP);
         let bell = Arc::new(Bell::default());
         let database = Arc::new(Mutex::new(Database::new(connection, limits, signals, Arc::clone(&bell))));
         let outbox = Self { database: Arc::clone(&database), messages, host_id, bell, uploads: false };
@@ -179,7 +179,8 @@ impl Outbox {
         self.database()?.append(items, progress)
     }
 
-    /// Writes down what a request did. Does not wait: a lost settlement means one more delivery of the same id.
+    /// Writes down what a request did. Does not wait for the disk unless many answers wait already: a lost settlement means one
+    /// more delivery of the same id.
     pub fn settle(&self, answer: Answer) {
         // A closed outbox ends the process; there is nobody left to tell.
         let _ = self.messages.send(Message::Settle(answer));

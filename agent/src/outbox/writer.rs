@@ -1,7 +1,7 @@
 //! The writer thread: settles what the delivery loop reports, many answers in one commit, and keeps the database in shape.
 //!
-//! Sources commit in their own threads: they wait for the disk anyway. The delivery loop must not wait, so its answers go
-//! through this thread.
+//! Sources commit in their own threads: they wait for the disk anyway. The delivery loop must not wait for each of its answers,
+//! so they go through this thread; it waits only where so many are not written down that they would fill the memory.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::database::Database;
 use super::model::Answer;
 
-/// The most answers in one commit: bounds how long a source waits for the database.
-const MAX_GROUP: usize = 256;
+/// The most answers in one commit: bounds how long a source waits for the database. As many may wait for the next one.
+pub(super) const MAX_GROUP: usize = 64;
 
 /// How often to look after the database.
 const LOOK: Duration = Duration::from_secs(2);
