@@ -7,8 +7,8 @@ use crate::jibri::health::Monitor;
 use crate::jibri::roots::Finder;
 use crate::kept::Sweep;
 use crate::metrics::Counting;
-use crate::outbox::Outbox;
 use crate::outbox::log::DeliveryLog;
+use crate::outbox::{Outbox, Reader};
 use crate::recordings::Recordings;
 use crate::retention::Retention;
 use crate::rooms::Rooms;
@@ -57,7 +57,15 @@ fn start_recordings(
     let (asking, settings, until) = (monitor.clone(), config.jibri.clone(), stop.clone());
     threads.start("jibri", move || asking.run(&settings, &until))?;
 
-    let retention = Retention::new(&config.retention, finder.clone(), outbox.clone(), stop.clone());
+    let reader = Reader::open(&config.outbox.directory)?;
+    let retention = Retention::new(
+        &config.retention,
+        finder.clone(),
+        monitor.clone(),
+        outbox.clone(),
+        reader,
+        stop.clone(),
+    );
     threads.start("retention", || retention.run())?;
 
     let sweep = Sweep::new(DeliveryLog::open(&config.outbox.directory)?, rooms.clone())?;

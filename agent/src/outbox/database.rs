@@ -24,7 +24,7 @@ pub(super) struct Database {
     failing: bool,
     /// Bytes that may surely be added before the size has to be looked at again.
     surely_free: u64,
-    /// Whether pruning made no room since something was settled last.
+    /// Whether pruning made no room since something was settled last, or an operator changed something.
     pruned_in_vain: bool,
 }
 
@@ -98,7 +98,6 @@ impl Database {
         }
         let items: usize = self.answers.iter().map(|answer| 1 + answer.settled.len() / 8).sum();
         if self.commit(&Work::Nothing, &mut Vec::new()).is_ok() {
-            self.pruned_in_vain = false;
             self.upkeep.wrote(i64::try_from(items).unwrap_or(i64::MAX), &self.connection);
         }
     }
@@ -106,6 +105,7 @@ impl Database {
     /// What is done now and then, busy or not.
     pub(super) fn look(&mut self) {
         if self.upkeep.look(&mut self.connection) {
+            self.pruned_in_vain = false;
             let _ = self.signals.send(Signal::Changed);
             self.bell.ring_for_anything();
         }
@@ -117,6 +117,8 @@ impl Database {
         match &committed {
             Ok(_) => {
                 self.failing = false;
+                // An answer that settles nothing makes nothing prunable: while the API is away there are many.
+                self.pruned_in_vain &= self.answers.iter().all(|answer| answer.settled.is_empty());
                 self.answers.clear();
             }
             Err(error) if !self.failing => {
@@ -171,5 +173,39 @@ impl Database {
 
     fn free(&self) -> u64 {
         self.limits.max_bytes.saturating_sub(prune::bytes_in_use(&self.connection).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::model::{Kept, Meeting};
+    use super::super::schema;
+    use super::*;
+
+    #[test]
+    fn an_answer_that_settles_nothing_does_not_make_the_outbox_look_for_room_again() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let (signals, _signalled) = tokio::sync::mpsc::unbounded_channel();
+        let limits = Limits { max_bytes: 1, keep_settled: Duration::from_hours(1) };
+        let mut database = Database::new(connection, limits, signals, Arc::default());
+        assert!(database.is_full(1) && database.pruned_in_vain);
+        let kept = Kept { first: 1, last: 1, due_at: 9, attempts: 1, note: "refused".into() };
+        let answer = Answer {
+            lane: 1,
+            at: 1,
+            status: Some(503),
+            took_ms: 1,
+            settled: Vec::new(),
+            parked: Vec::new(),
+            kept: Some(kept),
+            meeting: Meeting::Unchanged,
+        };
+        database.settle(vec![answer.clone()]);
+        assert!(database.pruned_in_vain, "a failed try");
+        database.settle(vec![Answer { settled: vec![(1, 1)], kept: None, ..answer }]);
+        assert!(!database.pruned_in_vain, "something may be prunable now");
     }
 }

@@ -76,3 +76,86 @@ pub(super) fn bytes_in_use(connection: &Connection) -> rusqlite::Result<u64> {
     let pages = pragma("page_count")? - pragma("freelist_count")?;
     Ok((pages * pragma("page_size")?).cast_unsigned())
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::params;
+
+    use super::super::model::{Answer, Kind, Meeting, State};
+    use super::super::uploads::read::confirmed;
+    use super::super::{schema, settle};
+    use super::*;
+
+    /// An empty outbox in memory.
+    fn outbox() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        connection
+    }
+
+    fn uploaded(connection: &Connection, id: &str, state: i64, removed_at: Option<i64>) {
+        let sql = "INSERT INTO upload (id, room, path, ino, size, modified, sha256, notice, state, queued_at, due_at,
+               attempts, restarts, sent_bytes, done_at, removed_at)
+             VALUES (?1, 'a', CAST('/nowhere/' || ?1 AS BLOB), 1, 1, 1, '', x'', ?2, 1, 0, 0, 0, 1, 1, ?3)";
+        connection.execute(sql, params![id, state, removed_at]).unwrap();
+    }
+
+    fn told(connection: &Connection, id: &str, state: State) -> Seq {
+        let sql = "INSERT INTO item (id, lane, kind, state, queued_at, file, offset, body, done_at)
+             VALUES (?1, 1, ?2, ?3, 1, 0, 0, x'', 1)";
+        connection.execute(sql, params![id, Kind::Recording as i64, state as i64]).unwrap();
+        connection.last_insert_rowid()
+    }
+
+    #[test]
+    fn the_proof_of_a_file_that_cannot_be_seen_stays_until_the_file_was_removed() {
+        let connection = outbox();
+        for (id, state, removed_at) in [
+            ("away", 3, None),
+            ("removed", 3, Some(9)),
+            ("just-removed", 3, Some(10)),
+            ("kept", 4, None),
+            ("given-up", 5, None),
+            ("parked", 6, None),
+        ] {
+            uploaded(&connection, id, state, removed_at);
+        }
+        prune_rest(&connection, 10, 20).unwrap();
+        let mut select = connection.prepare("SELECT id FROM upload ORDER BY seq").unwrap();
+        let left: Vec<String> =
+            select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(left, ["away", "just-removed", "parked"]);
+    }
+
+    #[test]
+    fn a_notice_counts_as_settled_only_if_the_api_took_it_also_once_it_is_pruned() {
+        let connection = outbox();
+        for id in ["taken", "discarded"] {
+            uploaded(&connection, id, 3, None);
+        }
+        let seq = told(&connection, "taken", State::Ready);
+        told(&connection, "discarded", State::Discarded);
+        told(&connection, "last", State::Ready);
+        let answer = Answer {
+            lane: 1,
+            at: 5,
+            status: Some(200),
+            took_ms: 1,
+            settled: vec![(seq, 1)],
+            parked: Vec::new(),
+            kept: None,
+            meeting: Meeting::Unchanged,
+        };
+        settle::settle(&connection, &answer).unwrap();
+        let settled = || -> Vec<(String, bool)> {
+            let confirmed = confirmed(&connection).unwrap();
+            confirmed.into_iter().map(|recording| (recording.id, recording.notice_is_settled)).collect()
+        };
+        let expected = [("taken".to_owned(), true), ("discarded".to_owned(), false)];
+        assert_eq!(settled(), expected);
+        prune_items(&connection, 0, 10).unwrap();
+        let items: i64 = connection.query_row("SELECT COUNT(*) FROM item", [], |row| row.get(0)).unwrap();
+        assert_eq!(items, 1, "both are pruned");
+        assert_eq!(settled(), expected);
+    }
+}

@@ -1,7 +1,7 @@
-//! The delivery loop's own view of the outbox.
+//! A view of the outbox of one's own: the delivery loop's, the upload loop's, retention's.
 //!
-//! It sees only what is committed, so nothing is delivered that a power cut could still take back, and it does not wait
-//! for the writer. What it cannot see yet are settlements that are still on their way into a commit: a caller that goes
+//! It sees only what is committed, so nothing is delivered that a power cut could still take back, and nobody waits
+//! for the writer, nor the writer for them. What it cannot see yet are settlements that are still on their way into a commit: a caller that goes
 //! on with a lane says behind which item.
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::model::{Claimed, LaneId, Seq, Waiting};
-use super::uploads::{self, OpenUpload, Upload, UploadSeq};
+use super::uploads::{self, Confirmed, OpenUpload, Upload, UploadSeq};
 use super::{DATABASE, OutboxError, claim};
 
 /// A read-only connection.
@@ -54,5 +54,10 @@ impl Reader {
     /// One open upload; `None` if it is not open any more.
     pub fn upload(&self, seq: UploadSeq) -> Result<Option<Upload>, OutboxError> {
         Ok(uploads::read::one(&self.connection, seq)?)
+    }
+
+    /// Every recording of which the storage holds a verified copy, the longest verified first.
+    pub fn confirmed_recordings(&self) -> Result<Vec<Confirmed>, OutboxError> {
+        Ok(uploads::read::confirmed(&self.connection)?)
     }
 }

@@ -7,6 +7,9 @@ use super::{Outbox, OutboxError};
 /// What the tables get for it, as one schema version adds it.
 pub(super) const SCHEMA: &str = "
     ALTER TABLE upload ADD COLUMN removed_at INTEGER;     -- when the file was removed from the host, on our decision
+    ALTER TABLE upload ADD COLUMN settled_at INTEGER;     -- when the API took the notice that says how it ended
+    CREATE INDEX upload_verified ON upload (done_at) WHERE state = 3;
+    CREATE INDEX upload_awaited ON upload (path) WHERE state <= 2 OR state = 6;
     ALTER TABLE recording ADD COLUMN gone_since INTEGER;  -- since when the file has not been found
 ";
 
@@ -47,12 +50,14 @@ impl Outbox {
         Ok(tx.commit()?)
     }
 
-    /// Forgets that recordings were told. A file that comes back is told again, under the same id.
+    /// Forgets that recordings were told, and that the storage holds them. A file that comes back is told again, under the
+    /// same id.
     pub fn forget_recordings(&self, ids: &[String]) -> Result<(), OutboxError> {
         let database = self.database()?;
         let tx = database.connection.unchecked_transaction()?;
         for id in ids {
             tx.prepare_cached("DELETE FROM recording WHERE id = ?1")?.execute([id])?;
+            tx.prepare_cached("DELETE FROM upload WHERE id = ?1 AND state = 3")?.execute([id])?;
         }
         Ok(tx.commit()?)
     }

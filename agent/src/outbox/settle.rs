@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::model::{Answer, Kept, Meeting};
+use super::model::{Answer, Kept, Kind, Meeting};
 
 /// Applies one answer.
 pub(super) fn settle(connection: &Connection, answer: &Answer) -> rusqlite::Result<()> {
@@ -11,6 +11,14 @@ pub(super) fn settle(connection: &Connection, answer: &Answer) -> rusqlite::Resu
     )?;
     for (seq, took_ms) in &answer.settled {
         update.execute(params![seq, answer.at, answer.status, took_ms])?;
+    }
+    // A recording is delivered alone.
+    if let [(seq, _)] = answer.settled[..] {
+        connection
+            .prepare_cached(
+                "UPDATE upload SET settled_at = ?2 WHERE id = (SELECT id FROM item WHERE seq = ?1 AND kind = ?3 AND state = 1)",
+            )?
+            .execute(params![seq, answer.at, Kind::Recording as i64])?;
     }
     let mut update = connection.prepare_cached(
         "UPDATE item SET state = 2, done_at = ?2, status = ?3, took_ms = ?4, note = ?5 WHERE seq = ?1 AND state = 0",

@@ -9,7 +9,7 @@
 //! | [`UploadState::Waiting`] | the API is to be asked, now or at a time | its answer |
 //! | [`UploadState::Sending`] | the file is being sent | the last part, or a failure |
 //! | [`UploadState::Verifying`] | the API reads the object back | its answer |
-//! | [`UploadState::Verified`] | the storage holds what the host held | never: this is the proof that the file may be deleted |
+//! | [`UploadState::Verified`] | the storage holds what the host held | never: this is the proof that the file may be deleted; pruned once it was, or long after the file is gone |
 //! | [`UploadState::Kept`] | the API did not want the file | pruned after the retention time |
 //! | [`UploadState::GivenUp`] | the file could not be uploaded, and its notice says so | pruned after the retention time |
 //! | [`UploadState::Parked`] | a person has to look; the notice waits | an operator's retry; never pruned |
@@ -303,11 +303,6 @@ impl Outbox {
     /// Ends an upload and queues its notice, in one transaction.
     pub fn end_upload(&self, seq: UploadSeq, ending: &Ending) -> Result<(), OutboxError> {
         self.database()?.write_upload(&Write::End(seq, ending))
-    }
-
-    /// Every recording of which the storage holds a verified copy, the longest verified first.
-    pub fn confirmed_recordings(&self) -> Result<Vec<Confirmed>, OutboxError> {
-        Ok(read::confirmed(&self.database()?.connection)?)
     }
 
     /// Returns when there may be something to upload. True: another process changed the outbox, so anything may be.

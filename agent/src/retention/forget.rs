@@ -1,4 +1,4 @@
-//! Forgets recordings whose files have been gone for a long time.
+//! Forgets recordings whose files have been gone for a long time, and the proof that the storage holds them.
 //!
 //! What was told is remembered so that a restart does not tell it again. A file that is away for a while, on a disk that
 //! is not mounted, must not be forgotten soon; one that comes back after all is told again under the same id, which the
@@ -70,7 +70,55 @@ fn fate(gone: bool, gone_since: Option<i64>, now: i64) -> Fate {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use contract::id::EventId;
+
     use super::*;
+    use crate::outbox::model::{Kind, NewItem};
+    use crate::outbox::uploads::{Ending, FileIdentity, NewRecording, UploadState};
+    use crate::outbox::{Limits, Reader};
+
+    #[test]
+    fn the_proof_is_kept_while_the_file_may_come_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits { max_bytes: 1 << 30, keep_settled: Duration::from_hours(1) };
+        let (writer, _signals) = Outbox::open(directory.path(), limits).unwrap();
+        let (outbox, reader) = (writer.outbox().uploading(), Reader::open(directory.path()).unwrap());
+        for name in ["here", "away"] {
+            let path = directory.path().join(name);
+            fs::write(&path, b"abc").unwrap();
+            let notice = NewItem {
+                id: EventId::parse(name).unwrap(),
+                room: "a".into(),
+                kind: Kind::Recording,
+                body: b"{}".to_vec(),
+                offset: 0,
+                parked: None,
+            };
+            let file = FileIdentity::of(&fs::metadata(&path).unwrap());
+            let recording = NewRecording { notice: notice.clone(), path, file, sha256: String::new() };
+            outbox.queue_recording(&recording).unwrap();
+            let seq = reader.open_uploads(0).unwrap()[0].seq;
+            let state = UploadState::Verified;
+            outbox
+                .end_upload(seq, &Ending { state, object: None, note: None, notice, releases: true })
+                .unwrap();
+        }
+        fs::remove_file(directory.path().join("away")).unwrap();
+        let stop = Stop::new().unwrap();
+        let left = |now: i64| {
+            pass(&outbox, &stop, now).unwrap();
+            let confirmed = reader.confirmed_recordings().unwrap();
+            confirmed.into_iter().map(|recording| recording.id).collect::<Vec<_>>()
+        };
+        let start = 1_000_000;
+        assert_eq!(left(start), ["here", "away"]);
+        assert_eq!(left(start + LONG - 1), ["here", "away"]);
+        assert_eq!(left(start + LONG), ["here"]);
+        writer.close();
+    }
 
     #[test]
     fn a_recording_is_forgotten_when_its_file_has_been_gone_for_long() {

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use super::quiet::Quiet;
 use crate::outbox::uploads::FileIdentity;
 
 /// For how long nothing in a session may have changed. Jibri runs its finalize script after it wrote the metadata, and
-/// works with the directory until that has ended.
+/// works with the directory until that has ended. A script in a container, or of a user whose processes are hidden, is not
+/// seen at work.
 pub(super) const QUIET: Duration = Duration::from_mins(10);
+
+/// The same while Jibri says that it is busy, by the times of the files: its script may be what it is busy with.
+const QUIET_WHILE_BUSY: Duration = Duration::from_hours(24);
 
 /// What is seen of a file that is to go.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +27,9 @@ pub(super) struct Seen {
     /// The file as it is.
     pub(super) as_found: FileIdentity,
     /// For how long nothing in its session directory has changed.
-    pub(super) quiet: Duration,
+    pub(super) quiet: Quiet,
+    /// Whether Jibri says that it is busy.
+    pub(super) jibri_is_busy: bool,
 }
 
 /// Why a file stays.
@@ -50,11 +57,17 @@ pub(super) fn judge(seen: &Seen) -> Option<Obstacle> {
         Some(Obstacle::AwaitedElsewhere)
     } else if !seen.is_plain || seen.as_found != seen.as_uploaded {
         Some(Obstacle::Changed)
-    } else if seen.quiet < QUIET {
+    } else if !is_quiet(seen.quiet, seen.jibri_is_busy) {
         Some(Obstacle::NotQuiet)
     } else {
         None
     }
+}
+
+/// Whether nobody works in a session directory, by what is seen of its files.
+pub(super) fn is_quiet(quiet: Quiet, jibri_is_busy: bool) -> bool {
+    let told = if jibri_is_busy { QUIET_WHILE_BUSY } else { QUIET };
+    quiet.told >= told && quiet.seen >= QUIET
 }
 
 #[cfg(test)]
@@ -70,8 +83,11 @@ mod tests {
             is_plain: true,
             as_uploaded: file,
             as_found: file,
-            quiet: QUIET,
+            quiet: Quiet { told: QUIET, seen: QUIET },
+            jibri_is_busy: false,
         };
+        let just_under = |time: Duration| time.saturating_sub(Duration::from_millis(1));
+        let quiet = |told, seen| Quiet { told, seen };
         for (seen, expected) in [
             (good, None),
             (Seen { notice_is_settled: false, ..good }, Some(Obstacle::NoticeOpen)),
@@ -80,10 +96,14 @@ mod tests {
             (Seen { as_found: FileIdentity { inode: 9, ..file }, ..good }, Some(Obstacle::Changed)),
             (Seen { as_found: FileIdentity { size: 9, ..file }, ..good }, Some(Obstacle::Changed)),
             (Seen { as_found: FileIdentity { modified: 9, ..file }, ..good }, Some(Obstacle::Changed)),
+            (Seen { quiet: quiet(just_under(QUIET), QUIET), ..good }, Some(Obstacle::NotQuiet)),
+            (Seen { quiet: quiet(QUIET_WHILE_BUSY, just_under(QUIET)), ..good }, Some(Obstacle::NotQuiet)),
+            (Seen { jibri_is_busy: true, ..good }, Some(Obstacle::NotQuiet)),
             (
-                Seen { quiet: QUIET.saturating_sub(Duration::from_millis(1)), ..good },
+                Seen { jibri_is_busy: true, quiet: quiet(just_under(QUIET_WHILE_BUSY), QUIET), ..good },
                 Some(Obstacle::NotQuiet),
             ),
+            (Seen { jibri_is_busy: true, quiet: quiet(QUIET_WHILE_BUSY, QUIET), ..good }, None),
         ] {
             assert_eq!(judge(&seen), expected, "{seen:?}");
         }

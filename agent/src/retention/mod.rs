@@ -6,11 +6,13 @@
 //! what else keeps a file, as a pure function.
 //!
 //! The removal is written down before the file goes, so that a crash in between leaves neither a file without its record
-//! nor half a session directory. Beside this the thread forgets, after a long time, recordings that are gone.
+//! nor half a session directory. A disk too full to write that down must be relieved all the same, so there the record comes
+//! after. Beside this the thread forgets, after a long time, recordings that are gone.
 
 mod disk;
 mod forget;
 mod judge;
+mod quiet;
 mod removal;
 
 use std::collections::{HashMap, HashSet};
@@ -22,13 +24,14 @@ use std::time::{Duration, Instant};
 
 use self::disk::Floor;
 use self::judge::{Obstacle, Seen};
+use self::quiet::Looks;
 use crate::chain::Chain;
 use crate::clock::now_ms;
 use crate::config;
+use crate::jibri::health::Monitor;
 use crate::jibri::roots::Finder;
 use crate::outbox::uploads::{Confirmed, FileIdentity};
-use crate::outbox::{Outbox, OutboxError};
-use crate::recordings::session::Session;
+use crate::outbox::{Outbox, OutboxError, Reader};
 use crate::recordings::writers;
 use crate::watch::Stop;
 
@@ -47,8 +50,11 @@ const DAY_MS: i64 = 24 * 3_600_000;
 pub struct Retention {
     settings: config::Retention,
     finder: Finder,
+    monitor: Monitor,
     outbox: Outbox,
+    reader: Reader,
     stop: Stop,
+    looks: Looks,
     /// Files that could not be removed, and when that was tried.
     failed: HashMap<PathBuf, Instant>,
     /// What was said, so that it is said once.
@@ -58,13 +64,24 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Retention as the operator wants it, for the disks on which `finder` finds recordings.
-    pub fn new(settings: &config::Retention, finder: Finder, outbox: Outbox, stop: Stop) -> Self {
+    /// Retention as the operator wants it, for the disks on which `finder` finds recordings of the Jibri that `monitor`
+    /// asks. `reader` sees the same outbox.
+    pub fn new(
+        settings: &config::Retention,
+        finder: Finder,
+        monitor: Monitor,
+        outbox: Outbox,
+        reader: Reader,
+        stop: Stop,
+    ) -> Self {
         Self {
             settings: settings.clone(),
             finder,
+            monitor,
             outbox,
+            reader,
             stop,
+            looks: Looks::default(),
             failed: HashMap::new(),
             said: HashSet::new(),
             is_short: false,
@@ -75,7 +92,7 @@ impl Retention {
     pub fn run(mut self) {
         let mut forgot: Option<Instant> = None;
         loop {
-            let mut result = self.pass(now_ms()).map(|_| ());
+            let mut result = self.pass(now_ms(), Instant::now()).map(|_| ());
             if result.is_ok() && forgot.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
                 forgot = Some(Instant::now());
                 result = forget::pass(&self.outbox, &self.stop, now_ms());
@@ -99,12 +116,12 @@ impl Retention {
     }
 
     /// One look at every file that may go, the longest verified first. Returns how many were removed. `now` is in
-    /// milliseconds since 1970.
+    /// milliseconds since 1970, and it is `at` now by the clock that nobody sets.
     ///
     /// # Errors
     ///
     /// What the outbox did not say or take; nothing more is removed then.
-    pub fn pass(&mut self, now: i64) -> Result<usize, OutboxError> {
+    pub fn pass(&mut self, now: i64, at: Instant) -> Result<usize, OutboxError> {
         if !self.is_on() {
             return Ok(0);
         }
@@ -113,12 +130,13 @@ impl Retention {
             floor.add(&root.path);
         }
         let mut removed = 0;
-        for file in self.outbox.confirmed_recordings()? {
+        for file in self.reader.confirmed_recordings()? {
             if self.stop.is_given() {
                 break;
             }
-            removed += usize::from(self.consider(&file, &mut floor, now)?);
+            removed += usize::from(self.consider(&file, &mut floor, now, at)?);
         }
+        self.looks.end();
         let short = floor.still_short();
         if !short.is_empty() && !self.is_short {
             let paths: Vec<String> = short.iter().map(|path| path.display().to_string()).collect();
@@ -132,7 +150,13 @@ impl Retention {
     }
 
     /// Removes one file if it is to go and may go.
-    fn consider(&mut self, file: &Confirmed, floor: &mut Floor, now: i64) -> Result<bool, OutboxError> {
+    fn consider(
+        &mut self,
+        file: &Confirmed,
+        floor: &mut Floor,
+        now: i64,
+        at: Instant,
+    ) -> Result<bool, OutboxError> {
         let Some(directory) = file.path.parent() else { return Ok(false) };
         let days = i64::try_from(self.settings.delete_uploaded_after_days).unwrap_or(i64::MAX);
         let too_old = days > 0 && now - file.verified_at >= days.saturating_mul(DAY_MS);
@@ -144,23 +168,33 @@ impl Retention {
             Err(error) => {
                 // Gone, perhaps by ourselves just before a crash: then its directory is still to be tidied.
                 if error.kind() == io::ErrorKind::NotFound && file.removed_at.is_some() {
-                    self.tidy(directory);
+                    let quiet = self.looks.look(directory, now, at);
+                    if judge::is_quiet(quiet, self.jibri_is_busy()) && !writers::is_named(directory) {
+                        self.tidy(directory);
+                    }
                 }
                 return Ok(false);
             }
         };
         let needed = floor.is_short(found.dev());
-        if !(too_old || needed) || self.failed.get(&file.path).is_some_and(|at| at.elapsed() < TRY_AGAIN) {
+        if !(too_old || needed) {
+            // A crash came before the file went, and it need not go any more.
+            if file.removed_at.is_some() {
+                self.outbox.note_removal(&file.id, None)?;
+            }
             return Ok(false);
         }
-        let newest = Session::read(directory).map_or(i128::MAX, |session| session.newest());
+        if self.failed.get(&file.path).is_some_and(|at| at.elapsed() < TRY_AGAIN) {
+            return Ok(false);
+        }
         let seen = Seen {
             notice_is_settled: file.notice_is_settled,
             is_awaited_elsewhere: file.is_open_elsewhere,
             is_plain: found.is_file(),
             as_uploaded: file.file,
             as_found: FileIdentity::of(&found),
-            quiet: Duration::from_millis(u64::try_from(i128::from(now) - newest / 1_000_000).unwrap_or(0)),
+            quiet: self.looks.look(directory, now, at),
+            jibri_is_busy: self.jibri_is_busy(),
         };
         let obstacle = judge::judge(&seen).or_else(|| in_use(&file.path, directory));
         if let Some(obstacle) = obstacle {
@@ -187,7 +221,7 @@ impl Retention {
         reason: &'static str,
         now: i64,
     ) -> Result<bool, OutboxError> {
-        self.outbox.note_removal(&file.id, Some(now))?;
+        let noted = self.note_if_it_fits(file, Some(now))?;
         match removal::remove(directory, &file.path, &file.file) {
             Ok(()) => {
                 tracing::info!(
@@ -197,10 +231,15 @@ impl Retention {
                 );
                 self.failed.remove(&file.path);
                 self.tidy(directory);
+                if !noted {
+                    self.note_if_it_fits(file, Some(now))?;
+                }
                 Ok(true)
             }
             Err(error) => {
-                self.outbox.note_removal(&file.id, None)?;
+                if noted {
+                    self.note_if_it_fits(file, None)?;
+                }
                 self.failed.insert(file.path.clone(), Instant::now());
                 let text =
                     format!("cannot be removed: {error}; may the agent's user write to its directory?");
@@ -208,6 +247,19 @@ impl Retention {
                 Ok(false)
             }
         }
+    }
+
+    /// Writes down that a file is being removed, or is not. Returns whether the disk took that.
+    fn note_if_it_fits(&self, file: &Confirmed, at: Option<i64>) -> Result<bool, OutboxError> {
+        match self.outbox.note_removal(&file.id, at) {
+            Ok(()) => Ok(true),
+            Err(OutboxError::Disk(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn jibri_is_busy(&self) -> bool {
+        self.monitor.health().is_some_and(|health| health.busy)
     }
 
     /// Removes what is left of a session directory without media.

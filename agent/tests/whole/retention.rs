@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use agent::clock::now_ms;
 use agent::config;
+use agent::jibri::health::Monitor;
 use agent::jibri::roots::Finder;
 use agent::outbox::model::{Answer, Kind, Meeting, NewItem};
 use agent::outbox::uploads::{Ending, FileIdentity, NewRecording, UploadState};
@@ -105,13 +107,24 @@ impl Host {
     fn retention(&self, settings: &config::Retention) -> Retention {
         let recordings = config::Recordings { roots: vec![self.root()], ..config::Recordings::default() };
         let finder = Finder::new(&recordings, &config::Jibri::default());
-        Retention::new(settings, finder, self.outbox.clone(), Stop::new().unwrap())
+        let reader = Reader::open(&self.directory.path().join("outbox")).unwrap();
+        let stop = Stop::new().unwrap();
+        Retention::new(settings, finder, Monitor::default(), self.outbox.clone(), reader, stop)
+    }
+
+    /// How many files go when this much is wanted and nothing has changed for long.
+    fn removed(&self, settings: &config::Retention, now: i64) -> usize {
+        let mut retention = self.retention(settings);
+        let start = Instant::now();
+        let at_once = retention.pass(now, start).unwrap();
+        assert_eq!(at_once, 0, "nothing goes that was not seen to be quiet");
+        retention.pass(now, start + Duration::from_mins(10)).unwrap()
     }
 
     /// How many files go when this many days have passed.
     fn after(&self, days: i64, delete_uploaded_after_days: u64) -> usize {
         let settings = config::Retention { delete_uploaded_after_days, ..config::Retention::default() };
-        self.retention(&settings).pass(now_ms() + days * DAY_MS).unwrap()
+        self.removed(&settings, now_ms() + days * DAY_MS)
     }
 }
 
@@ -141,7 +154,7 @@ fn a_verified_file_goes_when_it_is_old_enough_and_leaves_nothing() {
     assert!(!path.parent().unwrap().exists());
     assert!(!other.exists() && other.with_file_name("metadata.json").exists(), "another file is left");
     assert_eq!(host.after(9, 7), 0);
-    assert!(host.outbox.confirmed_recordings().unwrap().iter().all(|file| file.removed_at.is_some()));
+    assert!(host.reader.confirmed_recordings().unwrap().iter().all(|file| file.removed_at.is_some()));
 }
 
 #[test]
@@ -185,7 +198,7 @@ fn a_file_that_is_worked_with_or_is_another_one_stays() {
     script.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     host.queue("again-with-metadata", &again);
     let later = fs::File::open(young.parent().unwrap()).unwrap();
-    later.set_modified(std::time::SystemTime::now() + std::time::Duration::from_hours(48)).unwrap();
+    later.set_modified(std::time::SystemTime::now() + Duration::from_hours(48)).unwrap();
     assert_eq!(host.after(2, 1), 0);
     drop(writer);
     drop(script.stdin.take());
@@ -207,12 +220,12 @@ fn a_disk_without_room_is_relieved_of_the_longest_verified_first() {
         eventually("the next millisecond", || (now_ms() > before).then_some(()));
     }
     host.settled();
-    let order = host.outbox.confirmed_recordings().unwrap();
+    let order = host.reader.confirmed_recordings().unwrap();
     assert_eq!(order.iter().map(|file| file.id.as_str()).collect::<Vec<_>>(), ["s2", "s1"]);
     let an_hour = now_ms() + 3_600_000;
     for (keep_free_bytes, gone) in [(1, 0), (1 << 60, 2)] {
         let settings = config::Retention { keep_free_bytes, ..config::Retention::default() };
-        assert_eq!(host.retention(&settings).pass(an_hour).unwrap(), gone, "{keep_free_bytes} bytes");
+        assert_eq!(host.removed(&settings, an_hour), gone, "{keep_free_bytes} bytes");
     }
     assert!(paths.iter().all(|path| !path.exists()));
 }
@@ -225,6 +238,10 @@ fn what_a_crash_left_of_a_session_is_tidied() {
     host.settled();
     host.outbox.note_removal("s1", Some(now_ms())).unwrap();
     fs::remove_file(&path).unwrap();
+    let work = fs::File::open(path.parent().unwrap()).unwrap();
+    work.set_modified(std::time::SystemTime::now() + Duration::from_hours(8 * 24)).unwrap();
     assert_eq!(host.after(8, 7), 0);
+    assert!(path.parent().unwrap().exists(), "somebody works there");
+    assert_eq!(host.after(9, 7), 0);
     assert!(!path.parent().unwrap().exists());
 }

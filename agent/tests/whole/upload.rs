@@ -194,7 +194,7 @@ fn a_recording_is_reported_with_its_object_once_the_api_has_verified_it() {
         let content = host.record(name, length);
         host.assert_uploaded(name, &content);
     }
-    let confirmed = host.outbox().confirmed_recordings().unwrap();
+    let confirmed = Reader::open(&host.path("outbox")).unwrap().confirmed_recordings().unwrap();
     assert_eq!(confirmed.len(), 4);
     let odd = confirmed.iter().find(|recording| recording.id == id_of("odd")).unwrap();
     assert_eq!(odd.file, FileIdentity::of(&fs::metadata(host.path("odd")).unwrap()));

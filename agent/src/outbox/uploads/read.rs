@@ -116,14 +116,13 @@ fn is_there(connection: &Connection) -> rusqlite::Result<bool> {
     connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE name = 'upload'")?.exists([])
 }
 
-pub(super) fn confirmed(connection: &Connection) -> rusqlite::Result<Vec<Confirmed>> {
-    // A settled notice is pruned after a while, an unsettled one never is.
+pub(in crate::outbox) fn confirmed(connection: &Connection) -> rusqlite::Result<Vec<Confirmed>> {
     let mut select = connection.prepare_cached(
-        "SELECT upload.id, path, ino, size, modified, sha256, upload.done_at, COALESCE(item.state = 1, 1),
-           EXISTS (SELECT 1 FROM upload other INDEXED BY upload_open WHERE other.state <= 2 AND other.path = upload.path)
-           OR EXISTS (SELECT 1 FROM upload other INDEXED BY upload_parked WHERE other.state = 6 AND other.path = upload.path),
+        "SELECT id, path, ino, size, modified, sha256, done_at, settled_at IS NOT NULL,
+           EXISTS (SELECT 1 FROM upload other INDEXED BY upload_awaited
+                   WHERE (other.state <= 2 OR other.state = 6) AND other.path = upload.path),
            removed_at
-         FROM upload LEFT JOIN item ON item.id = upload.id WHERE upload.state = 3 ORDER BY upload.done_at",
+         FROM upload INDEXED BY upload_verified WHERE state = 3 ORDER BY done_at",
     )?;
     let rows = select.query_map([], |row| {
         Ok(Confirmed {

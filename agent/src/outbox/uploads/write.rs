@@ -1,7 +1,6 @@
 //! Every change of an upload, and what is forgotten.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -117,7 +116,7 @@ fn end(
     let (bucket, key) = ending.object.clone().unzip();
     let ended = connection
         .prepare_cached(
-            "UPDATE upload SET state = ?2, done_at = ?3, bucket = ?4, object_key = ?5, note = ?6, notice = x'',
+            "UPDATE upload SET state = ?2, done_at = ?3, bucket = ?4, object_key = ?5, note = ?6, notice = x'', settled_at = NULL,
                sent_bytes = CASE ?2 WHEN 3 THEN size ELSE sent_bytes END
              WHERE seq = ?1 AND state <= 2 RETURNING path",
         )?
@@ -162,15 +161,11 @@ pub(in crate::outbox) fn unpark(connection: &Connection, choice: &Choice<'_>) ->
 }
 
 /// Forgets uploads that ended before `cutoff`. One that is verified is the proof that its file may be deleted, so it stays
-/// for as long as there is a file.
+/// until the file was removed, or its recording is forgotten because the file has been gone for long.
 pub(in crate::outbox) fn prune(connection: &Connection, cutoff: i64) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM upload WHERE state IN (4, 5) AND done_at < ?1", [cutoff])?;
-    let mut select =
-        connection.prepare_cached("SELECT seq, path FROM upload WHERE state = 3 AND done_at < ?1")?;
-    let old: Vec<(UploadSeq, PathBuf)> =
-        select.query_map([cutoff], |row| Ok((row.get(0)?, path(row, 1)?)))?.collect::<Result<_, _>>()?;
-    for (seq, _) in old.iter().filter(|(_, path)| matches!(path.try_exists(), Ok(false))) {
-        connection.execute("DELETE FROM upload WHERE seq = ?1", [seq])?;
-    }
+    connection.execute(
+        "DELETE FROM upload WHERE state IN (3, 4, 5) AND done_at < ?1 AND (state <> 3 OR removed_at < ?1)",
+        [cutoff],
+    )?;
     Ok(())
 }
