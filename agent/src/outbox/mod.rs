@@ -20,7 +20,7 @@ pub mod model;
 mod operator;
 mod prune;
 mod reader;
-mod released;
+pub mod released;
 pub mod retained;
 mod schema;
 mod settle;
