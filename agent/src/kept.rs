@@ -308,6 +308,24 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_is_kept_again_while_it_is_tidied_is_kept_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let (session, file) = session(directory.path());
+        let top = directory.path().join(DIRECTORY);
+        let kept = top.join("4a0f2c1e");
+        std::thread::scope(|scope| {
+            let keeping = scope.spawn(|| (0..500).for_each(|_| keep(&session).unwrap()));
+            while !keeping.is_finished() {
+                // Either fails when the other thread is elsewhere.
+                let _ = fs::remove_file(kept.join("a.mp4"));
+                let _ = tidy(&top, &kept);
+            }
+        });
+        keep(&session).unwrap();
+        assert!(link_of(&file).is_some() && kept.join(METADATA).exists());
+    }
+
+    #[test]
     fn a_link_goes_when_its_file_is_released_as_it_is_now() {
         use Held::{Nobody, Person, Upload};
         for (found, closed, ours, expected) in [

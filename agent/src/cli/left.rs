@@ -310,7 +310,7 @@ mod tests {
             assert!(left().is_empty(), "{what}, and told");
         }
         fs::remove_file(session.join(METADATA)).unwrap();
-        assert_eq!(left(), [PathBuf::new(); 0], "metadata that are taken away do not make it worse");
+        assert!(left().is_empty(), "metadata that are taken away do not make it worse");
         writer.close();
     }
 }

@@ -110,6 +110,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_a_finalize_script_removed_or_replaced_is_found_where_it_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let session = directory.path().join("4a0f2c1e");
+        let path = session.join("a.mp4");
+        fs::create_dir(&session).unwrap();
+        fs::write(&path, "media").unwrap();
+        let known = FileIdentity::of(&fs::metadata(&path).unwrap());
+        let seen = || (look(&path, known).unwrap(), open(&path, known).unwrap().is_some());
+        kept::keep(&session).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(seen(), (Looks::Same, true), "removed");
+        fs::write(&path, "other").unwrap();
+        assert_eq!(seen(), (Looks::Same, true), "replaced");
+        fs::remove_dir_all(directory.path().join(kept::DIRECTORY)).unwrap();
+        assert_eq!(seen(), (Looks::Another, false), "replaced, and not kept");
+    }
+
+    #[test]
     fn a_digest_is_of_the_whole_file_and_ends_with_the_agent() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), b"abc").unwrap();
