@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod event_page;
 pub mod events;
 pub mod meetings;
+pub mod patience;
 pub mod record;
 pub mod rooms;
 mod setting;

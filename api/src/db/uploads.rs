@@ -8,6 +8,7 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
+use super::patience;
 use super::setting::read as setting;
 use crate::domain::room::RecordingType;
 
@@ -172,48 +173,43 @@ pub async fn find_meeting(
     db: &PgPool,
     room_name: &str,
 ) -> Result<Option<(String, RecordingType)>, sqlx::Error> {
-    let row: Option<(String, String)> = sqlx::query_as(
+    let query = sqlx::query_as::<_, (String, String)>(
         "-- uploads.find_meeting
         SELECT id, recording_type FROM reflector.meeting WHERE room_name = $1 ORDER BY start_date DESC LIMIT 1",
     )
-    .bind(room_name)
-    .fetch_optional(db)
-    .await?;
+    .bind(room_name);
+    let row = patience::fetch_optional(db, query).await?;
     row.map(|(id, recording_type)| Ok((id, setting(&recording_type)?))).transpose()
 }
 
 /// The recording's upload, unless it is over. That somebody asks is noted.
 pub async fn find_live(db: &PgPool, recording_id: &str) -> Result<Option<Upload>, sqlx::Error> {
-    sqlx::query_as::<_, Row>(concat!(
+    let query = sqlx::query_as::<_, Row>(concat!(
         "-- uploads.find_live
         UPDATE reflector.upload SET touched_at = now() WHERE recording_id = $1 AND state <> 'ended' RETURNING ",
         columns!(),
     ))
-    .bind(recording_id)
-    .fetch_optional(db)
-    .await?
-    .map(Upload::try_from)
-    .transpose()
+    .bind(recording_id);
+    let row = patience::fetch_optional(db, query).await?;
+    row.map(Upload::try_from).transpose()
 }
 
 /// The upload with this id. That somebody asks is noted.
 pub async fn find(db: &PgPool, id: &str) -> Result<Option<Upload>, sqlx::Error> {
-    sqlx::query_as::<_, Row>(concat!(
+    let query = sqlx::query_as::<_, Row>(concat!(
         "-- uploads.find
         UPDATE reflector.upload SET touched_at = now() WHERE id = $1 RETURNING ",
         columns!(),
     ))
-    .bind(id)
-    .fetch_optional(db)
-    .await?
-    .map(Upload::try_from)
-    .transpose()
+    .bind(id);
+    let row = patience::fetch_optional(db, query).await?;
+    row.map(Upload::try_from).transpose()
 }
 
 /// Stores an upload that begins; false if the recording has one already.
 pub async fn insert(db: &PgPool, new: &NewUpload<'_>) -> Result<bool, sqlx::Error> {
     let upload = new.upload;
-    let done = sqlx::query(
+    let query = sqlx::query(
         "-- uploads.insert
         INSERT INTO reflector.upload (
           id, recording_id, meeting_id, session_id, host, file_name, finished_at, size_bytes, sha256, bucket, object_key,
@@ -234,69 +230,64 @@ pub async fn insert(db: &PgPool, new: &NewUpload<'_>) -> Result<bool, sqlx::Erro
     .bind(&upload.object_key)
     .bind(&upload.storage_id)
     .bind(signed(upload.part_size_bytes))
-    .bind(i32::try_from(upload.part_count).unwrap_or(i32::MAX))
-    .execute(db)
-    .await?;
+    .bind(i32::try_from(upload.part_count).unwrap_or(i32::MAX));
+    let done = patience::execute(db, query).await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Ends an upload; false if it had ended. What is left of it in the storage has to be removed, unless it was verified: somebody
 /// may have been told of that object.
 pub async fn end(db: &PgPool, id: &str, reason: EndReason) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
+    let query = sqlx::query(
         "-- uploads.end
         UPDATE reflector.upload
         SET state = 'ended', end_reason = $2, has_debris = verified_at IS NULL, lease = NULL, leased_until = NULL
         WHERE id = $1 AND state <> 'ended'",
     )
     .bind(id)
-    .bind(reason.as_str())
-    .execute(db)
-    .await?;
+    .bind(reason.as_str());
+    let done = patience::execute(db, query).await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Ends an upload that is not verified; false if it is, or has ended.
 pub async fn end_unverified(db: &PgPool, id: &str, reason: EndReason) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
+    let query = sqlx::query(
         "-- uploads.end_unverified
         UPDATE reflector.upload
         SET state = 'ended', end_reason = $2, has_debris = true, lease = NULL, leased_until = NULL
         WHERE id = $1 AND state IN ('open', 'verifying')",
     )
     .bind(id)
-    .bind(reason.as_str())
-    .execute(db)
-    .await?;
+    .bind(reason.as_str());
+    let done = patience::execute(db, query).await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Begins or takes over a verification for `term`, unless somebody is at it.
+/// Begins or takes over a verification for `term`, unless somebody is at it or one has just failed.
 pub async fn lease(db: &PgPool, id: &str, lease: &str, term: Duration) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
+    let query = sqlx::query(
         "-- uploads.lease
         UPDATE reflector.upload SET state = 'verifying', lease = $2, leased_until = now() + $3, trouble = NULL
         WHERE id = $1 AND (state = 'open' OR state = 'verifying' AND (leased_until IS NULL OR leased_until < now()))",
     )
     .bind(id)
     .bind(lease)
-    .bind(interval(term))
-    .execute(db)
-    .await?;
+    .bind(interval(term));
+    let done = patience::execute(db, query).await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Holds on to a verification for another `term`; false when it is somebody else's, or the upload has ended.
 pub async fn renew(db: &PgPool, id: &str, lease: &str, term: Duration) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
+    let query = sqlx::query(
         "-- uploads.renew
         UPDATE reflector.upload SET leased_until = now() + $3, touched_at = now() WHERE id = $1 AND lease = $2",
     )
     .bind(id)
     .bind(lease)
-    .bind(interval(term))
-    .execute(db)
-    .await?;
+    .bind(interval(term));
+    let done = patience::execute(db, query).await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -309,22 +300,30 @@ pub enum Finding<'a> {
     Incomplete,
     /// It is over.
     Over(EndReason),
-    /// Nothing was found out; somebody has to try again.
+    /// Nothing was found out; somebody has to try again, after a while.
     Trouble(&'a str),
 }
 
-/// Writes down how a verification came out; false when it was somebody else's meanwhile, or the upload has ended.
-pub async fn settle(db: &PgPool, id: &str, lease: &str, finding: Finding<'_>) -> Result<bool, sqlx::Error> {
+/// Writes down how a verification came out; false when it was somebody else's meanwhile, or the upload has ended. After a trouble
+/// nobody gets the next lease for `pause`, so that those who ask are told of it.
+pub async fn settle(
+    db: &PgPool,
+    id: &str,
+    lease: &str,
+    finding: Finding<'_>,
+    pause: Duration,
+) -> Result<bool, sqlx::Error> {
     let (state, reason, trouble) = match finding {
         Finding::Verified => ("verified", None, None),
         Finding::Incomplete => ("open", None, None),
         Finding::Over(reason) => ("ended", Some(reason.as_str()), None),
         Finding::Trouble(trouble) => ("verifying", None, Some(trouble)),
     };
-    let done = sqlx::query(
+    let query = sqlx::query(
         "-- uploads.settle
         UPDATE reflector.upload
-        SET state = $3, end_reason = $4, trouble = $5, has_debris = $3 = 'ended', lease = NULL, leased_until = NULL,
+        SET state = $3, end_reason = $4, trouble = $5, has_debris = $3 = 'ended', lease = NULL,
+          leased_until = CASE WHEN $3 = 'verifying' THEN now() + $6 END,
           verified_at = CASE WHEN $3 = 'verified' THEN now() END
         WHERE id = $1 AND lease = $2",
     )
@@ -333,38 +332,29 @@ pub async fn settle(db: &PgPool, id: &str, lease: &str, finding: Finding<'_>) ->
     .bind(state)
     .bind(reason)
     .bind(trouble)
-    .execute(db)
-    .await?;
+    .bind(interval(pause));
+    let done = patience::execute(db, query).await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Ends every upload that nobody asked about for `age`; returns how many. `None` when another replica is at it.
-pub async fn end_abandoned(db: &PgPool, age: Duration) -> Result<Option<u64>, sqlx::Error> {
-    let mut transaction = db.begin().await?;
-    let is_ours: bool =
-        sqlx::query_scalar("-- uploads.end_abandoned: one replica\nSELECT pg_try_advisory_xact_lock($1)")
-            .bind(CLEAN_UP_LOCK)
-            .fetch_one(&mut *transaction)
-            .await?;
-    if !is_ours {
-        return Ok(None);
-    }
-    let done = sqlx::query(
+/// Ends every upload that nobody asked about for `age`; returns how many. None when another replica is at it.
+pub async fn end_abandoned(db: &PgPool, age: Duration) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query(
         "-- uploads.end_abandoned
+        WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS is_ours)
         UPDATE reflector.upload
         SET state = 'ended', end_reason = 'abandoned', has_debris = true, lease = NULL, leased_until = NULL
-        WHERE state IN ('open', 'verifying') AND touched_at < now() - $1",
+        FROM turn
+        WHERE is_ours AND state IN ('open', 'verifying') AND touched_at < now() - $2",
     )
-    .bind(interval(age))
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(Some(done.rows_affected()))
+    .bind(CLEAN_UP_LOCK)
+    .bind(interval(age));
+    Ok(patience::execute(db, query).await?.rows_affected())
 }
 
 /// Takes some uploads that have left something in the storage; nobody else gets them for `term`.
 pub async fn take_debris(db: &PgPool, limit: i64, term: Duration) -> Result<Vec<Upload>, sqlx::Error> {
-    let rows = sqlx::query_as::<_, Row>(concat!(
+    let query = sqlx::query_as::<_, Row>(concat!(
         "-- uploads.take_debris
         UPDATE reflector.upload SET leased_until = now() + $2
         WHERE id IN (
@@ -378,26 +368,27 @@ pub async fn take_debris(db: &PgPool, limit: i64, term: Duration) -> Result<Vec<
         columns!(),
     ))
     .bind(limit)
-    .bind(interval(term))
-    .fetch_all(db)
-    .await?;
+    .bind(interval(term));
+    let rows = patience::fetch_all(db, query).await?;
     rows.into_iter().map(Upload::try_from).collect()
 }
 
 /// Whether whatever the storage has of an upload may be removed: it has ended without having been verified.
 pub async fn is_unwanted(db: &PgPool, id: &str) -> Result<bool, sqlx::Error> {
-    let found = sqlx::query_scalar(
+    let query = sqlx::query_as::<_, (bool,)>(
         "-- uploads.is_unwanted
         SELECT state = 'ended' AND verified_at IS NULL FROM reflector.upload WHERE id = $1",
-    );
-    Ok(found.bind(id).fetch_optional(db).await?.unwrap_or(false))
+    )
+    .bind(id);
+    Ok(patience::fetch_optional(db, query).await?.is_some_and(|(is_unwanted,)| is_unwanted))
 }
 
 /// Notes that nothing of an upload is left in the storage.
 pub async fn note_removed(db: &PgPool, id: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("-- uploads.note_removed\nUPDATE reflector.upload SET has_debris = false, leased_until = NULL WHERE id = $1")
-        .bind(id)
-        .execute(db)
-        .await
-        .map(drop)
+    let query = sqlx::query(
+        "-- uploads.note_removed
+        UPDATE reflector.upload SET has_debris = false, leased_until = NULL WHERE id = $1",
+    )
+    .bind(id);
+    patience::execute(db, query).await.map(drop)
 }

@@ -1,21 +1,16 @@
 //! Stores a group's events, whatever happens to the connection and whatever one of them holds.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use contract::event::Event;
 use futures_util::FutureExt as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
-use tokio::time::timeout;
 
 use super::StoreError;
 use super::group::group;
 use super::outcome::{Ledger, Outcome, outcomes};
-use crate::db::{self, events::Answer};
-
-/// How long the database may take to answer before it counts as gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::db::{self, events::Answer, patience::patiently};
 
 /// How often a statement is tried that gets into the way of others. Each time it does, another one has got through.
 const MAX_TRIES: u32 = 10;
@@ -116,11 +111,4 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error
         Ok(connection)
     })
     .await
-}
-
-async fn patiently<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(PATIENCE, work).await.unwrap_or_else(|_| {
-        let silence = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer");
-        Err(sqlx::Error::Io(silence))
-    })
 }

@@ -52,7 +52,7 @@ impl Uploads {
     /// Cleans up once.
     pub async fn clean_up(&self) -> Result<CleanedUp, UploadError> {
         let age = self.storage.settings().abandoned_after;
-        let abandoned = uploads::end_abandoned(&self.db, age).await?.unwrap_or(0);
+        let abandoned = uploads::end_abandoned(&self.db, age).await?;
         let mut cleaned = CleanedUp { abandoned, ..CleanedUp::default() };
         loop {
             let batch = uploads::take_debris(&self.db, BATCH, TERM).await?;

@@ -14,6 +14,8 @@ use crate::domain::upload;
 /// How far an upload is whose parts are all sent.
 #[derive(Debug)]
 pub enum Completion {
+    /// It is to be read back, and others are before it.
+    Waiting,
     /// It is being read back, here or elsewhere.
     Verifying,
     /// The storage holds the file.
@@ -34,14 +36,18 @@ impl Uploads {
             State::Ended(_) | State::Verified if is_same => return progress(upload),
             State::Ended(_) => return Err(UploadError::NotFound),
             _ if !is_same => return Err(self.end_changed(&upload).await?),
-            State::Open => self.check(&upload).await?,
             _ => {}
         }
-        // Without a free slot it stays as it is until the next call.
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return Ok(Completion::Verifying) };
+        // Without a free slot it stays as it is until the next call, which is not to cost the storage anything.
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            return if upload.state == State::Open { Ok(Completion::Waiting) } else { progress(upload) };
+        };
+        if upload.state == State::Open {
+            self.check(&upload).await?;
+        }
         let lease = Uuid::new_v4().simple().to_string();
         if !uploads::lease(&self.db, id, &lease, TERM).await? {
-            return Ok(Completion::Verifying);
+            return progress(self.find(id).await?);
         }
         let verification = tokio::spawn(self.clone().verify(upload, lease, slot));
         match timeout(LINGER, verification).await {

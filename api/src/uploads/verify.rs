@@ -66,7 +66,7 @@ impl Uploads {
     }
 
     async fn settle(&self, upload: &Upload, lease: &str, finding: Finding<'_>) {
-        match uploads::settle(&self.db, &upload.id, lease, finding).await {
+        match uploads::settle(&self.db, &upload.id, lease, finding, TERM).await {
             Ok(true) if matches!(finding, Finding::Over(_)) => self.try_remove(upload).await,
             Ok(true) => {}
             // It has ended meanwhile, and what was removed then may have been put together since.

@@ -15,6 +15,9 @@ use crate::uploads::complete::Completion;
 /// After how many seconds it is worth asking again. A small object is read back in less.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
+/// The same where large objects are being read back first.
+const WAITING_SECONDS: HeaderValue = HeaderValue::from_static("10");
+
 /// 200 once the storage is known to hold the file, 202 while that is being found out.
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
@@ -22,12 +25,14 @@ pub(super) async fn post(
 ) -> Result<Response, ApiError> {
     let request: CompleteRequest = signed.parse()?;
     match configured(&state)?.complete(id.as_str(), &request).await? {
-        Completion::Verifying => {
-            let headers = [(RETRY_AFTER, RETRY_SECONDS)];
-            Ok((StatusCode::ACCEPTED, headers, Json(CompleteReply::Verifying)).into_response())
-        }
+        Completion::Waiting => Ok(accepted(WAITING_SECONDS)),
+        Completion::Verifying => Ok(accepted(RETRY_SECONDS)),
         Completion::Verified(upload) => Ok(Json(verified(upload)?).into_response()),
     }
+}
+
+fn accepted(retry_after: HeaderValue) -> Response {
+    (StatusCode::ACCEPTED, [(RETRY_AFTER, retry_after)], Json(CompleteReply::Verifying)).into_response()
 }
 
 fn verified(upload: Upload) -> Result<CompleteReply, ApiError> {
