@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql};
 
 use super::model::{Cursor, Kind, Seq, State};
-use super::{DATABASE, LOCK, OutboxError, append, operator};
+use super::{DATABASE, LOCK, OutboxError, append, operator, schema};
 
 /// A read-only view of an outbox directory.
 pub struct DeliveryLog {
@@ -142,6 +142,7 @@ impl DeliveryLog {
         }
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        schema::keep_log(&connection)?;
         Ok(Self { connection })
     }
 

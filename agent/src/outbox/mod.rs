@@ -154,7 +154,7 @@ impl Outbox {
         // The files' names must outlast a power cut before their content is moved from one to the other. SQLite flushes the
         // directory's data alone, which promises nothing about names.
         flush(directory)?;
-        schema::lengthen_log(&connection);
+        schema::prepare_log(&connection, directory);
         let host_id = schema::host_id(&connection)?.into();
         let (signals, signalled) = unbounded_channel();
         let (messages, received) = mpsc::sync_channel(writer::MAX_GROUP);

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::model::{Claimed, LaneId, Seq, Waiting};
 use super::uploads::{self, Confirmed, OpenUpload, Upload, UploadSeq};
-use super::{DATABASE, OutboxError, claim};
+use super::{DATABASE, OutboxError, claim, schema};
 
 /// A read-only connection.
 pub struct Reader {
@@ -26,6 +26,7 @@ impl Reader {
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "cache_size", -1024)?;
         connection.busy_timeout(Duration::from_secs(1))?;
+        schema::keep_log(&connection)?;
         Ok(Self { connection })
     }
 

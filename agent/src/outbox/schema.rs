@@ -1,11 +1,17 @@
 //! The outbox's tables, and how an older file becomes a current one.
 
 use std::cmp::Ordering;
+use std::fs;
+use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{OutboxError, released, retained, uploads};
+use super::{DATABASE, OutboxError, released, retained, uploads};
 use crate::chain::Chain;
+
+/// The length that the write-ahead log is given at least, in bytes.
+const LOG_BYTES: u64 = 4 << 20;
 
 /// One entry per schema version; an entry is never edited once released.
 const MIGRATIONS: &[&str] = &["
@@ -106,6 +112,7 @@ pub(super) fn configure_writer(connection: &Connection) -> Result<(), OutboxErro
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -2048)?;
     connection.set_prepared_statement_cache_capacity(32);
+    keep_log(connection)?;
     Ok(())
 }
 
@@ -114,21 +121,34 @@ pub(super) fn host_id(connection: &Connection) -> Result<String, OutboxError> {
     Ok(connection.query_row("SELECT id FROM host", [], |row| row.get(0))?)
 }
 
-/// Gives the write-ahead log its length before the first event needs it.
+/// The last connection that closes leaves the log and its index where they are.
+///
+/// `SQLite` would remove them, and a start needs them again: on a full disk it would not get them, and what a start leads
+/// to is what relieves the disk.
+pub(super) fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(|_| ())
+}
+
+/// Gives the write-ahead log its length before the first event needs it, and has it used again from its start.
 ///
 /// A commit into a file that grows waits for the file system's journal, and so for other programs; a commit into blocks
-/// that are there already does not. `SQLite` removes the log when the agent stops, so this is done at every start. On a
-/// full disk it is not done: the log then grows as it must.
-pub(super) fn lengthen_log(connection: &Connection) {
-    let lengthened = connection
-        .execute_batch(
+/// that are there already does not. On a full disk the log that is there is what can be written to.
+pub(super) fn prepare_log(connection: &Connection, directory: &Path) {
+    let log = directory.join(format!("{DATABASE}-wal"));
+    let is_long = fs::metadata(log).is_ok_and(|log| log.len() >= LOG_BYTES);
+    let lengthened = if is_long {
+        Ok(())
+    } else {
+        connection.execute_batch(&format!(
             "DROP TABLE IF EXISTS filler;
              CREATE TABLE filler (content BLOB);
-             INSERT INTO filler VALUES (zeroblob(4194304));
-             DROP TABLE filler;",
-        )
-        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())));
-    if let Err(error) = lengthened {
+             INSERT INTO filler VALUES (zeroblob({LOG_BYTES}));
+             DROP TABLE filler;"
+        ))
+    };
+    let prepared =
+        lengthened.and_then(|()| connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())));
+    if let Err(error) = prepared {
         tracing::warn!(error = %Chain(&error), "the outbox's log could not be given its length (is the disk full?)");
     }
 }

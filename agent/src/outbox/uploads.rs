@@ -9,7 +9,7 @@
 //! | [`UploadState::Waiting`] | the API is to be asked, now or at a time | its answer |
 //! | [`UploadState::Sending`] | the file is being sent | the last part, or a failure |
 //! | [`UploadState::Verifying`] | the API reads the object back | its answer |
-//! | [`UploadState::Verified`] | the storage holds what the host held | never: this is the proof that the file may be deleted; pruned once it was, or long after the file is gone |
+//! | [`UploadState::Verified`] | the storage holds what the host held | pruned some time after its file was removed, or long after the file is gone: this is the proof that it may be removed |
 //! | [`UploadState::Kept`] | the API did not want the file | pruned after the retention time |
 //! | [`UploadState::GivenUp`] | the file could not be uploaded, and its notice says so | pruned after the retention time |
 //! | [`UploadState::Parked`] | a person has to look; the notice waits | an operator's retry; never pruned |

@@ -47,7 +47,7 @@ pub(super) fn run(database: &Mutex<Database>, messages: &Receiver<Message>) {
         }
         let Database { upkeep, connection, .. } = &mut *database;
         if !open {
-            upkeep.fold(connection, "TRUNCATE");
+            upkeep.fold(connection, "RESTART");
         } else if quiet {
             upkeep.fold_quietly(connection);
         }

@@ -3,12 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use agent::clock::now_ms;
+use agent::config;
+use agent::jibri::health::Monitor;
+use agent::jibri::roots::Finder;
 use agent::outbox::log::DeliveryLog;
 use agent::outbox::model::{Answer, Kind, Meeting, NewItem};
 use agent::outbox::uploads::{Ending, FileIdentity, NewRecording, UploadState};
-use agent::outbox::{Limits, Outbox, OutboxError, Reader};
+use agent::outbox::{DATABASE, Limits, Outbox, OutboxError, Reader};
+use agent::retention::Retention;
+use agent::watch::Stop;
 use tempfile::TempDir;
 
 use crate::support::{eventually, item, progress};
@@ -85,11 +91,35 @@ fn a_full_disk_is_waited_out_and_what_the_api_has_is_not_sent_again() {
 }
 
 #[test]
-fn an_agent_that_is_started_on_a_full_disk_says_so_and_starts_once_there_is_room() {
+fn an_agent_starts_and_works_on_a_full_disk_as_often_as_it_must() {
+    let disk = SmallDisk::new();
+    let (writer, _) = Outbox::open(disk.path(), LIMITS).unwrap();
+    writer.outbox().append(&[item("evt_0", "a")], &progress(1)).unwrap();
+    // Somebody looks while no agent runs.
+    let log = DeliveryLog::open(disk.path()).unwrap();
+    writer.close();
+    drop(log);
+    disk.fill();
+    for n in 1..4 {
+        let (writer, _) = Outbox::open(disk.path(), LIMITS).unwrap();
+        writer.outbox().append(&[item(&format!("evt_{n}"), "a")], &progress(1)).unwrap();
+        let reader = Reader::open(disk.path()).unwrap();
+        let lane = reader.waiting().unwrap()[0].lane;
+        assert_eq!(reader.claim(lane, 0, 10, 1 << 20).unwrap().len(), 1 + n);
+        writer.close();
+    }
+}
+
+#[test]
+fn an_outbox_without_its_log_is_opened_on_a_full_disk_once_there_is_room() {
     let disk = SmallDisk::new();
     let (writer, _) = Outbox::open(disk.path(), LIMITS).unwrap();
     writer.outbox().append(&[item("evt_1", "a")], &progress(1)).unwrap();
     writer.close();
+    // As a copy of the database alone is.
+    for log in ["wal", "shm"] {
+        fs::remove_file(disk.path().join(format!("{DATABASE}-{log}"))).unwrap();
+    }
     let ballast = disk.fill();
     let refused = Outbox::open(disk.path(), LIMITS).err();
     assert!(matches!(refused, Some(OutboxError::Disk(_))), "{refused:?}");
@@ -98,6 +128,58 @@ fn an_agent_that_is_started_on_a_full_disk_says_so_and_starts_once_there_is_room
     let reader = Reader::open(disk.path()).unwrap();
     let lane = reader.waiting().unwrap()[0].lane;
     assert_eq!(reader.claim(lane, 0, 10, 1 << 20).unwrap().len(), 1);
+    writer.close();
+}
+
+#[test]
+fn a_disk_too_full_to_write_a_removal_down_is_relieved_all_the_same() {
+    let disk = SmallDisk::new();
+    let (writer, _) = Outbox::open(disk.path(), LIMITS).unwrap();
+    let (outbox, reader) = (writer.outbox().uploading(), Reader::open(disk.path()).unwrap());
+    let session = disk.path().join("recordings/s1");
+    fs::create_dir_all(&session).unwrap();
+    let path = session.join("a.mp4");
+    fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
+    let file = FileIdentity::of(&fs::metadata(&path).unwrap());
+    let notice = NewItem { kind: Kind::Recording, ..item("s1", "a") };
+    let recording =
+        NewRecording { notice: notice.clone(), path: path.clone(), file, sha256: "ab".repeat(32) };
+    outbox.queue_recording(&recording).unwrap();
+    let seq = reader.open_uploads(0).unwrap()[0].seq;
+    let state = UploadState::Verified;
+    outbox.end_upload(seq, &Ending { state, object: None, note: None, notice, releases: true }).unwrap();
+    let lane = reader.waiting().unwrap()[0].lane;
+    let seq = reader.claim(lane, 0, 1, 1 << 20).unwrap()[0].seq;
+    outbox.settle(Answer {
+        lane,
+        at: 1,
+        status: Some(200),
+        took_ms: 3,
+        settled: vec![(seq, 3)],
+        parked: Vec::new(),
+        kept: None,
+        meeting: Meeting::Unchanged,
+    });
+    eventually("the notice to be settled", || {
+        reader.confirmed_recordings().unwrap()[0].notice_is_settled.then_some(())
+    });
+    disk.fill();
+    assert!((0..1000).any(|n| outbox.append(&[big(n)], &progress(2)).is_err()));
+    assert!((0..10_000).any(|n| outbox.append(&[item(&format!("s_{n}"), "a")], &progress(3)).is_err()));
+    assert!(matches!(outbox.note_removal("s1", Some(1)), Err(OutboxError::Disk(_))), "nothing fits");
+
+    let settings = config::Retention { keep_free_bytes: 1 << 40, ..config::Retention::default() };
+    let recordings =
+        config::Recordings { roots: vec![disk.path().join("recordings")], ..config::Recordings::default() };
+    let finder = Finder::new(&recordings, &config::Jibri::default());
+    let other = Reader::open(disk.path()).unwrap();
+    let stop = Stop::new().unwrap();
+    let mut retention = Retention::new(&settings, finder, Monitor::default(), outbox.clone(), other, stop);
+    let (now, start) = (now_ms() + 3_600_000, Instant::now());
+    retention.pass(now, start).unwrap();
+    assert_eq!(retention.pass(now, start + Duration::from_mins(10)).unwrap(), 1);
+    assert!(!session.exists());
+    assert_eq!(reader.confirmed_recordings().unwrap()[0].removed_at, Some(now), "there is room to say so");
     writer.close();
 }
 
