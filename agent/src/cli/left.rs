@@ -311,6 +311,12 @@ mod tests {
         }
         fs::remove_file(session.join(METADATA)).unwrap();
         assert!(left().is_empty(), "metadata that are taken away do not make it worse");
+        let (rooms, mut left) = (Rooms::new(&["*".to_owned()]), Left::default());
+        let mut files = Files { log: &log, rooms, origin, seen: HashSet::new() };
+        files.look(&directory.path().join("missing"), &mut left).unwrap();
+        assert!(left.is_nothing(), "Jibri makes its root at the first recording");
+        files.look(&file, &mut left).unwrap();
+        assert!(!left.is_nothing(), "what cannot be listed is not known");
         writer.close();
     }
 }
