@@ -54,7 +54,7 @@ pub(super) fn uploads(
     stop: &Stop,
 ) -> anyhow::Result<Option<Uploads>> {
     let reader = Reader::open(&config.outbox.directory)?;
-    if !config.recordings.enabled && reader.open_uploads(0)?.is_empty() {
+    if !config.recordings.enabled && !reader.has_uploads()? {
         return Ok(None);
     }
     let route = upload::Route {
@@ -63,6 +63,7 @@ pub(super) fn uploads(
         timeout: config.api.request_timeout(),
         secret: secret.clone(),
         backoff: config.delivery.backoff(),
+        patience: contract::verdict::MEETING_PATIENCE,
     };
     Ok(Some(Uploads::new(&config.upload, outbox.clone(), reader, route, stop.clone())))
 }

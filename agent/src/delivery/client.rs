@@ -133,6 +133,15 @@ fn server_time(head: &Parts) -> Option<i64> {
     Some(time.unix_timestamp().saturating_mul(1000))
 }
 
+/// What an answer was, for the log: its text, which may quote what was sent, stays in the outbox as the `note`.
+pub(crate) fn brief(outcome: Outcome, note: &str) -> String {
+    match outcome {
+        Outcome::Unreachable => note.to_owned(),
+        Outcome::Answered { status, code: Some(code), .. } => format!("{status} {}", code.as_str()),
+        Outcome::Answered { status, code: None, .. } => format!("{status}, not from a Reflector API"),
+    }
+}
+
 /// What an answer says to people: our API's code and detail, or the beginning of whatever else it is.
 pub(crate) fn explanation(status: u16, body: &[u8]) -> String {
     let text = match serde_json::from_slice::<Problem>(body) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use contract::problem::ProblemCode;
 use contract::verdict::Outcome;
 
-use super::client::Reply;
+use super::client::{self, Reply};
 use super::gate::Health;
 use crate::clock::{self, ApiClock};
 use crate::outbox::model::Seq;
@@ -89,11 +89,7 @@ pub(super) fn stuck(id: &str, reply: &Reply) {
 
 /// What an answer was, for the log: its text, which may quote what was sent, stays in the outbox.
 pub(super) fn brief(reply: &Reply) -> String {
-    match reply.outcome {
-        Outcome::Unreachable => reply.note.clone(),
-        Outcome::Answered { status, code: Some(code), .. } => format!("{status} {}", code.as_str()),
-        Outcome::Answered { status, code: None, .. } => format!("{status}, not from a Reflector API"),
-    }
+    client::brief(reply.outcome, &reply.note)
 }
 
 #[cfg(test)]

@@ -52,6 +52,11 @@ impl Reader {
         Ok(uploads::read::open(&self.connection, after)?)
     }
 
+    /// Whether there is or was anything to upload, in whatever state.
+    pub fn has_uploads(&self) -> Result<bool, OutboxError> {
+        Ok(uploads::read::any(&self.connection)?)
+    }
+
     /// One open upload; `None` if it is not open any more.
     pub fn upload(&self, seq: UploadSeq) -> Result<Option<Upload>, OutboxError> {
         Ok(uploads::read::one(&self.connection, seq)?)

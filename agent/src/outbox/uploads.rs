@@ -44,7 +44,6 @@ pub(super) const SCHEMA: &str = "
         due_at           INTEGER NOT NULL,          -- not to be tried sooner
         attempts         INTEGER NOT NULL,          -- failures in a row
         restarts         INTEGER NOT NULL,          -- how often the storage held something else than the host
-        no_meeting_since INTEGER,                   -- since when the API has said that it knows no meeting
         sent_bytes       INTEGER NOT NULL,          -- written down rarely
         done_at          INTEGER,
         bucket           TEXT,
@@ -184,8 +183,6 @@ pub struct Course {
     pub attempts: u32,
     /// How often the storage held something else than the host.
     pub restarts: u32,
-    /// Since when the API has said that it knows no meeting for the room.
-    pub no_meeting_since: Option<i64>,
     /// Bytes that the storage has, as far as was written down.
     pub sent_bytes: u64,
     /// What went wrong last.

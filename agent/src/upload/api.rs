@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
+use super::note::Note;
 use crate::chain::Chain;
 use crate::clock::now_ms;
-use crate::delivery::client::{explanation, seconds};
+use crate::delivery::client::{brief, explanation, seconds};
 use crate::http::{Client, signed};
 use crate::secret::SharedSecret;
 
@@ -34,8 +35,8 @@ pub(super) struct Reply<T> {
     pub(super) body: Option<T>,
     /// The `Retry-After` header of any answer.
     pub(super) retry_after: Option<Duration>,
-    /// For people: what the answer said, or what went wrong.
-    pub(super) note: String,
+    /// What the answer said, or what went wrong.
+    pub(super) note: Note,
 }
 
 impl Api {
@@ -67,7 +68,12 @@ impl Api {
         id: &str,
         body: Option<&impl Serialize>,
     ) -> Reply<T> {
-        let failed = |note| Reply { outcome: Outcome::Unreachable, body: None, retry_after: None, note };
+        let failed = |note: String| Reply {
+            outcome: Outcome::Unreachable,
+            body: None,
+            retry_after: None,
+            note: note.into(),
+        };
         let body = match body.map(serde_json::to_vec).transpose() {
             Ok(body) => body.unwrap_or_default(),
             Err(error) => return failed(format!("the request cannot be written: {error}")),
@@ -89,7 +95,8 @@ impl Api {
         let outcome = Outcome::Answered { status: status.as_u16(), code, retry_after };
         let body = if status.is_success() { serde_json::from_slice(&answer.body).ok() } else { None };
         // An answer that was understood may hold presigned addresses, which are never repeated.
-        let note = if body.is_some() { String::new() } else { note(status, &answer.body) };
+        let full = if body.is_some() { String::new() } else { note(status, &answer.body) };
+        let note = Note { brief: brief(outcome, &full), full };
         Reply { outcome, body, retry_after, note }
     }
 }

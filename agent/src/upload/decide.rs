@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use contract::problem::ProblemCode;
 use contract::upload::{CompleteReply, KeepReason, PartsReply, Upload, UploadReply, UploadState};
-use contract::verdict::{self, LONGEST_RETRY_AFTER, MEETING_PATIENCE, Outcome, UNKNOWN_FLOOR, Verdict};
+use contract::verdict::{self, LONGEST_RETRY_AFTER, Outcome, UNKNOWN_FLOOR, Verdict};
 
 use super::api::Reply;
+use super::note::Note;
+use super::patience::Doubt;
 use crate::delivery::gate::Health;
 
 /// How often an upload begins anew because the storage held something else than the host. Then a person has to look.
@@ -25,8 +27,8 @@ pub(super) enum Otherwise {
         /// Whether it makes the next backoff longer.
         counts: bool,
     },
-    /// The API knows no meeting for the room yet.
-    NoMeeting,
+    /// Ask again from the beginning, and end it otherwise if that lasts.
+    Doubtful(Doubt),
     /// The API refuses this upload for good.
     Refused,
     /// The storage held something else than the host.
@@ -52,7 +54,7 @@ pub(super) enum Wanted {
 }
 
 /// What the answer to the beginning of an upload means.
-pub(super) fn of_begin(reply: Reply<UploadReply>) -> Result<Wanted, (Otherwise, String)> {
+pub(super) fn of_begin(reply: Reply<UploadReply>) -> Result<Wanted, (Otherwise, Note)> {
     match reply.body {
         Some(UploadReply::Keep { reason, message }) => {
             let on_purpose = matches!(reason, KeepReason::RecordingTypeLocal | KeepReason::RecordingTypeNone);
@@ -63,16 +65,16 @@ pub(super) fn of_begin(reply: Reply<UploadReply>) -> Result<Wanted, (Otherwise, 
             UploadState::Verifying => Wanted::Patience(upload),
             UploadState::Verified => Wanted::Verified(upload),
         }),
-        // An API that is older than uploads has no such path, and wants no files.
+        // An API that is older than uploads has no such path; but it may be about to be replaced, or the wrong one.
         None if has_code(reply.outcome, ProblemCode::NotFound) => {
-            Ok(Wanted::Nothing { why: "the API does not know uploads".into(), on_purpose: false })
+            Err((Otherwise::Doubtful(Doubt::NoUploads), reply.note))
         }
         None => Err((otherwise(reply.outcome), reply.note)),
     }
 }
 
 /// What the answer to a request for parts means.
-pub(super) fn of_parts(reply: Reply<PartsReply>) -> Result<PartsReply, (Otherwise, String)> {
+pub(super) fn of_parts(reply: Reply<PartsReply>) -> Result<PartsReply, (Otherwise, Note)> {
     reply.body.ok_or_else(|| (otherwise(reply.outcome), reply.note))
 }
 
@@ -93,7 +95,7 @@ pub(super) enum Verification {
 }
 
 /// What the answer to a completion means.
-pub(super) fn of_complete(reply: Reply<CompleteReply>) -> Result<Verification, (Otherwise, String)> {
+pub(super) fn of_complete(reply: Reply<CompleteReply>) -> Result<Verification, (Otherwise, Note)> {
     match reply.body {
         Some(CompleteReply::Verifying) => {
             Ok(Verification::UnderWay(reply.retry_after.unwrap_or(ASK_AGAIN).min(LONGEST_RETRY_AFTER)))
@@ -110,6 +112,12 @@ pub(super) fn of_complete(reply: Reply<CompleteReply>) -> Result<Verification, (
     }
 }
 
+/// Whether the answer to a completion says that the storage does not hold the file, and will not unless it is sent.
+pub(super) fn lacks_parts(outcome: Outcome) -> bool {
+    use ProblemCode::{ChecksumMismatch, UploadIncomplete, UploadNotFound};
+    [UploadIncomplete, UploadNotFound, ChecksumMismatch].into_iter().any(|code| has_code(outcome, code))
+}
+
 fn has_code(outcome: Outcome, code: ProblemCode) -> bool {
     matches!(outcome, Outcome::Answered { code: Some(said), .. } if said == code)
 }
@@ -121,7 +129,7 @@ fn otherwise(outcome: Outcome) -> Otherwise {
             code: Some(ProblemCode::UploadNotFound | ProblemCode::UploadIncomplete), ..
         } => Otherwise::Later { floor: Duration::ZERO, counts: true },
         outcome => match verdict::of_answer(outcome, 1) {
-            Verdict::AwaitMeeting => Otherwise::NoMeeting,
+            Verdict::AwaitMeeting => Otherwise::Doubtful(Doubt::NoMeeting),
             Verdict::Park(_) => Otherwise::Refused,
             Verdict::Retry { floor, counts } => Otherwise::Later { floor, counts },
             // A 2xx that our API did not write proves nothing.
@@ -135,11 +143,6 @@ fn otherwise(outcome: Outcome) -> Otherwise {
 /// What an answer says about the API as a whole.
 pub(super) fn health(outcome: Outcome) -> Health {
     crate::delivery::settlement::health(outcome)
-}
-
-/// Whether a meeting that the API has not known since `since` is waited for no longer. Times are in milliseconds since 1970.
-pub(super) fn is_past_patience(since: i64, now: i64) -> bool {
-    u128::from(now.saturating_sub(since).max(0).unsigned_abs()) > MEETING_PATIENCE.as_millis()
 }
 
 #[cfg(test)]
@@ -190,7 +193,7 @@ mod tests {
             assert_eq!(of_begin(reply(200, None, Some(body))), Ok(expected));
         }
         let older = of_begin(reply(404, Some(ProblemCode::NotFound), None));
-        assert!(matches!(older, Ok(Wanted::Nothing { on_purpose: false, .. })), "{older:?}");
+        assert_eq!(older, Err((Otherwise::Doubtful(Doubt::NoUploads), "note".into())));
     }
 
     #[test]
@@ -200,7 +203,7 @@ mod tests {
         for (status, code, expected) in [
             (200, None, LATE),
             (404, None, LATE),
-            (404, Some(Code::MeetingNotFound), Otherwise::NoMeeting),
+            (404, Some(Code::MeetingNotFound), Otherwise::Doubtful(Doubt::NoMeeting)),
             (404, Some(Code::UploadNotFound), SOON),
             (409, Some(Code::UploadIncomplete), SOON),
             (409, Some(Code::UploadVerified), LATE),
@@ -218,8 +221,8 @@ mod tests {
             assert_eq!(said, Err((expected, "note".into())), "{status} {code:?}");
         }
         let unreachable =
-            Reply { outcome: Outcome::Unreachable, body: None, retry_after: None, note: String::new() };
-        assert_eq!(of_begin(unreachable), Err((SOON, String::new())));
+            Reply { outcome: Outcome::Unreachable, body: None, retry_after: None, note: "".into() };
+        assert_eq!(of_begin(unreachable), Err((SOON, "".into())));
     }
 
     #[test]
@@ -243,9 +246,20 @@ mod tests {
     }
 
     #[test]
-    fn a_meeting_is_waited_for_for_an_hour() {
-        for (waited, past) in [(-1, false), (0, false), (3_600_000, false), (3_600_001, true)] {
-            assert_eq!(is_past_patience(1_000, 1_000 + waited), past, "{waited} ms");
+    fn only_our_api_says_that_the_storage_does_not_hold_a_file() {
+        use ProblemCode as Code;
+        for (status, code, lacks) in [
+            (409, Some(Code::UploadIncomplete), true),
+            (409, Some(Code::ChecksumMismatch), true),
+            (404, Some(Code::UploadNotFound), true),
+            (404, None, false),
+            (503, Some(Code::StorageUnavailable), false),
+        ] {
+            assert_eq!(
+                lacks_parts(Outcome::Answered { status, code, retry_after: None }),
+                lacks,
+                "{status} {code:?}"
+            );
         }
     }
 }

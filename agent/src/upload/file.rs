@@ -25,6 +25,8 @@ pub(super) enum Looks {
     Another,
     /// There is no file.
     Gone,
+    /// There is no file, and nothing else where recordings are: their disk may not be mounted.
+    Away,
 }
 
 /// Where the file is: at its path, or kept from a finalize script that has removed or replaced it there.
@@ -40,9 +42,17 @@ fn place(path: &Path, known: FileIdentity) -> Cow<'_, Path> {
 pub(super) fn look(path: &Path, known: FileIdentity) -> io::Result<Looks> {
     match fs::metadata(place(path, known)) {
         Ok(file) => Ok(compare(FileIdentity::of(&file), known)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Looks::Gone),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(if is_away(path) { Looks::Away } else { Looks::Gone })
+        }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the directory of the sessions is not there or holds nothing, as a mount point without its disk.
+fn is_away(path: &Path) -> bool {
+    let root = path.parent().and_then(Path::parent);
+    root.is_none_or(|root| fs::read_dir(root).map_or(true, |mut entries| entries.next().is_none()))
 }
 
 fn compare(seen: FileIdentity, known: FileIdentity) -> Looks {
@@ -105,7 +115,11 @@ mod tests {
         ] {
             assert_eq!(compare(seen, KNOWN), expected, "{seen:?}");
         }
-        assert_eq!(look(Path::new("/nowhere/at/all"), KNOWN).unwrap(), Looks::Gone);
+        let root = tempfile::tempdir().unwrap();
+        let look = || look(&root.path().join("session/a.mp4"), KNOWN).unwrap();
+        assert_eq!(look(), Looks::Away);
+        fs::create_dir(root.path().join("another")).unwrap();
+        assert_eq!(look(), Looks::Gone);
         assert!(open(Path::new("/nowhere/at/all"), KNOWN).unwrap().is_none());
     }
 

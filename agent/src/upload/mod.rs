@@ -17,12 +17,15 @@ mod bucket;
 mod decide;
 mod file;
 mod line;
+mod note;
 mod part;
 mod parts;
+mod patience;
 mod storage;
 mod told;
 mod turn;
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -35,6 +38,8 @@ use tokio::time::{Instant, sleep_until};
 use self::api::Api;
 use self::body::Flow;
 use self::line::Line;
+use self::note::Note;
+use self::patience::Patience;
 use self::turn::{Came, Report, Shared, Step};
 use crate::chain::Chain;
 use crate::clock::now_ms;
@@ -68,6 +73,8 @@ pub struct Route {
     pub secret: SharedSecret,
     /// How long to wait after failures.
     pub backoff: Backoff,
+    /// How long it must last that there is no meeting or no file, before a recording is reported without an upload.
+    pub patience: Duration,
 }
 
 /// The upload loop.
@@ -77,12 +84,19 @@ pub struct Uploads {
     secret: SharedSecret,
 }
 
+/// Which of the two servers fails as a whole.
+#[derive(Debug, Clone, Copy, Default)]
+struct Failing {
+    api: bool,
+    storage: bool,
+}
+
 type Turns<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Report> + 'a>>>;
 
 impl Uploads {
     /// Prepares the uploads of `outbox`, which `reader` reads.
     pub fn new(settings: &config::Upload, outbox: Outbox, reader: Reader, route: Route, stop: Stop) -> Self {
-        let Route { http, api_url, timeout, secret, backoff } = route;
+        let Route { http, api_url, timeout, secret, backoff, patience } = route;
         let shared = Shared {
             enabled: settings.enabled,
             outbox,
@@ -92,7 +106,9 @@ impl Uploads {
             flow: Flow::new(settings.max_bytes_per_second),
             parallel: settings.parallel_parts,
             stop,
-            others_wait: std::cell::Cell::new(false),
+            others_wait: Cell::new(false),
+            reads_anew: Cell::new(false),
+            patience: RefCell::new(Patience::new(patience)),
         };
         Self { shared, backoff, secret }
     }
@@ -101,8 +117,9 @@ impl Uploads {
     pub fn run(self) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            // One thread for each part that is being read, and one for a file that is looked at.
-            .max_blocking_threads(self.shared.parallel + 1)
+            // One thread for each part that is being read, one for each question that looks at its file, and two that
+            // find out addresses: a disk that does not answer must not hold up what needs none of it.
+            .max_blocking_threads(self.shared.parallel + QUESTIONS + 2)
             .build();
         match runtime {
             Ok(runtime) => {
@@ -129,6 +146,7 @@ impl Uploads {
             sending: false,
             api: Gate::default(),
             storage: Gate::default(),
+            secret_since: Instant::now(),
         };
         let mut secrets = secret.changes();
         let mut turns: Turns<'_> = FuturesUnordered::new();
@@ -145,7 +163,10 @@ impl Uploads {
                     }
                     look_again = state.look();
                 }
-                Ok(()) = secrets.changed() => state.wake_all(),
+                Ok(()) = secrets.changed() => {
+                    state.secret_since = Instant::now();
+                    state.wake_all();
+                }
                 () = until(wake) => {
                     if look_again.is_some_and(|at| at <= Instant::now()) {
                         look_again = state.look();
@@ -180,6 +201,8 @@ struct State<'a> {
     api: Gate,
     /// The breaker in front of the storage.
     storage: Gate,
+    /// Since when the secret has been the one that it is.
+    secret_since: Instant,
 }
 
 impl<'a> State<'a> {
@@ -217,24 +240,30 @@ impl<'a> State<'a> {
     /// Gives turns while there is room and the servers answer. Returns when to look again.
     fn start_turns(&mut self, turns: &mut Turns<'a>) -> Option<Instant> {
         let now = Instant::now();
+        // A question probes the API, never a file, which would hold up all others until it is sent: where nobody has one,
+        // the file's upload asks anew.
+        if self.api.reopens_at().is_some_and(|at| at <= now)
+            && !self.questions.has_turn(now)
+            && let Some((seq, _)) = self.files.pop(now)
+        {
+            self.questions.push(now, (seq, Step::Ask));
+        }
         while self.asking < QUESTIONS && self.api.is_open(now) {
             let Some((seq, step)) = self.questions.pop(now) else { break };
             self.asking += 1;
             self.api.started();
-            turns.push(Box::pin(turn::take(self.shared, seq, step)));
+            turns.push(Box::pin(turn::take(self.shared, seq, step, false)));
         }
-        // While there are questions, one of them probes the API, never a file: nobody else could ask until it is sent.
-        let is_probe = self.api.reopens_at().is_some();
-        let has_questions = self.asking > 0 || self.questions.next_due().is_some();
+        let api_answers = self.api.is_open(now) && self.api.reopens_at().is_none();
         if !self.sending
-            && self.api.is_open(now)
-            && !(is_probe && has_questions)
+            && api_answers
             && self.storage.is_open(now)
             && let Some((seq, step)) = self.files.pop(now)
         {
             self.sending = true;
+            let probing = self.storage.reopens_at().is_some();
             self.storage.started();
-            turns.push(Box::pin(turn::take(self.shared, seq, step)));
+            turns.push(Box::pin(turn::take(self.shared, seq, step, probing)));
         }
         self.shared.others_wait.set(self.files.has_turn(now));
         let questions = if self.asking >= QUESTIONS {
@@ -264,7 +293,11 @@ impl<'a> State<'a> {
             self.asking -= 1;
         }
         let now = Instant::now();
-        let storage_failing = report.storage == Some(Health::Failing);
+        // What an old secret signed says nothing about the new one.
+        let outdated = report.api == Some(Health::Failing) && report.began < self.secret_since;
+        let api = if outdated { None } else { report.api };
+        let failing =
+            Failing { api: api == Some(Health::Failing), storage: report.storage == Some(Health::Failing) };
         let Some(mut upload) = report.upload else {
             self.api.abandoned(report.began);
             self.storage.abandoned(report.began);
@@ -286,34 +319,29 @@ impl<'a> State<'a> {
                 Ok(()) => self.ended(&upload, &ending),
                 Err(error) => self.trouble(upload.seq, &error),
             },
+            Came::Later { .. } if outdated => self.line_up(upload.seq, Step::Ask, now),
             Came::Later { floor, counts, note } => {
-                wait = self.later(&mut upload, floor, counts, note, report.api == Some(Health::Failing));
+                wait = self.later(&mut upload, floor, counts, note, failing);
             }
-            Came::NoMeeting(note) => self.no_meeting(&mut upload, note),
+            Came::Doubtful(_, note) => wait = self.later(&mut upload, Duration::ZERO, true, note, failing),
             Came::Mismatch(note) => {
                 upload.course.restarts += 1;
                 if upload.course.restarts > decide::MAX_RESTARTS {
-                    let note = format!("{note}; tried {} times", upload.course.restarts);
-                    self.park(&mut upload, note);
+                    let tried = format!("tried {} times", upload.course.restarts);
+                    self.park(&mut upload, note.and(&tried));
                 } else {
                     tracing::warn!(
                         event.id = upload.id,
-                        reason = note,
+                        reason = note.brief,
                         "what the storage holds is not the recording; it is uploaded again"
                     );
-                    wait = self.later(&mut upload, Duration::ZERO, true, note, false);
+                    wait = self.later(&mut upload, Duration::ZERO, true, note, Failing::default());
                 }
             }
             Came::Refused(note) => self.park(&mut upload, note),
         }
-        self.judge(report.api, report.began, now, wait, true);
-        self.judge(
-            report.storage,
-            report.began,
-            now,
-            if storage_failing { wait } else { Duration::ZERO },
-            false,
-        );
+        self.judge(api, report.began, now, wait, true);
+        self.judge(report.storage, report.began, now, wait, false);
     }
 
     /// Takes in what a turn learned about the API, or about the storage.
@@ -342,17 +370,21 @@ impl<'a> State<'a> {
         upload: &mut Upload,
         floor: Duration,
         counts: bool,
-        note: String,
-        api_failing: bool,
+        note: Note,
+        failing: Failing,
     ) -> Duration {
         let course = &mut upload.course;
         course.attempts = course.attempts.saturating_add(u32::from(counts));
         // While a server fails as a whole, its own failures set the pace, not those of the upload that asks.
-        let pace = if api_failing { self.api.failures().saturating_add(1) } else { course.attempts };
+        let pace = match failing {
+            Failing { api: true, .. } => self.api.failures().saturating_add(1),
+            Failing { storage: true, .. } => self.storage.failures().saturating_add(1),
+            Failing { .. } => course.attempts,
+        };
         let wait = self.backoff.wait(pace, fastrand::f64()).max(floor);
-        report_failure(&upload.id, course.attempts, &note, wait);
+        report_failure(&upload.id, course.attempts, &note.brief, wait);
         course.state = UploadState::Waiting;
-        course.note = Some(note);
+        course.note = Some(note.full);
         self.put_off(upload, wait);
         wait
     }
@@ -365,42 +397,27 @@ impl<'a> State<'a> {
         self.questions.push(Instant::now() + wait, (upload.seq, Step::Ask));
     }
 
-    /// The API knows no meeting for the room: asks again slowly, and then reports the recording without an upload, as if
-    /// there were no storage, so that nothing is hidden.
-    fn no_meeting(&mut self, upload: &mut Upload, note: String) {
-        let now = now_ms();
-        let since = *upload.course.no_meeting_since.get_or_insert(now);
-        if !decide::is_past_patience(since, now) {
-            self.later(upload, Duration::ZERO, true, note, false);
+    fn park(&mut self, upload: &mut Upload, note: Note) {
+        upload.course.state = UploadState::Parked;
+        upload.course.note = Some(note.full);
+        if let Err(error) = self.shared.outbox.note_upload(upload.seq, &upload.course) {
+            self.trouble(upload.seq, &error);
             return;
         }
-        let why = format!("the API knew no meeting for the room for an hour: {note}");
-        match told::ending(upload, UploadState::GivenUp, None, Some(why.clone()), Some(why)) {
-            Ok(ending) => match self.shared.outbox.end_upload(upload.seq, &ending) {
-                Ok(()) => self.ended(upload, &ending),
-                Err(error) => self.trouble(upload.seq, &error),
-            },
-            Err(_) => self.park(upload, note),
-        }
-    }
-
-    fn park(&mut self, upload: &mut Upload, note: String) {
+        self.known.remove(&upload.seq);
         tracing::warn!(
+            count.uploads = 1,
+            outcome = upload.course.state.name(),
             event.id = upload.id,
-            reason = note,
+            reason = note.brief,
             "a recording cannot be uploaded and waits for a person; see `reflector-agent status`, then `reflector-agent deliveries retry {}`",
             upload.id
         );
-        upload.course.state = UploadState::Parked;
-        upload.course.note = Some(note);
-        match self.shared.outbox.note_upload(upload.seq, &upload.course) {
-            Ok(()) => drop(self.known.remove(&upload.seq)),
-            Err(error) => self.trouble(upload.seq, &error),
-        }
     }
 
     fn ended(&mut self, upload: &Upload, ending: &crate::outbox::uploads::Ending) {
         self.known.remove(&upload.seq);
+        self.shared.patience.borrow_mut().reset(upload.seq);
         let (reason, outcome) = (ending.note.as_deref().unwrap_or_default(), ending.state.name());
         match ending.state {
             UploadState::Verified => tracing::info!(
@@ -409,11 +426,11 @@ impl<'a> State<'a> {
                 "a recording is uploaded and its checksum confirmed"
             ),
             UploadState::Kept => {
+                // Why is in the API's words, which the outbox has.
                 tracing::debug!(
                     count.uploads = 1,
                     outcome,
                     event.id = upload.id,
-                    reason,
                     "a recording stays on this host"
                 );
             }

@@ -86,7 +86,7 @@ impl Parts<'_> {
             };
             tracing::debug!(number, tried, note, "a part did not arrive");
             if tried >= TRIES || floor > PART_BACKOFF.max {
-                return Err(came((later(floor), format!("part {number}: {note}"))));
+                return Err(came((later(floor), format!("part {number}: {note}").into())));
             }
             sleep(PART_BACKOFF.wait(tried, fastrand::f64()).max(floor)).await;
         }

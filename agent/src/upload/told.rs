@@ -29,7 +29,7 @@ pub(super) fn request(upload: &Upload) -> Result<UploadRequest, Came> {
 
 /// The checksum, as the API wants it.
 pub(super) fn checksum(upload: &Upload) -> Result<Checksum, Came> {
-    Checksum::parse(upload.sha256.clone()).map_err(|error| Came::Refused(error.to_string()))
+    Checksum::parse(upload.sha256.clone()).map_err(|error| Came::Refused(error.to_string().into()))
 }
 
 /// How an upload ends: `note` is for the host's log, `told` goes with the notice.
@@ -64,7 +64,8 @@ pub(super) fn renewed(body: &[u8], sha256: &str) -> Result<Vec<u8>, Came> {
 }
 
 fn read(body: &[u8]) -> Result<RecordingComplete, Came> {
-    serde_json::from_slice(body).map_err(|error| Came::Refused(format!("its notice cannot be read: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| Came::Refused(format!("its notice cannot be read: {error}").into()))
 }
 
 /// What fits the contract's limit; a name that was no UTF-8 may have become longer than a file's name can be.

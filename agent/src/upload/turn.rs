@@ -3,13 +3,13 @@
 //! A turn does one step and says what came of it. Nothing is remembered between two turns but what the API said; which
 //! parts are stored is asked of the storage each time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::upload::{CompleteRequest, PartsRequest};
+use contract::upload::{CompleteReply, CompleteRequest, PartsRequest};
 use contract::verdict::UNKNOWN_FLOOR;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -20,9 +20,12 @@ use super::api::{Api, Reply};
 use super::body::{Flow, Meter};
 use super::decide::{self, Otherwise, Verification, Wanted};
 use super::file::{self, Looks};
+use super::note::Note;
 use super::part::{Parts, send_part};
 use super::parts::Cut;
+use super::patience::{Doubt, Patience};
 use super::told;
+use crate::clock::now_ms;
 use crate::delivery::gate::Health;
 use crate::http::Client;
 use crate::outbox::uploads::{Ending, Upload, UploadSeq, UploadState};
@@ -31,6 +34,9 @@ use crate::watch::Stop;
 
 /// How long a large file may send before another one gets its turn.
 const TURN: Duration = Duration::from_secs(20);
+
+/// How soon a file that is to be read through asks again whether it is its turn.
+const ANOTHER_IS_READ: Duration = Duration::from_secs(1);
 
 /// How often progress is written down.
 const NOTE: Duration = Duration::from_secs(1);
@@ -49,6 +55,9 @@ pub(super) struct Shared {
     pub(super) stop: Stop,
     /// Whether another file waits for this one's turn to end.
     pub(super) others_wait: Cell<bool>,
+    /// Whether a file is being read through. One at a time: more would keep the disk from what is being recorded.
+    pub(super) reads_anew: Cell<bool>,
+    pub(super) patience: RefCell<Patience>,
 }
 
 /// What an upload does next.
@@ -76,6 +85,8 @@ pub(super) struct Report {
     pub(super) storage: Option<Health>,
     /// Whether the storage has more of the file than before.
     pub(super) progress: bool,
+    /// Whether there was a doubt, which must last before it ends the upload.
+    doubtful: bool,
 }
 
 /// How an upload goes on.
@@ -94,20 +105,20 @@ pub(super) enum Came {
         /// Whether it makes the next backoff longer.
         counts: bool,
         /// Why, for people.
-        note: String,
+        note: Note,
     },
-    /// The API knows no meeting for the room yet.
-    NoMeeting(String),
+    /// From the beginning, after the backoff, unless that has lasted for long.
+    Doubtful(Doubt, Note),
     /// The storage held something else than the host.
-    Mismatch(String),
+    Mismatch(Note),
     /// A person has to look.
-    Refused(String),
+    Refused(Note),
     /// It ends.
     End(Box<Ending>),
 }
 
-/// Takes one turn.
-pub(super) async fn take(shared: &Shared, seq: UploadSeq, step: Step) -> Report {
+/// Takes one turn. One that is `probing` the storage sends a single part until it knows more.
+pub(super) async fn take(shared: &Shared, seq: UploadSeq, step: Step, probing: bool) -> Report {
     let mut report = Report {
         seq,
         began: Instant::now(),
@@ -117,22 +128,33 @@ pub(super) async fn take(shared: &Shared, seq: UploadSeq, step: Step) -> Report 
         api: None,
         storage: None,
         progress: false,
+        doubtful: false,
     };
     let mut upload = match shared.reader.upload(seq) {
         Ok(Some(upload)) => upload,
-        Ok(None) => return report,
+        Ok(None) => {
+            shared.patience.borrow_mut().reset(seq);
+            return report;
+        }
         Err(error) => {
             report.came = Came::Trouble(error);
             return report;
         }
     };
-    let mut turn = Turn { shared, upload: &mut upload, report: &mut report };
+    let mut turn = Turn { shared, upload: &mut upload, report: &mut report, probing };
     let came = match step {
         Step::Ask => turn.ask().await,
         Step::Send(plan) => turn.send(plan).await,
         Step::Verify(plan) => turn.verify(plan).await,
     };
-    report.came = came.unwrap_or_else(|came| came);
+    let came = match came.unwrap_or_else(|came| came) {
+        Came::Doubtful(doubt, note) => turn.doubtful(doubt, note),
+        came => came,
+    };
+    report.came = came;
+    if !report.doubtful {
+        shared.patience.borrow_mut().reset(seq);
+    }
     report.upload = Some(upload);
     report
 }
@@ -141,6 +163,7 @@ struct Turn<'a> {
     shared: &'a Shared,
     upload: &'a mut Upload,
     report: &'a mut Report,
+    probing: bool,
 }
 
 impl Turn<'_> {
@@ -159,23 +182,65 @@ impl Turn<'_> {
         let missing = match looks {
             Looks::Same | Looks::Touched => None,
             Looks::Another => {
-                Some("the file changed before it was uploaded; what it is now is reported by itself")
+                Some((None, "the file changed before it was uploaded; what it is now is reported by itself"))
             }
-            Looks::Gone => Some("the file was removed before it was uploaded"),
+            Looks::Gone => Some((Some(Doubt::Gone), "the file was removed before it was uploaded")),
+            Looks::Away => Some((Some(Doubt::Away), "the file's disk was taken away before it was uploaded")),
         };
         Ok(match (wanted, missing) {
             (Wanted::Verified(plan), _) => self.verified((plan.bucket, plan.object_key)),
             (Wanted::Patience(plan), _) => Came::Next(Step::Verify(plan), Duration::ZERO),
             (Wanted::Nothing { why, on_purpose }, _) => {
-                self.kept(why, missing.map(str::to_owned), on_purpose)
+                self.kept(why, missing.map(|(_, why)| why.to_owned()), on_purpose)
             }
             (Wanted::Parts(plan), None) => Came::Next(Step::Send(plan), Duration::ZERO),
-            (Wanted::Parts(plan), Some(why)) => {
-                // If this is lost, the API forgets the upload by itself after a while.
-                self.shared.api.abort(&plan.upload_id).await;
-                self.ended(UploadState::GivenUp, None, Some(why.into()), Some(why.into()))
-            }
+            (Wanted::Parts(plan), Some((doubt, why))) => self.without_file(plan, doubt, why).await?,
         })
+    }
+
+    /// There is nothing to send any more: only if the storage has all parts already it is uploaded.
+    async fn without_file(
+        &mut self,
+        plan: contract::upload::Upload,
+        doubt: Option<Doubt>,
+        why: &str,
+    ) -> Result<Came, Came> {
+        let reply = self.complete(&plan).await?;
+        if !decide::lacks_parts(reply.outcome) {
+            return self.completed(plan, reply);
+        }
+        if let Some(doubt) = doubt
+            && !self.lasts(doubt)
+        {
+            let note = if doubt == Doubt::Away {
+                "nothing is where the file was: is its disk mounted?"
+            } else {
+                "the file is not there"
+            };
+            return Ok(Came::Later { floor: Duration::ZERO, counts: true, note: note.into() });
+        }
+        // If this is lost, the API forgets the upload by itself after a while.
+        self.shared.api.abort(&plan.upload_id).await;
+        Ok(self.ended(UploadState::GivenUp, None, Some(why.into()), Some(why.into())))
+    }
+
+    /// Whether a doubt that there is now has lasted for too long.
+    fn lasts(&mut self, doubt: Doubt) -> bool {
+        self.report.doubtful = true;
+        self.shared.patience.borrow_mut().is_over(self.upload.seq, doubt, Instant::now(), now_ms())
+    }
+
+    /// The API says that there is no meeting, or that it knows no uploads. When that has lasted, the recording is reported
+    /// without an upload, as if there were no storage, so that nothing is hidden.
+    fn doubtful(&mut self, doubt: Doubt, note: Note) -> Came {
+        if !self.lasts(doubt) {
+            return Came::Later { floor: Duration::ZERO, counts: true, note };
+        }
+        if doubt == Doubt::NoUploads {
+            return self.kept("the API does not know uploads".into(), None, false);
+        }
+        let why = "the API knew no meeting for the room for an hour";
+        self.ended(UploadState::GivenUp, None, Some(why.into()), Some(why.into()))
     }
 
     /// Sends the parts that the storage does not have, until all are there or another file waits for its turn.
@@ -220,7 +285,7 @@ impl Turn<'_> {
             let go_on =
                 failed.is_none() && !(shared.others_wait.get() && self.report.began.elapsed() >= TURN);
             while go_on
-                && under_way.len() < shared.parallel
+                && under_way.len() < if self.probing && !self.report.progress { 1 } else { shared.parallel }
                 && let Some(number) = missing.next()
             {
                 let meter = Arc::new(Meter::default());
@@ -270,11 +335,32 @@ impl Turn<'_> {
 
     /// Asks whether the object is verified.
     async fn verify(&mut self, plan: contract::upload::Upload) -> Result<Came, Came> {
+        let reply = self.complete(&plan).await?;
+        let came = self.completed(plan, reply);
+        // The file may not be what it was, whatever its looks say. If it is not its turn to be read, the next mismatch tells.
+        if matches!(came, Err(Came::Mismatch(_)))
+            && let Err(other) = self.read_anew().await
+            && !matches!(other, Came::Next(..))
+        {
+            return Err(other);
+        }
+        came
+    }
+
+    async fn complete(&self, plan: &contract::upload::Upload) -> Result<Reply<CompleteReply>, Came> {
         let request =
             CompleteRequest { size_bytes: self.upload.file.size, sha256: told::checksum(self.upload)? };
-        let reply = self.shared.api.complete(&plan.upload_id, &request).await;
-        match self.heard(decide::of_complete, reply) {
-            Ok(Verification::UnderWay(wait)) => {
+        Ok(self.shared.api.complete(&plan.upload_id, &request).await)
+    }
+
+    /// What the answer to a completion makes of the upload.
+    fn completed(
+        &mut self,
+        plan: contract::upload::Upload,
+        reply: Reply<CompleteReply>,
+    ) -> Result<Came, Came> {
+        match self.heard(decide::of_complete, reply)? {
+            Verification::UnderWay(wait) => {
                 if self.upload.course.state != UploadState::Verifying {
                     self.upload.course.state = UploadState::Verifying;
                     self.upload.course.sent_bytes = self.upload.file.size;
@@ -282,28 +368,26 @@ impl Turn<'_> {
                 }
                 Ok(Came::Next(Step::Verify(plan), wait))
             }
-            Ok(Verification::Done { object, size, sha256 }) => {
+            Verification::Done { object, size, sha256 } => {
                 if (size, sha256.as_str()) == (self.upload.file.size, self.upload.sha256.as_str()) {
                     Ok(self.verified(object))
                 } else {
                     Err(Came::Mismatch("the API verified another object".into()))
                 }
             }
-            Err(Came::Mismatch(note)) => {
-                // The file may not be what it was, whatever its looks say.
-                self.read_anew().await?;
-                Err(Came::Mismatch(note))
-            }
-            Err(came) => Err(came),
         }
     }
 
     /// Reads the file through again, and writes down what it is now.
     async fn read_anew(&mut self) -> Result<(), Came> {
         let (path, known) = (self.upload.path.clone(), self.upload.file);
-        let digest = self.with_file(move |stop| file::digest(&path, known, stop)).await?;
-        let Some((identity, sha256)) = digest else { return Err(Came::Over) };
-        if identity.size != self.upload.file.size {
+        if self.shared.reads_anew.replace(true) {
+            return Err(Came::Next(Step::Ask, ANOTHER_IS_READ));
+        }
+        let digest = self.with_file(move |stop| file::digest(&path, known, stop)).await;
+        self.shared.reads_anew.set(false);
+        let Some((identity, sha256)) = digest? else { return Err(Came::Over) };
+        if (identity.inode, identity.size) != (known.inode, known.size) {
             return Err(Came::Later {
                 floor: Duration::ZERO,
                 counts: true,
@@ -351,7 +435,7 @@ impl Turn<'_> {
     /// Takes in what an answer says about the API, then what it means.
     fn heard<T, M>(
         &mut self,
-        meaning: impl FnOnce(Reply<T>) -> Result<M, (Otherwise, String)>,
+        meaning: impl FnOnce(Reply<T>) -> Result<M, (Otherwise, Note)>,
         reply: Reply<T>,
     ) -> Result<M, Came> {
         self.report.api = Some(decide::health(reply.outcome));
@@ -369,15 +453,15 @@ impl Turn<'_> {
         done.map_err(|error| Came::Later {
             floor: Duration::ZERO,
             counts: true,
-            note: format!("the file cannot be read: {error}"),
+            note: format!("the file cannot be read: {error}").into(),
         })
     }
 }
 
-pub(super) fn came((otherwise, note): (Otherwise, String)) -> Came {
+pub(super) fn came((otherwise, note): (Otherwise, Note)) -> Came {
     match otherwise {
         Otherwise::Later { floor, counts } => Came::Later { floor, counts, note },
-        Otherwise::NoMeeting => Came::NoMeeting(note),
+        Otherwise::Doubtful(doubt) => Came::Doubtful(doubt, note),
         Otherwise::Refused => Came::Refused(note),
         Otherwise::Mismatch => Came::Mismatch(note),
     }

@@ -14,6 +14,7 @@ use agent::http::Client;
 use agent::outbox::fact::{DRAIN, Fact};
 use agent::outbox::log::{Choice, DeliveryLog};
 use agent::outbox::model::{Kind, NewItem};
+use agent::outbox::released::Held;
 use agent::outbox::uploads::{FileIdentity, NewRecording, UploadEntry, UploadState};
 use agent::outbox::{Outbox, Reader, Writer};
 use agent::secret::SharedSecret;
@@ -35,6 +36,7 @@ struct Host {
     depot: Depot,
     secret: SharedSecret,
     more: String,
+    patience: Duration,
     running: Option<(Writer, Stop, JoinHandle<()>)>,
 }
 
@@ -43,12 +45,22 @@ impl Host {
         Self::start_with("")
     }
 
+    /// A host that gives up at the second look.
+    fn start_impatient() -> Self {
+        let mut host = Self::start();
+        host.halt();
+        host.patience = Duration::from_millis(1);
+        host.run();
+        host
+    }
+
     /// A host with `more` in its configuration.
     fn start_with(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let secret = SharedSecret::new(config(directory.path(), "").secret);
         let depot = Depot::start();
-        let mut host = Self { directory, depot, secret, more: more.to_owned(), running: None };
+        let patience = contract::verdict::MEETING_PATIENCE;
+        let mut host = Self { directory, depot, secret, more: more.to_owned(), patience, running: None };
         host.run();
         host
     }
@@ -65,6 +77,7 @@ impl Host {
             timeout: Duration::from_secs(20),
             secret: self.secret.clone(),
             backoff: Backoff { min: Duration::from_millis(20), max: Duration::from_millis(100) },
+            patience: self.patience,
         };
         let reader = Reader::open(directory).unwrap();
         let uploads = Uploads::new(&config.upload, writer.outbox(), reader, route, stop.clone());
@@ -98,6 +111,10 @@ impl Host {
 
     fn log(&self) -> DeliveryLog {
         DeliveryLog::open(&self.path("outbox")).unwrap()
+    }
+
+    fn held(&self, name: &str) -> Option<Held> {
+        self.log().held(&id_of(name)).unwrap()
     }
 
     fn upload(&self, name: &str) -> UploadEntry {
@@ -199,6 +216,7 @@ fn a_recording_is_reported_with_its_object_once_the_api_has_verified_it() {
     let odd = confirmed.iter().find(|recording| recording.id == id_of("odd")).unwrap();
     assert_eq!(odd.file, FileIdentity::of(&fs::metadata(host.path("odd")).unwrap()));
     assert!(!odd.notice_is_settled && odd.verified_at > 0);
+    assert_eq!(host.held("odd"), Some(Held::Nobody));
 }
 
 #[test]
@@ -211,6 +229,7 @@ fn a_recording_that_the_api_does_not_want_is_reported_with_its_path_alone() {
     let notice = host.notice("a").unwrap();
     assert!(notice.get("bucket").is_none() && notice.get("upload_note").is_none(), "{notice}");
     assert_eq!(host.depot.count("PUT", "/storage"), 0);
+    assert_eq!(host.held("a"), Some(Held::Nobody), "the meeting's settings say so");
 }
 
 #[test]
@@ -219,11 +238,13 @@ fn what_is_left_when_uploads_are_turned_off_is_reported_as_it_is() {
     host.depot.pull(|_, _| Some(Fault::Answer(500, String::new())));
     host.record("a", 5);
     eventually("a failure", || host.upload("a").note);
+    assert_eq!(host.held("a"), Some(Held::Upload));
     host.halt();
     host.more = "[upload]\nenabled = false\n".into();
     host.run();
     host.upload_in("a", UploadState::Kept);
     assert!(host.notice("a").is_some());
+    assert_eq!(host.held("a"), Some(Held::Nobody));
 }
 
 #[test]
@@ -275,7 +296,7 @@ fn an_upload_goes_on_where_it_was_stopped() {
 
 #[test]
 fn a_file_that_was_removed_or_became_another_is_reported_with_the_reason() {
-    let host = Host::start();
+    let host = Host::start_impatient();
     host.depot.pull(|_, _| Some(Fault::Answer(500, String::new())));
     for name in ["gone", "cut", "replaced"] {
         host.record(name, 3 * PART);
@@ -291,8 +312,103 @@ fn a_file_that_was_removed_or_became_another_is_reported_with_the_reason() {
         assert!(notice["upload_note"].as_str().unwrap().contains(reason), "{notice}");
         assert!(notice.get("bucket").is_none());
         assert_eq!(notice["size_bytes"], 3 * PART);
+        assert_eq!(host.held(name), Some(Held::Person), "what is left of it may be the only copy");
     }
     assert_eq!(host.depot.count("DELETE", "/v1/recordings/uploads/"), 3);
+}
+
+#[test]
+fn a_file_that_is_not_there_for_a_while_is_waited_for() {
+    let host = Host::start();
+    host.depot.pull(|_, _| Some(Fault::Answer(500, String::new())));
+    let content = host.record("a", 3 * PART);
+    fs::rename(host.path("a"), host.path("elsewhere")).unwrap();
+    host.depot.pull(|_, _| None);
+    eventually("three looks", || {
+        Some(host.upload("a"))
+            .filter(|upload| upload.attempts >= 3 && upload.note.as_deref() == Some("the file is not there"))
+    });
+    assert!(host.notice("a").is_none());
+    fs::rename(host.path("elsewhere"), host.path("a")).unwrap();
+    host.assert_uploaded("a", &content);
+}
+
+#[test]
+fn what_the_storage_has_already_needs_no_file_any_more() {
+    let host = Host::start_impatient();
+    host.depot.pull(|_, path| path.ends_with("/complete").then(|| Fault::Answer(503, String::new())));
+    for name in ["gone", "replaced"] {
+        let content = host.record(name, 3 * PART);
+        eventually("a completion", || {
+            let sent = host.upload(name).sent_bytes == content.len() as u64;
+            (sent && host.depot.count("POST", &format!("/v1/recordings/uploads/upl_{name}/complete")) > 0)
+                .then_some(())
+        });
+    }
+    fs::remove_file(host.path("gone")).unwrap();
+    fs::write(host.path("other"), b"another").unwrap();
+    fs::rename(host.path("other"), host.path("replaced")).unwrap();
+    host.depot.pull(|_, _| None);
+    for name in ["gone", "replaced"] {
+        host.upload_in(name, UploadState::Verified);
+    }
+    assert_eq!(host.depot.count("DELETE", "/v1/recordings/uploads/"), 0);
+}
+
+#[test]
+fn many_files_that_were_written_to_are_read_anew() {
+    let host = Host::start();
+    host.depot.pull(|_, _| Some(Fault::Answer(500, String::new())));
+    let names: Vec<String> = (0..6).map(|n| format!("a{n}")).collect();
+    for name in &names {
+        host.record(name, PART);
+        fs::write(host.path(name), vec![7; usize::try_from(PART).unwrap()]).unwrap();
+    }
+    host.depot.pull(|_, _| None);
+    for name in &names {
+        host.assert_uploaded(name, &fs::read(host.path(name)).unwrap());
+    }
+}
+
+#[test]
+fn an_api_that_does_not_know_uploads_may_be_about_to_be_replaced() {
+    let unknown = |method: &str, _: &str| (method == "POST").then_some(Fault::Problem(ProblemCode::NotFound));
+    let host = Host::start();
+    host.depot.pull(unknown);
+    let content = host.record("a", 5);
+    eventually("two looks", || (host.upload("a").attempts >= 2).then_some(()));
+    assert!(host.notice("a").is_none());
+    host.depot.pull(|_, _| None);
+    host.assert_uploaded("a", &content);
+
+    let host = Host::start_impatient();
+    host.depot.pull(unknown);
+    host.record("a", 5);
+    let upload = host.upload_in("a", UploadState::Kept);
+    assert_eq!(upload.note.as_deref(), Some("the API does not know uploads"));
+    assert!(host.notice("a").is_some());
+}
+
+#[test]
+fn a_storage_that_is_down_is_asked_with_one_part_at_a_time() {
+    const FIRST: usize = 16;
+    let host = Host::start();
+    host.depot.pull(|method, _| (method == "PUT").then(|| Fault::Answer(503, String::new())));
+    let contents: Vec<Vec<u8>> = (0..3).map(|n| host.record(&format!("a{n}"), 6 * PART)).collect();
+    // Four parts with four tries each; then nothing but tries whether the storage answers again.
+    let sent = eventually("tries", || {
+        let state = host.depot.state();
+        let sent: Vec<String> =
+            state.requests.iter().filter(|request| request.starts_with("PUT ")).cloned().collect();
+        (sent.len() >= FIRST + 8).then_some(sent)
+    });
+    for request in &sent[FIRST..] {
+        assert_eq!(request.split('-').nth(1), Some("1"), "{request}");
+    }
+    host.depot.pull(|_, _| None);
+    for (n, content) in contents.iter().enumerate() {
+        host.assert_uploaded(&format!("a{n}"), content);
+    }
 }
 
 #[test]
@@ -352,6 +468,7 @@ fn a_refusal_for_good_is_parked_and_holds_nobody_up() {
     host.depot.pull(move |_, _| refused().then_some(Fault::Problem(ProblemCode::ValidationFailed)));
     host.record("bad", 5);
     host.upload_in("bad", UploadState::Parked);
+    assert!(Reader::open(&host.path("outbox")).unwrap().has_uploads().unwrap());
     let content = host.record("good", 5);
     host.assert_uploaded("good", &content);
 }
@@ -388,6 +505,16 @@ fn an_api_that_is_down_is_asked_by_one_upload_at_a_time() {
     for (n, content) in contents.iter().enumerate() {
         host.assert_uploaded(&format!("a{n}"), content);
     }
+}
+
+#[test]
+fn a_meeting_that_does_not_appear_does_not_hide_the_recording() {
+    let host = Host::start_impatient();
+    host.depot.pull(|_, _| Some(Fault::Problem(ProblemCode::MeetingNotFound)));
+    host.record("a", 5);
+    host.upload_in("a", UploadState::GivenUp);
+    let notice = host.notice("a").unwrap();
+    assert!(notice["upload_note"].as_str().unwrap().contains("no meeting"), "{notice}");
 }
 
 #[test]
@@ -429,6 +556,32 @@ fn another_secret_is_tried_at_once() {
     secret.keys = Secrets::parse("another-0123456789abcdef").unwrap();
     host.secret.replace(secret);
     host.upload_in("a", UploadState::Verified);
+    assert!(started.elapsed() < contract::verdict::CREDENTIALS_FLOOR, "{:?}", started.elapsed());
+}
+
+#[test]
+fn an_answer_to_what_the_old_secret_signed_does_not_hold_up_the_new_one() {
+    let host = Host::start();
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    let (answer, may_answer) = std::sync::mpsc::channel();
+    let mut early = first(1);
+    host.depot.pull(move |_, _| {
+        early().then(|| {
+            asked.send(()).unwrap();
+            may_answer.recv().unwrap();
+            Fault::Problem(ProblemCode::SignatureInvalid)
+        })
+    });
+    host.record("a", 5);
+    was_asked.recv().unwrap();
+    let mut secret = config(host.directory.path(), "").secret;
+    secret.keys = Secrets::parse("another-0123456789abcdef").unwrap();
+    host.secret.replace(secret);
+    // The upload loop takes it in before anything else that it can do now.
+    let content = fs::read(host.path("a")).unwrap();
+    let started = Instant::now();
+    answer.send(()).unwrap();
+    host.assert_uploaded("a", &content);
     assert!(started.elapsed() < contract::verdict::CREDENTIALS_FLOOR, "{:?}", started.elapsed());
 }
 

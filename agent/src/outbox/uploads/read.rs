@@ -24,11 +24,16 @@ pub(in crate::outbox) fn open(
     rows.collect()
 }
 
+/// Whether there is or was anything to upload.
+pub(in crate::outbox) fn any(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM upload")?.exists([])
+}
+
 /// One open upload; `None` if it is not open any more.
 pub(in crate::outbox) fn one(connection: &Connection, seq: UploadSeq) -> rusqlite::Result<Option<Upload>> {
     let mut select = connection.prepare_cached(
         "SELECT id, room, path, ino, size, modified, sha256, notice, state, due_at, attempts, restarts,
-           no_meeting_since, sent_bytes, note
+           sent_bytes, note
          FROM upload WHERE seq = ?1 AND state <= 2",
     )?;
     let row = |row: &Row<'_>| {
@@ -45,9 +50,8 @@ pub(in crate::outbox) fn one(connection: &Connection, seq: UploadSeq) -> rusqlit
                 due_at: row.get(9)?,
                 attempts: row.get(10)?,
                 restarts: row.get(11)?,
-                no_meeting_since: row.get(12)?,
-                sent_bytes: row.get::<_, i64>(13)?.cast_unsigned(),
-                note: row.get(14)?,
+                sent_bytes: row.get::<_, i64>(12)?.cast_unsigned(),
+                note: row.get(13)?,
             },
         })
     };

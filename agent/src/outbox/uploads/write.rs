@@ -72,8 +72,8 @@ fn note(connection: &Connection, seq: UploadSeq, course: &Course) -> rusqlite::R
     let parked_at = (course.state == UploadState::Parked).then(now_ms);
     connection
         .prepare_cached(
-            "UPDATE upload SET state = ?2, due_at = ?3, attempts = ?4, restarts = ?5, no_meeting_since = ?6,
-               sent_bytes = ?7, note = ?8, done_at = ?9 WHERE seq = ?1 AND state <= 2",
+            "UPDATE upload SET state = ?2, due_at = ?3, attempts = ?4, restarts = ?5, sent_bytes = ?6, note = ?7,
+               done_at = ?8 WHERE seq = ?1 AND state <= 2",
         )?
         .execute(params![
             seq,
@@ -81,7 +81,6 @@ fn note(connection: &Connection, seq: UploadSeq, course: &Course) -> rusqlite::R
             course.due_at,
             course.attempts,
             course.restarts,
-            course.no_meeting_since,
             course.sent_bytes.cast_signed(),
             course.note,
             parked_at,
@@ -137,7 +136,7 @@ pub(in crate::outbox) fn unpark(connection: &Connection, choice: &Choice<'_>) ->
         Choice::Matching(filter) => (&[], Some(filter)),
     };
     let mut update = connection.prepare_cached(
-        "UPDATE upload SET state = 0, due_at = 0, attempts = 0, restarts = 0, no_meeting_since = NULL, done_at = NULL
+        "UPDATE upload SET state = 0, due_at = 0, attempts = 0, restarts = 0, done_at = NULL
          WHERE state = 6 AND (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR room = ?2)
            AND (?3 IS NULL OR queued_at >= ?3) AND (?4 IS NULL OR queued_at < ?4)",
     )?;

@@ -201,6 +201,9 @@ impl State {
             return (202, json!({"state": "verifying"}).to_string());
         }
         let mut object: Vec<u8> = upload.parts.values().flatten().copied().collect();
+        if object.len() as u64 != upload.size || upload.parts.is_empty() {
+            return problem(ProblemCode::UploadIncomplete);
+        }
         if self.spoil > 0 {
             self.spoil -= 1;
             object.push(0);
