@@ -305,7 +305,8 @@ end
 
 -- Everything that is reported of an occupant who is in the room. What a token says wins over what the client says.
 local function describe(room, occupant, presence, session)
-	local user = session and session.jitsi_meet_context_user or {};
+	local user = session and session.jitsi_meet_context_user;
+	if type(user) ~= "table" then user = {}; end -- tokens say what they like
 	local record = {
 		occupant_id = limited(jid.resource(occupant.nick));
 		user_id = limited(user.id);
@@ -459,10 +460,21 @@ end
 
 local function nothing() end
 
--- What is recorded is the main room, so that breakout rooms have no rule.
-local triggers = is_breakout_host and { changed = nothing, recording = nothing } or module:require "reflector_triggers" {
-	muc = muc, state_of = state_of, report = report, is_focus = is_focus, limited = limited, guarded = guarded,
-};
+-- What is recorded is the main room, so that breakout rooms have no rule. Without the file with the rules, events are still told.
+local triggers = { changed = nothing, recording = nothing };
+if not is_breakout_host then
+	local ok, found = pcall(function ()
+		return module:require "reflector_triggers" {
+			muc = muc, state_of = state_of, report = report, is_focus = is_focus, limited = limited, guarded = guarded,
+		};
+	end);
+	if ok then
+		triggers = found;
+	else
+		module:log("error", "recordings are not started by rule: %s. Put reflector_triggers.lib.lua beside "
+			.. "mod_reflector_events.lua, and reload the module", found);
+	end
+end
 
 -- Start -------------------------------------------------------------------------------------------------------------
 
@@ -502,7 +514,9 @@ function start_boot()
 		events_lost = lost > 0 and lost or nil;
 	});
 	for room in muc.each_room(true) do
-		if is_reported(room) then snapshot_of(room); end
+		if is_reported(room) then
+			guarded("room " .. room.jid .. " was not reported as it stands", function () snapshot_of(room); end);
+		end
 	end
 	module:log("info", "boot %s writes events to %s", boot_id, directory);
 end

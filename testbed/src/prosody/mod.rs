@@ -113,6 +113,18 @@ impl Prosody {
         self.shell(&[&format!("> {find}._data.breakout_rooms = {{ [\"{breakout}\"] = \"group\" }}")])
     }
 
+    /// Lets looking at the people in `room` fail, as the error of another module would, until [`Prosody::mend_room`].
+    pub fn break_room(&self, room: &str) -> Result<()> {
+        let find = format!("prosody.hosts[\"{CONFERENCE}\"].modules.muc.get_room_from_jid(\"{room}\")");
+        self.shell(&[&format!("> {find}.each_occupant = function () error(\"broken\") end")])
+    }
+
+    /// Takes [`Prosody::break_room`] back.
+    pub fn mend_room(&self, room: &str) -> Result<()> {
+        let find = format!("prosody.hosts[\"{CONFERENCE}\"].modules.muc.get_room_from_jid(\"{room}\")");
+        self.shell(&[&format!("> {find}.each_occupant = nil")])
+    }
+
     /// Gives a command to Prosody's administration shell.
     fn shell(&self, command: &[&str]) -> Result<()> {
         let output = Command::new("prosodyctl")

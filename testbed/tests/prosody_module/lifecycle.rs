@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use testbed::prosody::Clock;
-use testbed::spool;
+use testbed::spool::{self, SpoolEvent};
 use testbed::wait::eventually;
 use testbed::xmpp::display_name;
 
@@ -58,6 +58,36 @@ fn a_reload_in_the_middle_of_a_meeting_begins_a_boot_with_a_snapshot() {
     assert_ids_and_times(&events[..4]);
     assert_ids_and_times(&events[4..]);
     assert!(events[0].text("boot_id") < events[4].text("boot_id"));
+}
+
+#[test]
+fn a_room_that_cannot_be_told_costs_the_others_nothing() {
+    let scene = Scene::new();
+    let (focus, alice) = (scene.focus(), scene.visitor());
+    for name in ["one", "two", "three"] {
+        focus.join(&room(name), "focus", "").unwrap();
+        alice.join(&room(name), "aaaaaaaa", "").unwrap();
+        scene.prosody.break_room(&room(name)).unwrap();
+    }
+    scene.prosody.mend_room(&room("two")).unwrap();
+    scene.prosody.reload_module().unwrap();
+    scene.wait_for("source-started", 2);
+    let told =
+        |event: &&SpoolEvent| event.event == "muc-occupant-joined" && event.data.contains_key("snapshot");
+    let events = scene.events();
+    let rooms: Vec<_> = events.iter().filter(told).map(|event| event.room.as_str()).collect();
+    assert_eq!(rooms, ["two"]);
+}
+
+#[test]
+fn without_the_file_with_the_rules_everything_is_reported() {
+    let mut scene = Scene::new();
+    scene.lose_the_rules();
+    let (focus, alice) = (scene.focus(), scene.visitor());
+    focus.join(&room("daily"), "focus", "").unwrap();
+    alice.join(&room("daily"), "aaaaaaaa", "").unwrap();
+    scene.wait_for("muc-occupant-joined", 1);
+    assert!(scene.prosody.log().unwrap().contains("recordings are not started by rule"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ const TOLD: [&str; 9] = [
 pub(crate) struct Scene {
     pub(crate) prosody: Prosody,
     pub(crate) spool: PathBuf,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Scene {
@@ -55,7 +55,21 @@ impl Scene {
     fn start(directory: TempDir, spool: PathBuf, clock: Clock) -> Self {
         let home = directory.path().join("prosody");
         let prosody = Prosody::start_with_clock(&home, &spool, TOKEN_SECRET, clock).unwrap();
-        Self { prosody, spool, _directory: directory }
+        Self { prosody, spool, directory }
+    }
+
+    /// Starts Prosody anew with a copy of the module that has no `reflector_triggers.lib.lua` beside it.
+    pub(crate) fn lose_the_rules(&mut self) {
+        let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/prosody").canonicalize().unwrap();
+        let copy = self.directory.path().join("half");
+        fs::create_dir(&copy).unwrap();
+        let module = "mod_reflector_events.lua";
+        fs::copy(whole.join(module), copy.join(module)).unwrap();
+        let configuration = self.directory.path().join("prosody/prosody.cfg.lua");
+        let text = fs::read_to_string(&configuration).unwrap();
+        fs::write(&configuration, text.replace(whole.to_str().unwrap(), copy.to_str().unwrap())).unwrap();
+        self.prosody.stop().unwrap();
+        self.prosody.restart().unwrap();
     }
 
     pub(crate) fn visitor(&self) -> Client {

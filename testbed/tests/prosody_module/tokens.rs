@@ -56,6 +56,21 @@ fn the_user_of_a_token_is_told_and_cannot_be_forged() {
 }
 
 #[test]
+fn a_token_whose_user_is_no_object_costs_no_event() {
+    let scene = Scene::new();
+    let focus = scene.focus();
+    focus.join(&room("daily"), "focus", "").unwrap();
+    let mut odd = claims();
+    odd["context"]["user"] = json!(17);
+    let alice = scene.with_token(&token(TOKEN_SECRET, &odd)).unwrap();
+    alice.join(&room("daily"), "aaaaaaaa", &display_name("Alice")).unwrap();
+    scene.wait_for("muc-occupant-joined", 1);
+    let events = scene.events();
+    assert_eq!(events[2].text("display_name"), "Alice");
+    assert!(!events[2].data.contains_key("user_id"));
+}
+
+#[test]
 fn a_token_opens_its_own_room_and_only_with_the_right_signature() {
     let scene = Scene::new();
     let focus = scene.focus();
