@@ -20,12 +20,10 @@ pub(super) struct Seen {
     pub(super) notice_is_settled: bool,
     /// Whether the same file is about to be told or uploaded again, because more became known of it.
     pub(super) is_awaited_elsewhere: bool,
-    /// Whether there is a plain file, and not a link or a directory.
-    pub(super) is_plain: bool,
     /// The file as it was uploaded.
     pub(super) as_uploaded: FileIdentity,
-    /// The file as it is.
-    pub(super) as_found: FileIdentity,
+    /// The file as it is; `None` if there is a link or a directory in its place.
+    pub(super) as_found: Option<FileIdentity>,
     /// For how long nothing in its session directory has changed.
     pub(super) quiet: Quiet,
     /// Whether Jibri says that it is busy.
@@ -55,7 +53,7 @@ pub(super) fn judge(seen: &Seen) -> Option<Obstacle> {
         Some(Obstacle::NoticeOpen)
     } else if seen.is_awaited_elsewhere {
         Some(Obstacle::AwaitedElsewhere)
-    } else if !seen.is_plain || seen.as_found != seen.as_uploaded {
+    } else if seen.as_found != Some(seen.as_uploaded) {
         Some(Obstacle::Changed)
     } else if !is_quiet(seen.quiet, seen.jibri_is_busy) {
         Some(Obstacle::NotQuiet)
@@ -80,9 +78,8 @@ mod tests {
         let good = Seen {
             notice_is_settled: true,
             is_awaited_elsewhere: false,
-            is_plain: true,
             as_uploaded: file,
-            as_found: file,
+            as_found: Some(file),
             quiet: Quiet { told: QUIET, seen: QUIET },
             jibri_is_busy: false,
         };
@@ -92,10 +89,10 @@ mod tests {
             (good, None),
             (Seen { notice_is_settled: false, ..good }, Some(Obstacle::NoticeOpen)),
             (Seen { is_awaited_elsewhere: true, ..good }, Some(Obstacle::AwaitedElsewhere)),
-            (Seen { is_plain: false, ..good }, Some(Obstacle::Changed)),
-            (Seen { as_found: FileIdentity { inode: 9, ..file }, ..good }, Some(Obstacle::Changed)),
-            (Seen { as_found: FileIdentity { size: 9, ..file }, ..good }, Some(Obstacle::Changed)),
-            (Seen { as_found: FileIdentity { modified: 9, ..file }, ..good }, Some(Obstacle::Changed)),
+            (Seen { as_found: None, ..good }, Some(Obstacle::Changed)),
+            (Seen { as_found: Some(FileIdentity { inode: 9, ..file }), ..good }, Some(Obstacle::Changed)),
+            (Seen { as_found: Some(FileIdentity { size: 9, ..file }), ..good }, Some(Obstacle::Changed)),
+            (Seen { as_found: Some(FileIdentity { modified: 9, ..file }), ..good }, Some(Obstacle::Changed)),
             (Seen { quiet: quiet(just_under(QUIET), QUIET), ..good }, Some(Obstacle::NotQuiet)),
             (Seen { quiet: quiet(QUIET_WHILE_BUSY, just_under(QUIET)), ..good }, Some(Obstacle::NotQuiet)),
             (Seen { jibri_is_busy: true, ..good }, Some(Obstacle::NotQuiet)),

@@ -190,9 +190,8 @@ impl Retention {
         let seen = Seen {
             notice_is_settled: file.notice_is_settled,
             is_awaited_elsewhere: file.is_open_elsewhere,
-            is_plain: found.is_file(),
             as_uploaded: file.file,
-            as_found: FileIdentity::of(&found),
+            as_found: found.is_file().then(|| FileIdentity::of(&found)),
             quiet: self.looks.look(directory, now, at),
             jibri_is_busy: self.jibri_is_busy(),
         };
