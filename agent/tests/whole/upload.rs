@@ -482,9 +482,7 @@ fn a_file_that_cannot_be_read_holds_nobody_up() {
     host.outbox().queue_recording(&broken).unwrap();
     let content = host.record("good", 3 * PART);
     host.assert_uploaded("good", &content);
-    let upload =
-        eventually("a note", || Some(host.upload("directory")).filter(|upload| upload.note.is_some()));
-    assert_eq!(upload.state, UploadState::Waiting);
+    eventually("a note", || host.upload_in("directory", UploadState::Waiting).note);
     assert!(host.notice("directory").is_none());
 }
 
@@ -515,6 +513,34 @@ fn a_meeting_that_does_not_appear_does_not_hide_the_recording() {
     host.upload_in("a", UploadState::GivenUp);
     let notice = host.notice("a").unwrap();
     assert!(notice["upload_note"].as_str().unwrap().contains("no meeting"), "{notice}");
+}
+
+#[test]
+fn an_upload_that_was_given_up_is_begun_again_for_an_operator() {
+    let host = Host::start_impatient();
+    host.depot.pull(|_, _| Some(Fault::Problem(ProblemCode::MeetingNotFound)));
+    let content = host.record("a", PART + 1);
+    host.upload_in("a", UploadState::GivenUp);
+    host.depot.pull(|_, _| None);
+    let retry = |id: &str| host.log().retry(&Choice::Ids(&[id.to_owned()])).unwrap();
+    assert_eq!(retry(&id_of("a")), 1);
+    let upload = eventually("a verified upload", || {
+        let uploads = host.log().uploads(100).unwrap();
+        uploads.into_iter().find(|upload| upload.state == UploadState::Verified)
+    });
+    // The API takes a notice once, so another one says where the file is.
+    let notices = deliveries(&host.path("outbox"));
+    let notice = notices.iter().find(|delivery| delivery.id == upload.id).unwrap();
+    let notice: Value = serde_json::from_slice(&notice.body).unwrap();
+    assert_eq!(
+        (notice["bucket"].as_str(), notice["id"].as_str()),
+        (Some("bucket"), Some(upload.id.as_str()))
+    );
+    assert!(notice.get("upload_note").is_none(), "{notice}");
+    assert!(host.depot.state().objects[&upload.object.unwrap().1] == content);
+    assert_eq!((notices.len(), host.held("a")), (2, Some(Held::Nobody)));
+    assert_eq!(retry(&upload.id), 0, "what is uploaded is not begun again");
+    assert_eq!(retry(&id_of("a")), 0);
 }
 
 #[test]
