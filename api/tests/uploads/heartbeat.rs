@@ -65,3 +65,34 @@ async fn what_is_no_heartbeat_is_refused() {
         sqlx::query_scalar("SELECT count(*) FROM reflector.agent").fetch_one(&scene.db).await.unwrap();
     assert_eq!(count, 0);
 }
+
+#[tokio::test]
+async fn an_older_word_does_not_replace_a_newer_one_and_a_host_that_is_gone_is_forgotten() {
+    let scene = Scene::new().await;
+    let say = async |host_id: &str, sent_at: &str, parked: u64| {
+        let body = heartbeat(&json!({"host_id": host_id, "sent_at": sent_at, "parked": parked}));
+        scene.service.post(PATH, &body).await.ok();
+    };
+    let parked = async || {
+        sqlx::query_as::<_, (String, i64)>(
+            "SELECT host_id, (heartbeat->'parked')::bigint FROM reflector.agent ORDER BY host_id",
+        )
+        .fetch_all(&scene.db)
+        .await
+        .unwrap()
+    };
+    let pass = async |time: &str| {
+        let passed = "UPDATE reflector.agent SET last_seen_at = last_seen_at - $1::text::interval";
+        sqlx::query(passed).bind(time).execute(&scene.db).await.unwrap();
+    };
+    say("gone", "2026-01-31T10:30:00.000Z", 1).await;
+    say("here", "2026-01-31T10:30:30.000Z", 2).await;
+    say("here", "2026-01-31T10:30:00.000Z", 3).await;
+    assert_eq!(parked().await, [("gone".to_owned(), 1), ("here".to_owned(), 2)]);
+    pass("11 minutes").await;
+    say("here", "2026-01-31T10:30:00.000Z", 4).await;
+    assert_eq!(parked().await, [("gone".to_owned(), 1), ("here".to_owned(), 4)], "its clock was set back");
+    pass("29 days").await;
+    say("here", "2026-03-01T10:30:00.000Z", 5).await;
+    assert_eq!(parked().await, [("here".to_owned(), 5)]);
+}
