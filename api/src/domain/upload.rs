@@ -1,5 +1,7 @@
 //! Uploads: which files are uploaded, under which key, in which parts, and whether the storage has them all.
 
+use std::collections::BTreeMap;
+
 use contract::upload::{KeepReason, StoredPart, UploadId};
 
 use super::room::RecordingType;
@@ -96,14 +98,15 @@ pub fn media_type(file: &str) -> &'static str {
 
 /// What a file of `size` bytes lacks in the storage, for people; `None` when all is there.
 pub fn missing(plan: Plan, size: u64, stored: &[StoredPart]) -> Option<String> {
+    let sizes: BTreeMap<_, _> = stored.iter().map(|part| (part.number, part.size_bytes)).collect();
     let mut faults = Vec::new();
     for number in 1..=plan.parts {
         let begin = u64::from(number - 1) * plan.part_size;
         let expected = size.saturating_sub(begin).min(plan.part_size);
-        match stored.iter().find(|part| part.number == number) {
+        match sizes.get(&number) {
             None => faults.push(format!("part {number} is missing")),
-            Some(part) if part.size_bytes != expected => {
-                faults.push(format!("part {number} has {} bytes and must have {expected}", part.size_bytes));
+            Some(&size) if size != expected => {
+                faults.push(format!("part {number} has {size} bytes and must have {expected}"));
             }
             Some(_) => {}
         }

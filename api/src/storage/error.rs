@@ -90,7 +90,7 @@ impl StorageError {
             _ if *status == 403 => (
                 "RECORDING_STORAGE_AWS_ACCESS_KEY_ID",
                 "the key needs s3:PutObject, s3:GetObject, s3:DeleteObject, s3:AbortMultipartUpload and \
-                 s3:ListMultipartUploadParts on the bucket's objects",
+                 s3:ListMultipartUploadParts on the bucket's objects, and s3:ListBucket on the bucket",
             ),
             _ if *status >= 500 => {
                 ("the storage", "it has trouble of its own; when that does not pass, its own log says why")
@@ -129,5 +129,6 @@ mod tests {
         ] {
             assert_eq!(error.advice().0, variable, "{error}");
         }
+        assert!(refused(403, "AccessDenied").advice().1.contains("s3:ListBucket on the bucket"));
     }
 }

@@ -3,6 +3,7 @@
 //! Requests are made as presigned addresses, ours as well as those that are handed out, so there is one way of signing. What
 //! leaves this module as an address is a credential: it is answered to whoever may have it, and never logged.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use contract::id::hex;
@@ -13,6 +14,7 @@ use rusty_s3::actions::{
 };
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
 
 use crate::config;
 
@@ -28,6 +30,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the storage may be silent in the middle of an answer. Putting parts together takes a while, and AWS sends blanks
 /// meanwhile.
 const SILENCE: Duration = Duration::from_mins(1);
+
+/// How long the storage may take for what takes no time. A host waits for half a minute, and its request may need three of these.
+const PROMPT: Duration = Duration::from_secs(8);
 
 /// How long our own requests are good. They are sent at once; this is what clocks may differ by.
 const OWN_LIFETIME: Duration = Duration::from_mins(5);
@@ -110,7 +115,7 @@ impl Storage {
         action.headers_mut().insert("content-type", media_type);
         let request =
             self.request(Method::POST, action.sign(OWN_LIFETIME)).header("content-type", media_type);
-        xml::upload_id(&text(request).await?)
+        xml::upload_id(&promptly(text(request)).await?)
     }
 
     /// The address that takes one part.
@@ -123,21 +128,24 @@ impl Storage {
     /// The parts that are stored, by number.
     pub async fn parts(&self, place: Place<'_>, upload: &str) -> Result<Vec<Part>, StorageError> {
         let bucket = self.inside(place)?;
-        let (mut parts, mut after) = (Vec::new(), None);
-        loop {
-            let mut action = ListParts::new(&bucket, Some(&self.credentials), place.key, upload);
-            if let Some(marker) = after {
-                action.set_part_number_marker(marker);
+        // A part that is replaced while pages are read may stand in two of them.
+        let (mut parts, mut after) = (BTreeMap::new(), None);
+        promptly(async {
+            loop {
+                let mut action = ListParts::new(&bucket, Some(&self.credentials), place.key, upload);
+                if let Some(marker) = after {
+                    action.set_part_number_marker(marker);
+                }
+                let answer = text(self.request(Method::GET, action.sign(OWN_LIFETIME))).await?;
+                let (page, next) = xml::parts(&answer, after)?;
+                parts.extend(page.into_iter().map(|part| (part.number, part)));
+                after = next;
+                if after.is_none() {
+                    return Ok(parts.into_values().collect());
+                }
             }
-            let answer = text(self.request(Method::GET, action.sign(OWN_LIFETIME))).await?;
-            let (page, next) = xml::parts(&answer)?;
-            parts.extend(page);
-            after = next;
-            if after.is_none() {
-                parts.sort_by_key(|part| part.number);
-                return Ok(parts);
-            }
-        }
+        })
+        .await
     }
 
     /// Puts the parts together, the first of `e_tags` being part 1.
@@ -159,7 +167,7 @@ impl Storage {
     pub async fn abort(&self, place: Place<'_>, upload: &str) -> Result<(), StorageError> {
         let bucket = self.inside(place)?;
         let action = AbortMultipartUpload::new(&bucket, Some(&self.credentials), place.key, upload);
-        match text(self.request(Method::DELETE, action.sign(OWN_LIFETIME))).await {
+        match promptly(text(self.request(Method::DELETE, action.sign(OWN_LIFETIME)))).await {
             Err(error) if !error.is_code("NoSuchUpload") => Err(error),
             _ => Ok(()),
         }
@@ -182,7 +190,7 @@ impl Storage {
     pub async fn remove(&self, place: Place<'_>) -> Result<(), StorageError> {
         let bucket = self.inside(place)?;
         let action = DeleteObject::new(&bucket, Some(&self.credentials), place.key);
-        match text(self.request(Method::DELETE, action.sign(OWN_LIFETIME))).await {
+        match promptly(text(self.request(Method::DELETE, action.sign(OWN_LIFETIME)))).await {
             Err(error) if !error.is_code("NoSuchKey") => Err(error),
             _ => Ok(()),
         }
@@ -213,6 +221,12 @@ impl Storage {
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url)
     }
+}
+
+/// Does what takes a storage no time.
+async fn promptly<T>(work: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    let silence = |_| Err(StorageError::Silent(format!("no answer within {} s", PROMPT.as_secs())));
+    timeout(PROMPT, work).await.unwrap_or_else(silence)
 }
 
 /// Sends a request; an answer that is a refusal is an error.

@@ -56,13 +56,14 @@ pub(super) fn upload_id(answer: &str) -> Result<String, StorageError> {
     }
 }
 
-/// One page of parts, and after which part the next one begins.
-pub(super) fn parts(answer: &str) -> Result<(Vec<Part>, Option<u16>), StorageError> {
+/// The page of parts that begins behind part `after`, and behind which part the next one begins.
+pub(super) fn parts(answer: &str, after: Option<u16>) -> Result<(Vec<Part>, Option<u16>), StorageError> {
     let page: Listing = read(answer)?;
     let part = |part: ListedPart| Part { number: part.number, size: part.size, e_tag: part.e_tag };
     let next = match page.is_truncated.as_str() {
         "true" => {
-            Some(page.next.parse().map_err(|_| StorageError::unreadable("it does not say how it goes on"))?)
+            let next = page.next.parse().ok().filter(|next| Some(*next) > after);
+            Some(next.ok_or_else(|| StorageError::unreadable("it does not say how it goes on"))?)
         }
         _ => None,
     };
@@ -108,14 +109,16 @@ mod tests {
              <PartNumberMarker>1</PartNumberMarker><NextPartNumberMarker>3</NextPartNumberMarker><MaxParts>2</MaxParts>\
              <IsTruncated>true</IsTruncated><Part>{listed}</Part><Part>{last}</Part></ListPartsResult>"
         );
-        assert_eq!(parts(&aws).unwrap(), (expected.clone(), Some(3)));
+        assert_eq!(parts(&aws, None).unwrap(), (expected.clone(), Some(3)));
+        assert_eq!(parts(&aws, Some(2)).unwrap().1, Some(3));
+        parts(&aws, Some(3)).expect_err("it would never end");
         let other = format!(
             "<ListPartsResponse><Part>{listed}</Part><Part>{last}</Part><NextPartNumberMarker/>\
              <IsTruncated>false</IsTruncated></ListPartsResponse>"
         );
-        assert_eq!(parts(&other).unwrap(), (expected, None));
-        assert_eq!(parts("<ListPartsResult/>").unwrap(), (vec![], None));
-        parts("<ListPartsResult><IsTruncated>true</IsTruncated></ListPartsResult>").unwrap_err();
+        assert_eq!(parts(&other, None).unwrap(), (expected, None));
+        assert_eq!(parts("<ListPartsResult/>", None).unwrap(), (vec![], None));
+        parts("<ListPartsResult><IsTruncated>true</IsTruncated></ListPartsResult>", None).unwrap_err();
     }
 
     #[test]

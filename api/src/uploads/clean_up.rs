@@ -6,6 +6,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{UploadError, Uploads};
 use crate::db::uploads;
+use crate::storage::StorageError;
 
 /// How often it is looked for something to remove.
 const PERIOD: Duration = Duration::from_hours(1);
@@ -49,7 +50,7 @@ impl Uploads {
         }
     }
 
-    /// Cleans up once.
+    /// Cleans up once. A storage that does not answer is left alone until the next time.
     pub async fn clean_up(&self) -> Result<CleanedUp, UploadError> {
         let age = self.storage.settings().abandoned_after;
         let abandoned = uploads::end_abandoned(&self.db, age).await?;
@@ -62,10 +63,21 @@ impl Uploads {
             for upload in &batch {
                 match self.remove(upload).await {
                     Ok(()) => cleaned.removed += 1,
-                    Err(error) => {
-                        tracing::debug!(upload.id, "what an upload has left stays: {error}");
+                    Err(UploadError::Storage(error)) => {
+                        if cleaned.failed == 0 {
+                            let (variable, advice) = error.advice();
+                            tracing::warn!(
+                                upload.id,
+                                "what an upload has left stays: {error}; {variable}: {advice}"
+                            );
+                        }
                         cleaned.failed += 1;
+                        // The others would have to wait for it, too.
+                        if matches!(error, StorageError::Silent(_)) {
+                            return Ok(cleaned);
+                        }
                     }
+                    Err(error) => return Err(error),
                 }
             }
         }

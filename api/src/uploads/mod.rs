@@ -95,8 +95,16 @@ impl Uploads {
     /// caller remembers: somebody else may have verified the upload meanwhile, and then its object is not to be touched.
     async fn remove(&self, upload: &Upload) -> Result<(), UploadError> {
         if uploads::is_unwanted(&self.db, &upload.id).await? {
-            self.storage.abort(place(upload), &upload.storage_id).await?;
-            self.storage.remove(place(upload)).await?;
+            let emptied = match self.storage.abort(place(upload), &upload.storage_id).await {
+                Ok(()) => self.storage.remove(place(upload)).await,
+                error => error,
+            };
+            // A bucket that is gone holds nothing.
+            if let Err(error) = emptied
+                && !error.is_code("NoSuchBucket")
+            {
+                return Err(error.into());
+            }
             uploads::note_removed(&self.db, &upload.id).await?;
         }
         Ok(())

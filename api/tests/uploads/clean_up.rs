@@ -58,3 +58,21 @@ async fn what_could_not_be_removed_at_once_is_removed_later() {
     assert_eq!(scene.s3.open_uploads().unwrap(), 0);
     assert_eq!(uploads.clean_up().await.unwrap().removed, 0);
 }
+
+#[tokio::test]
+async fn a_storage_that_is_away_is_asked_once_and_a_bucket_that_is_gone_holds_nothing() {
+    let scene = Scene::new().await;
+    let away =
+        scene.replica(&[("RECORDING_STORAGE_AWS_ENDPOINT_URL", "http://127.0.0.1:1")]).uploads.unwrap();
+    for recording in ["rec_1", "rec_2", "rec_3"] {
+        let upload = scene.begin(&File::new(recording, 10)).await;
+        away.abort(&upload).await.unwrap();
+    }
+    assert_eq!(away.clean_up().await.unwrap().failed, 1);
+    sqlx::query("UPDATE reflector.upload SET leased_until = NULL, bucket = 'gone'")
+        .execute(&scene.db)
+        .await
+        .unwrap();
+    let cleaned = scene.service.uploads.as_ref().unwrap().clean_up().await.unwrap();
+    assert_eq!((cleaned.removed, cleaned.failed), (3, 0));
+}

@@ -1,7 +1,7 @@
 //! A storage that does not do what it is asked.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use testbed::proxy::{Mode, Proxy};
@@ -27,6 +27,20 @@ async fn a_storage_that_refuses_or_is_silent_is_a_reason_to_come_back() {
         assert_eq!(answer.headers["retry-after"], "1");
         assert!(!answer.body.to_string().contains("127.0.0.1"), "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn a_storage_that_is_silent_is_told_before_the_host_gives_up_waiting() {
+    let scene = Scene::new().await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let service = scene.replica(&[("RECORDING_STORAGE_AWS_ENDPOINT_URL", &url)]);
+    scene.begin(&File::new("rec_1", 10)).await;
+    let begun = Instant::now();
+    // Another file, so that the upload before it is removed first.
+    let replaced = service.offer(&File::new("rec_1", 11)).await;
+    assert_eq!(replaced.refusal(), (503, "storage_unavailable"));
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
