@@ -49,6 +49,8 @@ pub(super) enum Command {
         json: bool,
     },
     /// Send parked deliveries again, once what parked them is put right: by id, by filter, or all of them.
+    ///
+    /// An upload that was given up, or kept because the API had no storage, is begun again when its id is named.
     Retry {
         /// The deliveries' ids, as `list` prints them.
         #[arg(value_name = "ID", required_unless_present_any = BY_FILTER, conflicts_with_all = BY_FILTER)]

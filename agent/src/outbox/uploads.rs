@@ -10,8 +10,8 @@
 //! | [`UploadState::Sending`] | the file is being sent | the last part, or a failure |
 //! | [`UploadState::Verifying`] | the API reads the object back | its answer |
 //! | [`UploadState::Verified`] | the storage holds what the host held | pruned some time after its file was removed, or long after the file is gone: this is the proof that it may be removed |
-//! | [`UploadState::Kept`] | the API did not want the file | pruned after the retention time |
-//! | [`UploadState::GivenUp`] | the file could not be uploaded, and its notice says so | pruned after the retention time |
+//! | [`UploadState::Kept`] | the API did not want the file | pruned after the retention time; an operator's retry, unless the meeting's settings say so |
+//! | [`UploadState::GivenUp`] | the file could not be uploaded, and its notice says so | an operator's retry, or pruned after the retention time |
 //! | [`UploadState::Parked`] | a person has to look; the notice waits | an operator's retry; never pruned |
 //!
 //! The first three are one state to a restarted agent: it asks the API.
@@ -32,6 +32,7 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE upload (
         seq              INTEGER PRIMARY KEY AUTOINCREMENT,
         id               TEXT    NOT NULL UNIQUE,   -- the recording's
+        first_id         TEXT,                      -- the one it was told under before it was given up and begun again
         room             TEXT    NOT NULL,
         path             BLOB    NOT NULL,
         ino              INTEGER NOT NULL,          -- the file as it was when its checksum was computed

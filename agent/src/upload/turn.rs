@@ -337,12 +337,12 @@ impl Turn<'_> {
     async fn verify(&mut self, plan: contract::upload::Upload) -> Result<Came, Came> {
         let reply = self.complete(&plan).await?;
         let came = self.completed(plan, reply);
-        // The file may not be what it was, whatever its looks say. If it is not its turn to be read, the next mismatch tells.
-        if matches!(came, Err(Came::Mismatch(_)))
-            && let Err(other) = self.read_anew().await
-            && !matches!(other, Came::Next(..))
-        {
-            return Err(other);
+        if matches!(came, Err(Came::Mismatch(_))) {
+            while self.shared.reads_anew.get() {
+                tokio::time::sleep(ANOTHER_IS_READ).await;
+            }
+            // The file may not be what it was, whatever its looks say.
+            self.read_anew().await?;
         }
         came
     }

@@ -2,6 +2,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use contract::id::EventId;
+use contract::recording::RecordingComplete;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::read::path;
@@ -10,6 +12,7 @@ use crate::clock::now_ms;
 use crate::outbox::log::{Choice, Filter};
 use crate::outbox::model::{Kind, LaneId, Progress, State};
 use crate::outbox::{append, released};
+use crate::recordings::notice;
 
 /// One change of an upload.
 pub(in crate::outbox) enum Write<'a> {
@@ -117,19 +120,23 @@ fn end(
         .prepare_cached(
             "UPDATE upload SET state = ?2, done_at = ?3, bucket = ?4, object_key = ?5, note = ?6, notice = x'', settled_at = NULL,
                sent_bytes = CASE ?2 WHEN 3 THEN size ELSE sent_bytes END
-             WHERE seq = ?1 AND state <= 2 RETURNING path",
+             WHERE seq = ?1 AND state <= 2 RETURNING path, first_id",
         )?
-        .query_row(params![seq, ending.state as i64, now, bucket, key, ending.note], |row| path(row, 0))
+        .query_row(params![seq, ending.state as i64, now, bucket, key, ending.note], |row| {
+            Ok((path(row, 0)?, row.get::<_, Option<String>>(1)?))
+        })
         .optional()?;
-    if let Some(path) = ended {
+    if let Some((path, first_id)) = ended {
         let progress = Progress::Recording { path: path.display().to_string() };
         append::append(connection, std::slice::from_ref(&ending.notice), &progress, now, touched)?;
-        released::note(connection, ending.notice.id.as_str(), ending.releases)?;
+        for id in [Some(ending.notice.id.as_str()), first_id.as_deref()].into_iter().flatten() {
+            released::note(connection, id, ending.releases)?;
+        }
     }
     Ok(())
 }
 
-/// Makes the parked uploads that are meant open again. Returns how many.
+/// Makes the parked uploads that are meant open again, and those that are named by id if they were given up. Returns how many.
 pub(in crate::outbox) fn unpark(connection: &Connection, choice: &Choice<'_>) -> rusqlite::Result<usize> {
     let (ids, filter): (&[String], _) = match choice {
         Choice::Ids(ids) => (ids, None),
@@ -143,6 +150,7 @@ pub(in crate::outbox) fn unpark(connection: &Connection, choice: &Choice<'_>) ->
     let mut count = 0;
     for id in ids {
         count += update.execute(params![id, None::<String>, None::<i64>, None::<i64>])?;
+        count += usize::from(begin_again(connection, id)?);
     }
     // An upload is a recording's, and was parked without a request of its own.
     if let Some(Filter {
@@ -157,6 +165,36 @@ pub(in crate::outbox) fn unpark(connection: &Connection, choice: &Choice<'_>) ->
         count += update.execute(params![None::<String>, room, since, until])?;
     }
     Ok(count)
+}
+
+/// Makes an upload open again that was given up, or that the API did not want for what it lacks. Its notice went out, and
+/// the API takes a notice once: another one, of the same file under another id, is to say where the file is.
+fn begin_again(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
+    let told: Option<Vec<u8>> = connection
+        .prepare_cached(
+            "SELECT item.body FROM upload JOIN recording ON recording.id = upload.id JOIN item ON item.id = upload.id
+             WHERE upload.id = ?1 AND upload.state IN (4, 5) AND NOT recording.released",
+        )?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    let Some(Ok(mut notice)) = told.map(|told| serde_json::from_slice::<RecordingComplete>(&told)) else {
+        return Ok(false);
+    };
+    let again = EventId::of_recording(&[id.as_bytes(), b"again"]);
+    notice.id = again.clone();
+    notice.upload_note = None;
+    connection
+        .prepare_cached(
+            "UPDATE upload SET first_id = COALESCE(first_id, id), id = ?2, notice = ?3, state = 0, due_at = 0, attempts = 0,
+               restarts = 0, sent_bytes = 0, done_at = NULL WHERE id = ?1",
+        )?
+        .execute(params![id, again.as_str(), notice::body(&notice)])?;
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO recording (id, path) SELECT ?2, path FROM recording WHERE id = ?1",
+        )?
+        .execute(params![id, again.as_str()])?;
+    Ok(true)
 }
 
 /// Forgets uploads that ended before `cutoff`. One that is verified is the proof that its file may be deleted, so it stays

@@ -163,7 +163,8 @@ impl State {
             return (200, keep.to_string());
         }
         let (size, sha256) = (request["size_bytes"].as_u64().unwrap(), request["sha256"].as_str().unwrap());
-        let id = format!("upl_{}", request["id"].as_str().unwrap().trim_start_matches("evt_"));
+        let (_, id) = request["id"].as_str().unwrap().split_once('_').unwrap();
+        let id = format!("upl_{id}");
         let upload = self.uploads.entry(id.clone()).or_insert_with(|| Upload::of(size, sha256));
         if (upload.size, upload.sha256.as_str()) != (size, sha256) {
             *upload = Upload::of(size, sha256);
