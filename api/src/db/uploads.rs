@@ -12,9 +12,6 @@ use super::patience;
 use super::setting::read as setting;
 use crate::domain::room::RecordingType;
 
-/// Taken while abandoned uploads are cleaned up, so that one replica does it.
-const CLEAN_UP_LOCK: i64 = 0x7265_666c_7570_6c64;
-
 /// How far an upload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -337,19 +334,34 @@ pub async fn settle(
     Ok(done.rows_affected() == 1)
 }
 
-/// Ends every upload that nobody asked about for `age`; returns how many. None when another replica is at it.
-pub async fn end_abandoned(db: &PgPool, age: Duration) -> Result<u64, sqlx::Error> {
+/// Some of the uploads that nobody asked about for `age`, the oldest first.
+pub async fn find_abandoned(db: &PgPool, age: Duration, limit: i64) -> Result<Vec<Upload>, sqlx::Error> {
+    let query = sqlx::query_as::<_, Row>(concat!(
+        "-- uploads.find_abandoned
+        SELECT ",
+        columns!(),
+        " FROM reflector.upload
+        WHERE state IN ('open', 'verifying') AND touched_at < now() - $1
+        ORDER BY touched_at
+        LIMIT $2",
+    ))
+    .bind(interval(age))
+    .bind(limit);
+    let rows = patience::fetch_all(db, query).await?;
+    rows.into_iter().map(Upload::try_from).collect()
+}
+
+/// Ends an upload if nobody has asked about it for `age` until now; false if somebody has, or it has ended.
+pub async fn end_abandoned(db: &PgPool, id: &str, age: Duration) -> Result<bool, sqlx::Error> {
     let query = sqlx::query(
         "-- uploads.end_abandoned
-        WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS is_ours)
         UPDATE reflector.upload
         SET state = 'ended', end_reason = 'abandoned', has_debris = true, lease = NULL, leased_until = NULL
-        FROM turn
-        WHERE is_ours AND state IN ('open', 'verifying') AND touched_at < now() - $2",
+        WHERE id = $1 AND state IN ('open', 'verifying') AND touched_at < now() - $2",
     )
-    .bind(CLEAN_UP_LOCK)
+    .bind(id)
     .bind(interval(age));
-    Ok(patience::execute(db, query).await?.rows_affected())
+    Ok(patience::execute(db, query).await?.rows_affected() == 1)
 }
 
 /// Takes some uploads that have left something in the storage; nobody else gets them for `term`.

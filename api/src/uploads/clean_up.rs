@@ -1,11 +1,14 @@
 //! Removes from the storage what nobody wants any more: uploads that were given up, and objects that were not what they were to be.
+//! What is all there is verified and kept, whether anybody asks for it or not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
 
-use super::{UploadError, Uploads};
-use crate::db::uploads;
+use super::{TERM, UploadError, Uploads};
+use crate::db::uploads::{self, State, Upload};
 use crate::storage::StorageError;
 
 /// How often it is looked for something to remove.
@@ -13,12 +16,15 @@ const PERIOD: Duration = Duration::from_hours(1);
 
 /// How many uploads are taken at a time, and for how long: others leave them alone meanwhile.
 const BATCH: i64 = 50;
-const TERM: Duration = Duration::from_mins(10);
+const REMOVAL_TERM: Duration = Duration::from_mins(10);
+
+/// How many abandoned uploads are looked at in one clean-up, at most.
+const ABANDONED: i64 = 500;
 
 /// What a clean-up did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct CleanedUp {
-    /// Uploads that nobody asked about for too long.
+    /// Uploads that nobody asked about for too long, and of which parts were missing.
     pub abandoned: u64,
     /// Uploads of which nothing is left in the storage now.
     pub removed: u64,
@@ -50,13 +56,58 @@ impl Uploads {
         }
     }
 
+    /// Ends uploads that nobody asked about for too long; returns how many. One whose parts are all there is verified instead: its host
+    /// may be gone for good, and then nobody else has the file.
+    async fn give_up(&self) -> Result<u64, UploadError> {
+        let age = self.storage.settings().abandoned_after;
+        let mut ended = 0;
+        for upload in uploads::find_abandoned(&self.db, age, ABANDONED).await? {
+            let is_hopeless = match upload.state {
+                State::Open => match self.check(&upload).await {
+                    Ok(()) => false,
+                    Err(UploadError::Incomplete(_)) => true,
+                    Err(UploadError::NotFound) => continue,
+                    Err(UploadError::Storage(error)) if error.is_code("NoSuchBucket") => true,
+                    Err(UploadError::Storage(error)) => {
+                        tracing::warn!(
+                            upload.id,
+                            "an upload that seems to be abandoned is looked at later: {error}"
+                        );
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                },
+                _ => false,
+            };
+            if !is_hopeless {
+                self.verify_for_nobody(upload).await?;
+            } else if uploads::end_abandoned(&self.db, &upload.id, age).await? {
+                ended += 1;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Verifies an upload whose host does not ask for it, unless somebody else is at it.
+    async fn verify_for_nobody(&self, upload: Upload) -> Result<(), UploadError> {
+        let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return Ok(()) };
+        let lease = Uuid::new_v4().simple().to_string();
+        if uploads::lease(&self.db, &upload.id, &lease, TERM).await? {
+            tracing::info!(
+                upload.id,
+                upload.object_key,
+                "verifying an upload that its host does not ask about any more"
+            );
+            self.clone().verify(upload, lease, slot).await;
+        }
+        Ok(())
+    }
+
     /// Cleans up once. A storage that does not answer is left alone until the next time.
     pub async fn clean_up(&self) -> Result<CleanedUp, UploadError> {
-        let age = self.storage.settings().abandoned_after;
-        let abandoned = uploads::end_abandoned(&self.db, age).await?;
-        let mut cleaned = CleanedUp { abandoned, ..CleanedUp::default() };
+        let mut cleaned = CleanedUp { abandoned: self.give_up().await?, ..CleanedUp::default() };
         loop {
-            let batch = uploads::take_debris(&self.db, BATCH, TERM).await?;
+            let batch = uploads::take_debris(&self.db, BATCH, REMOVAL_TERM).await?;
             if batch.is_empty() {
                 return Ok(cleaned);
             }

@@ -74,7 +74,8 @@ impl Uploads {
         uploads::find(&self.db, id).await?.ok_or(UploadError::NotFound)
     }
 
-    async fn check(&self, upload: &Upload) -> Result<(), UploadError> {
+    /// [`UploadError::Incomplete`] where the storage lacks a part.
+    pub(super) async fn check(&self, upload: &Upload) -> Result<(), UploadError> {
         let stored = listed(&self.stored(upload).await?);
         match upload::missing(plan(upload), upload.size_bytes, &stored) {
             Some(missing) => Err(UploadError::Incomplete(missing)),

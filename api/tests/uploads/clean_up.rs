@@ -16,20 +16,47 @@ async fn an_upload_can_be_given_up() {
     );
 }
 
+/// Nobody has asked about the upload for this long.
+async fn pass(scene: &Scene, upload: &str, time: &str) {
+    sqlx::query("UPDATE reflector.upload SET touched_at = now() - $2::text::interval WHERE id = $1")
+        .bind(upload)
+        .bind(time)
+        .execute(&scene.db)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_all_there_is_kept_when_its_host_does_not_come_back() {
+    let scene = Scene::new().await;
+    let file = File::new("rec_1", 10);
+    let (whole, verifying) = (scene.send(&file).await, scene.send(&File::new("rec_2", 10)).await);
+    let wrong = scene.begin(&File::new("rec_3", 10)).await;
+    scene.put(&wrong, &[(1, b"ten others")]).await;
+    scene.change("UPDATE reflector.upload SET state = 'verifying' WHERE id = $1", &verifying).await;
+    for upload in [&whole, &verifying, &wrong] {
+        pass(&scene, upload, "8 days").await;
+    }
+    let away =
+        scene.replica(&[("RECORDING_STORAGE_AWS_ENDPOINT_URL", "http://127.0.0.1:1")]).uploads.unwrap();
+    assert_eq!(away.clean_up().await.unwrap().abandoned, 0, "nobody knows what is there");
+    scene.change("UPDATE reflector.upload SET leased_until = NULL WHERE id = $1", &verifying).await;
+    let uploads = scene.service.uploads.as_ref().unwrap();
+    assert_eq!(uploads.clean_up().await.unwrap().abandoned, 0);
+    for (upload, state) in [(&whole, "verified"), (&verifying, "verified"), (&wrong, "ended")] {
+        assert_eq!(scene.state(upload).await.0, state);
+    }
+    assert_eq!(scene.service.complete(&whole, &file).await.ok()["state"], "verified", "should it come back");
+}
+
 #[tokio::test]
 async fn an_upload_that_nobody_asks_about_ends_after_days_by_one_replica() {
     let scene = Scene::new().await;
-    let (old, young) = (scene.send(&File::new("rec_1", 10)).await, scene.send(&File::new("rec_2", 10)).await);
+    let (old, young) =
+        (scene.begin(&File::new("rec_1", 10)).await, scene.send(&File::new("rec_2", 10)).await);
     let (_, verified) = scene.upload(&File::new("rec_3", 10)).await;
-    for id in [old.as_str(), young.as_str()] {
-        let age = if id == old { "7 days 1 second" } else { "6 days 23 hours" };
-        sqlx::query("UPDATE reflector.upload SET touched_at = now() - $2::text::interval WHERE id = $1")
-            .bind(id)
-            .bind(age)
-            .execute(&scene.db)
-            .await
-            .unwrap();
-    }
+    pass(&scene, &old, "7 days 1 second").await;
+    pass(&scene, &young, "6 days 23 hours").await;
     let replicas = [scene.replica(&[]), scene.replica(&[])];
     let [first, second] = replicas.map(|replica| replica.uploads.unwrap());
     let (first, second) = tokio::join!(first.clean_up(), second.clean_up());
