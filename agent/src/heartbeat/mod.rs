@@ -135,7 +135,7 @@ impl Heart {
         let panicked = |_: &_| {
             tracing::error!(
                 "the heartbeat panicked; the API hears nothing more of this host until the agent restarts"
-            )
+            );
         };
         let (gatherer, said) = work.await.inspect_err(panicked).ok()?;
         self.gatherer = Some(gatherer);
