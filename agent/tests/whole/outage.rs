@@ -44,14 +44,14 @@ fn three_days_without_the_api_cost_a_try_every_few_minutes_and_nothing_in_betwee
     runtime.block_on(async {
         delivery.run(tokio::time::sleep(Duration::from_hours(72))).await.unwrap();
     });
-    let busy = processor_time() - before;
+    let busy = processor_time().saturating_sub(before);
     writer.close();
 
     let database = Connection::open(directory.path().join(DATABASE)).unwrap();
     let tries: u32 = database.query_row("SELECT COUNT(*) FROM attempt", [], |row| row.get(0)).unwrap();
     // A wait is random below five minutes, so 150 s on average once the first few have passed.
     assert!((1_500..2_000).contains(&tries), "{tries} tries in 72 hours");
-    assert!(busy < Duration::from_secs(60), "{busy:?} of processor time for {tries} tries");
+    assert!(busy < Duration::from_mins(1), "{busy:?} of processor time for {tries} tries");
     assert_eq!(deliveries(directory.path()).len(), items.len(), "everything is still there");
 }
 

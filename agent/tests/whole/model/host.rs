@@ -98,7 +98,10 @@ pub(super) struct Host {
     /// The files that the agent has open, by inode.
     held: HashSet<u64>,
     ghosts: Vec<Ghost>,
+    /// Since when the clock moves in whole seconds only.
     coarse: Option<SystemTime>,
+    /// How often time has jumped.
+    jumps: u64,
 }
 
 impl Host {
@@ -121,6 +124,7 @@ impl Host {
             held: HashSet::new(),
             ghosts: Vec::new(),
             coarse: None,
+            jumps: 0,
         }
     }
 
@@ -203,15 +207,19 @@ impl Host {
         }
     }
 
-    /// From now on, or no longer, changes do not show in the files' time stamps.
+    /// From now on, or no longer, changes within a second do not show in the files' time stamps.
     pub(super) fn turn_clock(&mut self) {
         self.coarse = if self.coarse.is_none() { Some(SystemTime::now()) } else { None };
         self.orderly = false;
     }
 
     /// Files become older by so many hours, or younger.
+    ///
+    /// The kernel's clock stays where it is, so two changes between which time jumped could end up with one stamp after a second
+    /// jump, which no clock does. Every jump is longer by a second than the one before, so that no two cancel out.
     pub(super) fn jump(&mut self, hours: i8) {
-        let by = Duration::from_hours(u64::from(hours.unsigned_abs()));
+        self.jumps += 1;
+        let by = Duration::from_hours(u64::from(hours.unsigned_abs())) + Duration::from_secs(self.jumps);
         let ghosts = self.ghosts.iter().map(|ghost| ghost.file.try_clone().unwrap());
         for file in self.files().iter().map(|path| open(path)).chain(ghosts) {
             let was = file.metadata().unwrap().modified().unwrap();
@@ -316,9 +324,11 @@ impl Host {
         files
     }
 
-    /// Makes the file look as if it was changed when the clock stood still.
+    /// Makes the file look as if a clock that moves in whole seconds had stamped it.
     fn stamp(&self, file: &File) {
-        if let Some(modified) = self.coarse {
+        if let Some(since) = self.coarse {
+            let seconds = since.elapsed().unwrap_or_default().as_secs();
+            let modified = since + Duration::from_secs(seconds);
             file.set_times(FileTimes::new().set_modified(modified)).unwrap();
         }
     }

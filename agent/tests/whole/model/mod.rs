@@ -45,7 +45,7 @@ enum Step {
     CopyTruncate,
     /// One of the files is deleted.
     Delete(u8),
-    /// From now on, or no longer, changes do not show in the files' time stamps.
+    /// From now on, or no longer, changes within a second do not show in the files' time stamps.
     CoarseClock,
     /// So many hours pass, or the clock is set back by them.
     Jump(i8),
