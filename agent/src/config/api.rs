@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::ca_file;
-use super::finding::{Finding, SECONDS, Section, require, within};
+use super::finding::{Finding, SECONDS, Section, has_usable_port, require, within};
 use super::proxy::ProxyAddress;
 
 /// `[api]`: where deliveries go.
@@ -95,6 +95,9 @@ fn url(url: &str) -> Vec<Finding> {
             "must not have a user or a password: deliveries are signed with the secret instead".into(),
         );
     }
+    if !has_usable_port(&uri) {
+        return error("has a port that does not exist: they go from 1 to 65535".into());
+    }
     if uri.query().is_some() {
         return error("must not have a query".into());
     }
@@ -153,6 +156,7 @@ mod tests {
             ("reflector.example.com", Some("not an http or https address")),
             ("ftp://reflector.example.com", Some("not an http or https address")),
             ("https://reflector.example.com/?a=b", Some("query")),
+            ("https://reflector.example.com:99999", Some("port")),
             ("https://agent:hunter2@reflector.example.com", Some("user or a password")),
             ("https://hunter2@reflector.example.com", Some("user or a password")),
             ("https://agent:hun ter2@reflector.example.com", Some("not an http or https address")),

@@ -35,13 +35,14 @@ impl Section for Delivery {
     const NAME: &'static str = "delivery";
 
     fn findings(&self) -> Vec<Finding> {
-        let ordered = self.backoff_min_seconds <= self.backoff_max_seconds;
+        let (min, max) = (self.backoff_min_seconds, self.backoff_max_seconds);
+        let unordered = format!("is {min}, more than backoff-max-seconds, which is {max}");
         // What the API takes.
         let batch = 1..=contract::batch::MAX_EVENTS as u64;
-        require(ordered, "delivery.backoff-min-seconds", "must not be more than backoff-max-seconds")
+        require(min <= max, "delivery.backoff-min-seconds", unordered)
             .into_iter()
-            .chain(within("delivery.backoff-min-seconds", self.backoff_min_seconds, &SECONDS))
-            .chain(within("delivery.backoff-max-seconds", self.backoff_max_seconds, &SECONDS))
+            .chain(within("delivery.backoff-min-seconds", min, &SECONDS))
+            .chain(within("delivery.backoff-max-seconds", max, &SECONDS))
             .chain(within("delivery.connections", self.connections as u64, &(1..=64)))
             .chain(within("delivery.batch-max-events", self.batch_max_events as u64, &batch))
             .collect()
@@ -62,6 +63,12 @@ impl Delivery {
 mod tests {
     use super::super::finding::assert_bounds;
     use super::*;
+
+    #[test]
+    fn waits_in_the_wrong_order_are_told_with_both_numbers() {
+        let wrong = Delivery { backoff_min_seconds: 40, backoff_max_seconds: 20, ..Delivery::default() };
+        assert_eq!(wrong.findings()[0].problem, "is 40, more than backoff-max-seconds, which is 20");
+    }
 
     #[test]
     fn every_number_has_bounds() {

@@ -1,7 +1,9 @@
 //! What may be wrong with a configuration, and the bounds that sections share.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
+use hyper::Uri;
 use serde::de::DeserializeOwned;
 
 /// A section of the configuration: its keys with their defaults, and what may be wrong with values of the right type.
@@ -60,6 +62,23 @@ pub(super) fn require(holds: bool, key: &str, problem: impl Into<String>) -> Opt
     (!holds).then(|| Finding::error(key, problem))
 }
 
+/// An error for each of these paths that is not absolute.
+pub(super) fn absolute(key: &str, paths: &[PathBuf]) -> Vec<Finding> {
+    let relative = paths.iter().filter(|path| !path.is_absolute());
+    let problem = |path: &PathBuf| format!("`{}` is not an absolute path, from / on", path.display());
+    relative.map(|path| Finding::error(key, problem(path))).collect()
+}
+
+/// Whether an address has no port, or one that exists. The parser takes any digits, and whoever asks it for a number that is
+/// too big is told that there is no port.
+pub(super) fn has_usable_port(address: &Uri) -> bool {
+    let host = address.host().unwrap_or_default();
+    let authority = address.authority().map_or("", |authority| authority.as_str());
+    let behind_user = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = behind_user.strip_prefix(host).unwrap_or_default();
+    matches!(port, "" | ":") || address.port_u16().is_some_and(|port| port != 0)
+}
+
 /// Tries a number of a section at the edges of its bounds: outside is an error with its key, inside is none.
 #[cfg(test)]
 pub(super) fn assert_bounds<S: Section + Clone>(
@@ -81,5 +100,30 @@ pub(super) fn assert_bounds<S: Section + Clone>(
     }
     for value in [lowest, highest] {
         assert!(!found(value), "{}.{key} = {value} is refused", S::NAME);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_none_or_a_number_below_65536() {
+        for (address, usable) in [
+            ("http://proxy", true),
+            ("http://proxy:", true),
+            ("http://proxy:1", true),
+            ("proxy:65535", true),
+            ("http://[::1]:3128/", true),
+            ("http://u:p@[::1]", true),
+            ("http://u:p@proxy:3128", true),
+            ("http://u:p@proxy:99999", false),
+            ("http://proxy:65536/path", false),
+            ("proxy:99999", false),
+            ("http://proxy:0", false),
+            ("http://[::1]:99999", false),
+        ] {
+            assert_eq!(has_usable_port(&address.parse().unwrap()), usable, "{address}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::finding::{Finding, Section, require};
+use super::finding::{Finding, Section, absolute, has_usable_port, require};
 
 /// `[jibri]`: what this host's Jibri is asked.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,13 +27,13 @@ impl Section for Jibri {
     const NAME: &'static str = "jibri";
 
     fn findings(&self) -> Vec<Finding> {
-        let absolute = self.configuration.iter().all(|directory| directory.is_absolute());
         let url = self.health_url.as_deref().filter(|url| !url.is_empty());
         let is_address = |url: &str| {
-            url.parse::<hyper::Uri>()
-                .is_ok_and(|url| url.scheme_str() == Some("http") && url.host().is_some())
+            url.parse::<hyper::Uri>().is_ok_and(|url| {
+                url.scheme_str() == Some("http") && url.host().is_some() && has_usable_port(&url)
+            })
         };
-        require(absolute, "jibri.configuration", "must be absolute paths")
+        absolute("jibri.configuration", &self.configuration)
             .into_iter()
             .chain(require(
                 url.is_none_or(is_address),
@@ -56,6 +56,7 @@ mod tests {
             (Some("http://127.0.0.1:2222/jibri/api/v1.0/health"), true),
             (Some("https://127.0.0.1:2222/"), false),
             (Some("127.0.0.1:2222"), false),
+            (Some("http://127.0.0.1:99999/"), false),
         ] {
             let jibri = Jibri { health_url: url.map(str::to_owned), ..Jibri::default() };
             assert_eq!(jibri.findings().is_empty(), good, "{url:?}");

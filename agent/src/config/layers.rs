@@ -1,5 +1,6 @@
 //! The layers that set keys, merged into one table: file, drop-ins, environment.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use toml::{Table, Value};
 
 use super::environment::{API_URL, Environment, PREFIX};
 use super::finding::Section;
+use super::typed::typed;
 use super::{Api, Delivery, EventSync, Finding, Jibri, Log, Outbox, Recordings, Retention, Spool, Upload};
 
 /// Every section's name.
@@ -27,6 +29,8 @@ const SECTIONS: &[&str] = &[
 /// What all layers say together, before it has types.
 pub(super) struct Layers {
     tables: Table,
+    /// The last layer that set a section or a key (`section.key`), for people.
+    origins: BTreeMap<String, String>,
     /// Files that nobody could read, so that nobody knows what they say.
     pub(super) files: Vec<Finding>,
     /// Sections and variables that set nothing.
@@ -36,34 +40,65 @@ pub(super) struct Layers {
 impl Layers {
     /// Reads every layer. `chosen` is the operator's file; without one, [`super::DEFAULT_PATH`] is read if it exists.
     pub(super) fn read(chosen: Option<&Path>, environment: &Environment) -> Self {
-        let mut layers = Self { tables: Table::new(), files: Vec::new(), misplaced: Vec::new() };
+        let mut layers =
+            Self { tables: Table::new(), origins: BTreeMap::new(), files: Vec::new(), misplaced: Vec::new() };
         for path in layers.paths(chosen) {
             match read(&path) {
-                Ok(table) => merge(&mut layers.tables, table),
+                Ok(table) => {
+                    layers.remember(&table, &path);
+                    merge(&mut layers.tables, table);
+                }
                 Err(finding) => layers.files.push(finding),
             }
         }
         layers.apply(environment);
         for key in layers.tables.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
             let problem = format!("is not a section: the sections are {}", SECTIONS.join(", "));
-            layers.misplaced.push(Finding::error(key.clone(), problem));
+            layers.misplaced.push(layers.with_origin(Finding::error(key.clone(), problem)));
         }
         layers
     }
 
-    /// One section with its types. What is wrong with it is added to `findings`; its defaults stand in for types that are wrong.
+    /// One section with its types. Everything that is wrong with it is added to `findings`; defaults stand in for keys whose
+    /// types are wrong.
     pub(super) fn section<S: Section>(&self, findings: &mut Vec<Finding>) -> S {
-        let set = self.tables.get(S::NAME).cloned();
-        match set.map_or_else(|| Ok(S::default()), Value::try_into) {
-            Ok(section) => {
-                findings.extend(section.findings());
-                section
+        let none = Table::new();
+        let keys = match self.tables.get(S::NAME) {
+            None => &none,
+            Some(Value::Table(keys)) => keys,
+            Some(_) => {
+                let problem = format!("is a section: write [{}], and its keys below", S::NAME);
+                findings.push(self.with_origin(Finding::error(S::NAME, problem)));
+                return S::default();
             }
-            Err(error) => {
-                findings.push(Finding::error(S::NAME, one_line(&error.to_string())));
-                S::default()
+        };
+        let mut found = Vec::new();
+        let section: S = typed(keys, &mut found);
+        // Of a key that was refused only its default could be spoken of.
+        let of_good_keys =
+            |finding: &Finding| found.iter().all(|refused: &Finding| refused.key != finding.key);
+        let of_values: Vec<Finding> = section.findings().into_iter().filter(of_good_keys).collect();
+        findings.extend(found.into_iter().chain(of_values).map(|finding| self.with_origin(finding)));
+        section
+    }
+
+    /// Remembers which sections and keys `path` sets.
+    fn remember(&mut self, table: &Table, path: &Path) {
+        let origin = format!("set in {}", path.display());
+        for (section, value) in table {
+            for key in value.as_table().into_iter().flat_map(Table::keys) {
+                self.origins.insert(format!("{section}.{key}"), origin.clone());
             }
+            self.origins.insert(section.clone(), origin.clone());
         }
+    }
+
+    /// The finding with the layer that set its key, if one did.
+    fn with_origin(&self, mut finding: Finding) -> Finding {
+        if let Some(origin) = self.origins.get(&finding.key) {
+            finding.problem = format!("{} ({origin})", finding.problem);
+        }
+        finding
     }
 
     /// The text of one key, if it is set to a text, whatever is wrong elsewhere.
@@ -89,12 +124,14 @@ impl Layers {
     fn apply(&mut self, environment: &Environment) {
         if let Some(url) = environment.get(API_URL) {
             set(&mut self.tables, "api", "url", Value::String(url.to_owned()));
+            self.origins.insert("api.url".into(), format!("set by {API_URL}"));
         }
         for (name, text) in environment.keys() {
             let path = name.to_lowercase().replace('_', "-");
             match path.split_once("--") {
                 Some((section, key)) if SECTIONS.contains(&section) => {
                     set(&mut self.tables, section, key, value(text));
+                    self.origins.insert(format!("{section}.{key}"), format!("set by {PREFIX}{name}"));
                 }
                 _ => self.misplaced.push(Finding::error(
                     format!("{PREFIX}{name}"),
@@ -138,7 +175,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Finding {
     Finding::error(path.display().to_string(), format!("cannot be read: {error}{next}"))
 }
 
-fn one_line(text: &str) -> String {
+/// A message of the parser, without its line breaks.
+pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

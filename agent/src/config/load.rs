@@ -39,8 +39,8 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
             "spool and recordings are both off, so there is nothing to deliver",
         ));
     }
-    match secret::find(api.secret_file.as_deref(), environment) {
-        Ok(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => Ok((
+    match secret::find(api.secret_file.as_deref(), environment, &mut findings) {
+        Some(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => Ok((
             Config {
                 api,
                 secret,
@@ -57,11 +57,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
             },
             findings,
         )),
-        Ok(_) => Err(findings),
-        Err(finding) => {
-            findings.push(finding);
-            Err(findings)
-        }
+        _ => Err(findings),
     }
 }
 
@@ -146,14 +142,15 @@ mod tests {
     #[test]
     fn every_finding_is_reported_at_once() {
         let directory = tempfile::tempdir().unwrap();
-        let text = "[api]\nurl = \"reflector\"\n[spool]\ndirectroy = \"/x\"\n[outbox]\nmax-bytes = 1\n[colour]\nx = 1\n";
+        let text = "[api]\nurl = \"reflector\"\n[spool]\ndirectroy = \"/x\"\nrescan-seconds = 0\n[outbox]\nmax-bytes = 1\n[colour]\nx = 1\n";
         let file = write(directory.path(), "agent.toml", text);
         let env = environment(&[("JITSI_WEBHOOK_SECRET", "short"), ("REFLECTOR_AGENT__NONSENSE", "1")]);
         let findings = load(Some(&file), &env).unwrap_err();
         let keys: Vec<&str> = findings.iter().map(|finding| finding.key.as_str()).collect();
         for key in [
             "api.url",
-            "spool",
+            "spool.directroy",
+            "spool.rescan-seconds",
             "outbox.max-bytes",
             "colour",
             "REFLECTOR_AGENT__NONSENSE",
@@ -161,6 +158,46 @@ mod tests {
         ] {
             assert!(keys.contains(&key), "{key} is not in {keys:?}");
         }
+    }
+
+    #[test]
+    fn a_bad_key_of_the_api_does_not_hide_a_good_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let secret = write(directory.path(), "secret", "0123456789abcdef0123456789abcdef\n");
+        let secret = format!("secret-file = {:?}", secret.display().to_string());
+        for (text, expected) in [
+            (format!("url = 3\n{secret}"), "api.url"),
+            (format!("url = \"http://localhost\"\ncolour = 3\n{secret}"), "api.colour"),
+            ("url = \"http://localhost\"\nsecret-file = 3\n".to_owned(), "api.secret-file"),
+        ] {
+            let file = write(directory.path(), "agent.toml", &format!("[api]\n{text}"));
+            let findings = load(Some(&file), &environment(&[])).unwrap_err();
+            let keys: Vec<&str> = findings.iter().map(|finding| finding.key.as_str()).collect();
+            assert_eq!(keys, [expected], "{findings:?}");
+        }
+        let file = write(directory.path(), "agent.toml", "api = 3\n");
+        let findings = load(Some(&file), &environment(&[])).unwrap_err();
+        assert!(findings.len() == 1 && findings[0].problem.contains("write [api]"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_finding_names_the_layer_that_set_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = write(directory.path(), "agent.toml", "[delivery]\nconnections = 8\nbackoff = 3\n");
+        write(directory.path(), "agent.d/10.toml", "[delivery]\nconnections = 0\n[colour]\nx = 1\n");
+        let variable = "REFLECTOR_AGENT__RECORDINGS__ROOTS";
+        let findings = load(Some(&file), &environment(&[(variable, "/srv/a")])).unwrap_err();
+        for (key, layer) in [
+            ("delivery.backoff", "agent.toml)"),
+            ("delivery.connections", "agent.d/10.toml)"),
+            ("colour", "agent.d/10.toml)"),
+            ("recordings.roots", "write [\"/srv/a\"] (set by REFLECTOR_AGENT__RECORDINGS__ROOTS)"),
+        ] {
+            let said = findings.iter().find(|finding| finding.key == key).unwrap();
+            assert!(said.problem.ends_with(layer), "{said:?}");
+        }
+        let url = findings.iter().find(|finding| finding.key == "api.url").unwrap();
+        assert!(!url.problem.contains("(set "), "nobody set it: {url:?}");
     }
 
     #[test]
@@ -206,7 +243,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for (text, key) in [
             ("[outbox]\ndirectory = \"here\"\n", "outbox.directory"),
-            ("[outbox]\nfolder = \"/x\"\n", "outbox"),
+            ("[outbox]\nfolder = \"/x\"\n", "outbox.folder"),
+            ("outbox = 3\n", "outbox"),
             ("[outbox\n", "agent.toml"),
         ] {
             let file = write(directory.path(), "agent.toml", text);

@@ -2,7 +2,7 @@
 //! environment (`REFLECTOR_AGENT__SECTION__KEY`, dashes as underscores, and the guides' names).
 //!
 //! Each section has its file: its keys, their defaults, and what may be wrong with them. Everything that is wrong is
-//! reported at once, each finding with the key and what to do about it.
+//! reported at once, key by key, each finding with the key, the layer that set it, and what to do about it.
 
 mod api;
 mod ca_file;
@@ -21,6 +21,7 @@ mod retention;
 mod secret;
 mod spool;
 mod survey;
+mod typed;
 mod upload;
 
 pub use self::api::Api;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::finding::{DAYS, Finding, Section, require, within};
+use super::finding::{DAYS, Finding, Section, absolute, within};
 
 /// From a few thousand events to 16 TiB, the most that `SQLite` holds.
 const BYTES: RangeInclusive<u64> = 4 << 20..=16 << 40;
@@ -33,7 +33,7 @@ impl Section for Outbox {
     const NAME: &'static str = "outbox";
 
     fn findings(&self) -> Vec<Finding> {
-        require(self.directory.is_absolute(), "outbox.directory", "must be an absolute path")
+        absolute("outbox.directory", std::slice::from_ref(&self.directory))
             .into_iter()
             .chain(within("outbox.max-bytes", self.max_bytes, &BYTES))
             .chain(within("outbox.keep-settled-days", self.keep_settled_days, &DAYS))

@@ -6,6 +6,7 @@ use hyper::Uri;
 
 use super::Finding;
 use super::environment::Environment;
+use super::finding::has_usable_port;
 
 /// What `proxy` in `[api]` says where no proxy is to be used, whatever the environment says.
 const NONE: &str = "none";
@@ -103,6 +104,9 @@ fn problem(text: &str) -> Option<&'static str> {
     if uri.authority().is_none() || uri.host().is_none_or(str::is_empty) {
         return Some("is not the address of a proxy");
     }
+    if !has_usable_port(&uri) {
+        return Some("has a port that does not exist (they go from 1 to 65535)");
+    }
     (!matches!(uri.scheme_str(), None | Some("http")))
         .then_some("is not an http proxy, which is the one kind that the agent uses")
 }
@@ -144,7 +148,13 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_used_is_told_and_never_repeated() {
-        for text in ["socks5://u:hunter2@p:1080", "https://u:hunter2@p", "http://u:hun ter2@p", "/hunter2"] {
+        for text in [
+            "socks5://u:hunter2@p:1080",
+            "https://u:hunter2@p",
+            "http://u:hun ter2@p",
+            "/hunter2",
+            "http://u:hunter2@p:99999",
+        ] {
             let (_, findings) = found(Some(text), &[]);
             assert_eq!(findings[0].severity, Severity::Error, "{text}");
             let (proxies, ignored) = found(None, &[("ALL_PROXY", text)]);

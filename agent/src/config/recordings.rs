@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::finding::{Finding, SECONDS, Section, require, within};
+use super::finding::{Finding, SECONDS, Section, absolute, within};
 
 /// `[recordings]`: the directories that Jibri writes.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,8 +31,7 @@ impl Section for Recordings {
     const NAME: &'static str = "recordings";
 
     fn findings(&self) -> Vec<Finding> {
-        let absolute = self.roots.iter().all(|root| root.is_absolute());
-        require(absolute, "recordings.roots", "must be absolute paths")
+        absolute("recordings.roots", &self.roots)
             .into_iter()
             .chain(within("recordings.orphan-after-seconds", self.orphan_after_seconds, &SECONDS))
             .chain(within("recordings.rescan-seconds", self.rescan_seconds, &SECONDS))
@@ -50,5 +49,13 @@ mod tests {
         let good = Recordings::default();
         assert_bounds(&good, "rescan-seconds", &SECONDS, |all, n| all.rescan_seconds = n);
         assert_bounds(&good, "orphan-after-seconds", &SECONDS, |all, n| all.orphan_after_seconds = n);
+    }
+
+    #[test]
+    fn each_root_that_is_not_absolute_is_named() {
+        let roots = ["/srv/a", "b", "c/d"].map(PathBuf::from).to_vec();
+        let found = Recordings { roots, ..Recordings::default() }.findings();
+        assert!(found.len() == 2 && found.iter().all(|finding| finding.key == "recordings.roots"));
+        assert!(found[0].problem.contains("`b`") && found[1].problem.contains("`c/d`"), "{found:?}");
     }
 }

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use contract::signature::Secrets;
 
-use super::Finding;
 use super::environment::{CREDENTIALS, Environment, SECRET};
+use super::finding::Section;
+use super::{Api, Finding};
+
+/// The key that names the secret's file.
+const KEY: &str = "api.secret-file";
 
 /// The shortest secret that is accepted, in bytes.
 const SHORTEST: usize = 16;
@@ -53,11 +57,24 @@ impl Secret {
     }
 }
 
-/// Finds the secret: the configured file, else the systemd credential, else the environment.
-pub(super) fn find(file: Option<&Path>, environment: &Environment) -> Result<Secret, Finding> {
+/// Finds the secret: the configured file, else the systemd credential, else the environment. If there is none, `findings`
+/// says so.
+pub(super) fn find(
+    file: Option<&Path>,
+    environment: &Environment,
+    findings: &mut Vec<Finding>,
+) -> Option<Secret> {
+    // What is wrong with the key itself was said. The file that it should name is not the one that the others lead to.
+    if findings.iter().any(|finding| finding.key == KEY || finding.key == Api::NAME) {
+        return None;
+    }
+    search(file, environment).map_err(|finding| findings.push(finding)).ok()
+}
+
+fn search(file: Option<&Path>, environment: &Environment) -> Result<Secret, Finding> {
     let credential = || environment.get(CREDENTIALS).map(|dir| PathBuf::from(dir).join("secret"));
     if let Some(path) = file {
-        return Secret::from_file(path, "api.secret-file");
+        return Secret::from_file(path, KEY);
     }
     if let Some(path) = credential().filter(|path| path.exists()) {
         return Secret::from_file(&path, "credential `secret`");
@@ -66,7 +83,7 @@ pub(super) fn find(file: Option<&Path>, environment: &Environment) -> Result<Sec
         return checked(text, SECRET);
     }
     Err(Finding::error(
-        "api.secret-file",
+        KEY,
         "there is no secret: set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET, or set JITSI_WEBHOOK_SECRET (a credential of the systemd service exists inside the service alone)",
     ))
 }

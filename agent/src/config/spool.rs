@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::finding::{Finding, SECONDS, Section, require, within};
+use super::finding::{Finding, SECONDS, Section, absolute, within};
 
 /// How long segments may be kept, in hours: ten years; 0 means for ever.
 const HOURS: RangeInclusive<u64> = 0..=87_600;
@@ -39,7 +39,7 @@ impl Section for Spool {
     const NAME: &'static str = "spool";
 
     fn findings(&self) -> Vec<Finding> {
-        require(self.directory.is_absolute(), "spool.directory", "must be an absolute path")
+        absolute("spool.directory", std::slice::from_ref(&self.directory))
             .into_iter()
             .chain(within("spool.rescan-seconds", self.rescan_seconds, &SECONDS))
             .chain(within("spool.remove-after-hours", self.remove_after_hours, &HOURS))

@@ -1,5 +1,5 @@
-//! The configuration as far as it can be known, for whoever looks for what is wrong on a host: a section that is wrong
-//! stands there with its defaults, and every finding is told.
+//! The configuration as far as it can be known, for whoever looks for what is wrong on a host: a key that is wrong
+//! stands there with its default, and every finding is told.
 
 use std::path::Path;
 
@@ -50,8 +50,7 @@ pub fn survey(file: Option<&Path>, environment: &Environment) -> Survey {
     }
     // Nothing but their findings is asked for.
     let _: (Delivery, Log) = (layers.section(&mut findings), layers.section(&mut findings));
-    let secret =
-        secret::find(api.secret_file.as_deref(), environment).map_err(|finding| findings.push(finding)).ok();
+    let secret = secret::find(api.secret_file.as_deref(), environment, &mut findings);
     let spool = layers.section(&mut findings);
     let recordings = layers.section(&mut findings);
     let jibri = layers.section(&mut findings);
@@ -77,7 +76,7 @@ mod tests {
         assert_eq!((survey.api.url.as_str(), survey.secret.is_none()), ("", true));
         assert_eq!(survey.outbox.directory, Path::new("/srv/outbox"));
         let keys: Vec<&str> = survey.findings.iter().map(|finding| finding.key.as_str()).collect();
-        for key in ["api.url", "spool", "JITSI_WEBHOOK_SECRET"] {
+        for key in ["api.url", "spool.directroy", "JITSI_WEBHOOK_SECRET"] {
             assert!(keys.contains(&key), "{key} is not in {keys:?}");
         }
     }
