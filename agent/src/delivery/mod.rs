@@ -34,7 +34,7 @@ use self::turn::{End, Report, Sent, Shared};
 use crate::chain::Chain;
 use crate::clock::{ApiClock, now_ms};
 use crate::config;
-use crate::outbox::model::{Kept, LaneId};
+use crate::outbox::model::{Kept, LaneId, Meeting};
 use crate::outbox::{Outbox, OutboxError, Reader, Signal};
 use crate::secret::SharedSecret;
 
@@ -233,7 +233,7 @@ impl<'a> State<'a> {
         if let (Turn::Wait { failures: report::WORTH_A_WARNING, .. }, Health::Answering, 1) =
             (turn, health, settlement.kept.len())
         {
-            report::stuck(&first_id, &reply);
+            report::stuck(&first_id, &reply, meeting == Meeting::Missing);
         }
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
         let mut answer = turn::answer(lane, &reply, earlier);

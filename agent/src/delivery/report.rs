@@ -78,13 +78,20 @@ pub(super) fn parked(ids: &[String], parked: &[(Seq, String)]) {
     }
 }
 
-/// An event that fails alone, again and again, and that its room waits for.
-pub(super) fn stuck(id: &str, reply: &Reply) {
-    tracing::warn!(
-        event.id = id,
-        reason = brief(reply),
+/// An event that fails alone, again and again, and that its room waits for; perhaps because the API knows no meeting for it.
+pub(super) fn stuck(id: &str, reply: &Reply, meeting_is_missing: bool) {
+    tracing::warn!(event.id = id, reason = brief(reply), "{}", why_stuck(id, meeting_is_missing));
+}
+
+fn why_stuck(id: &str, meeting_is_missing: bool) -> String {
+    if meeting_is_missing {
+        return format!(
+            "the API has no meeting for the room of an event, which was tried {WORTH_A_WARNING} times; its room waits, and what finds no meeting within an hour is parked (narrow `rooms` in [api] to the rooms that Reflector creates; see `reflector-agent deliveries show {id}`)"
+        );
+    }
+    format!(
         "an event has failed {WORTH_A_WARNING} times in a row and its room waits for it; it is tried again (see `reflector-agent deliveries show {id}`)"
-    );
+    )
 }
 
 /// What an answer was, for the log: its text, which may quote what was sent, stays in the outbox.
@@ -95,6 +102,12 @@ pub(super) fn brief(reply: &Reply) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_room_without_a_meeting_is_no_defect_of_the_api() {
+        assert!(why_stuck("evt_1", true).contains("narrow `rooms`"));
+        assert!(why_stuck("evt_1", false).contains("an event has failed"));
+    }
 
     #[test]
     fn a_refused_signature_is_blamed_on_the_clock_only_where_the_api_does() {

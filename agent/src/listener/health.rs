@@ -2,7 +2,8 @@
 
 use crate::outbox::Backlog;
 
-/// A delivery that waits longer than this, while requests fail, makes the agent unhealthy.
+/// A delivery that waits longer than this, while requests fail, makes the agent unhealthy. One that waits for its meeting
+/// does not: the API answers.
 const PATIENCE_MS: i64 = 5 * 60 * 1000;
 
 /// Everything that keeps the agent from its work at `now` (milliseconds since 1970); empty when it is healthy.
@@ -53,6 +54,8 @@ mod tests {
                 ready: 0,
                 rooms: 0,
                 oldest_ready: oldest,
+                awaiting_meeting: 0,
+                rooms_awaiting_meeting: 0,
                 parked: 0,
                 uploads: crate::outbox::uploads::UploadTotals::default(),
                 last_failure,

@@ -123,7 +123,11 @@ pub const GAUGES: &[Gauge] = &[
     Gauge { name: "reflector_agent_outbox_rooms", help: "Rooms with something waiting" },
     Gauge {
         name: "reflector_agent_outbox_oldest_ready_seconds",
-        help: "How long the oldest waiting delivery has waited; 0 when nothing waits",
+        help: "How long the oldest delivery has waited that does not wait for its meeting; 0 when nothing waits",
+    },
+    Gauge {
+        name: "reflector_agent_outbox_rooms_awaiting_meeting",
+        help: "Rooms whose deliveries wait because the API knows no meeting for them",
     },
     Gauge {
         name: "reflector_agent_uploads",

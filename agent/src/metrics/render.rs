@@ -68,6 +68,9 @@ fn gauge_lines(name: &str, now: &Now<'_>) -> String {
         ("reflector_agent_outbox_oldest_ready_seconds", Some(outbox)) => {
             plain("", outbox.oldest_ready.map_or(0.0, |at| seconds((now.at - at).max(0))));
         }
+        ("reflector_agent_outbox_rooms_awaiting_meeting", Some(outbox)) => {
+            plain("", number(outbox.rooms_awaiting_meeting));
+        }
         ("reflector_agent_uploads", Some(outbox)) => {
             let uploads = outbox.uploads;
             for (state, count) in
