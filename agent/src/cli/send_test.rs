@@ -31,7 +31,7 @@ pub(super) fn send_test(config: &Config) -> anyhow::Result<ExitCode> {
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
-    say(&format!("The API at {} did not accept the test event: {}", config.api.url, reply.note));
+    say(&format!("The API at {} did not accept the test event: {}", config.api.url, said(&reply)));
     say(&format!("Next: {}", next_step(&reply)));
     Ok(ExitCode::FAILURE)
 }
@@ -55,6 +55,18 @@ pub(super) fn test_event(now: i64) -> Claimed {
     }
 }
 
+/// What the answer said. The page of something that is no Reflector API is cut to what tells whose it is.
+pub(super) fn said(reply: &Reply) -> String {
+    /// In characters.
+    const ENOUGH: usize = 100;
+    match reply.outcome {
+        Outcome::Answered { code: None, .. } if reply.note.chars().count() > ENOUGH => {
+            reply.note.chars().take(ENOUGH).chain(['…']).collect()
+        }
+        Outcome::Answered { .. } | Outcome::Unreachable => reply.note.clone(),
+    }
+}
+
 pub(super) fn next_step(reply: &Reply) -> &'static str {
     match reply.outcome {
         Outcome::Unreachable => reply.next_step.unwrap_or("check `url` in [api]"),
@@ -64,9 +76,44 @@ pub(super) fn next_step(reply: &Reply) -> &'static str {
         Outcome::Answered { status: 401, .. } => {
             "the secret here is not the API's JITSI_WEBHOOK_SECRET: compare the two (`reflector-agent check` says where ours was found)"
         }
-        Outcome::Answered { code: None, status, .. } if status < 500 => {
-            "something other than a Reflector API answered: check `url` in [api] and any proxy in between"
+        Outcome::Answered { code: None, .. } => {
+            "something other than a Reflector API answered: check `url` in [api], and whatever stands between, which may say that the API behind it is down"
+        }
+        Outcome::Answered { code: Some(ProblemCode::NotFound), .. } => {
+            "there is no such path on that API: `url` in [api] is its address alone, without `/v1`"
         }
         Outcome::Answered { .. } => "the API has a problem of its own: look at its log and at …/health",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_not_the_apis_own_points_at_the_address() {
+        let reply = |status, code, note: &str| Reply {
+            outcome: Outcome::Answered { status, code, retry_after: None },
+            took_ms: 1,
+            note: note.to_owned(),
+            server_time: None,
+            next_step: None,
+            results: None,
+            acknowledged: false,
+        };
+        for (status, code, expected) in [
+            (501, None, "check `url` in [api]"),
+            (502, None, "check `url` in [api]"),
+            (200, None, "check `url` in [api]"),
+            (404, Some(ProblemCode::NotFound), "without `/v1`"),
+            (401, Some(ProblemCode::SignatureInvalid), "the secret here"),
+            (422, Some(ProblemCode::MeetingNotFound), "a problem of its own"),
+        ] {
+            let next = next_step(&reply(status, code, ""));
+            assert!(next.contains(expected), "{status}: {next}");
+        }
+        let page = "501 not from a Reflector API: <html>".to_owned() + &"é".repeat(300);
+        assert_eq!(said(&reply(501, None, &page)).chars().count(), 101);
+        assert_eq!(said(&reply(401, Some(ProblemCode::SignatureInvalid), &page)), page);
     }
 }

@@ -129,7 +129,7 @@ async fn send(scene: &Scene, trial: Trial, http: http::Client) -> Check {
     if reply.acknowledged {
         return trial.ok(format!("accepted in {} ms: both sides have the same secret", reply.took_ms));
     }
-    trial.failure(reply.note.clone(), super::super::send_test::next_step(&reply))
+    trial.failure(super::super::send_test::said(&reply), super::super::send_test::next_step(&reply))
 }
 
 #[cfg(test)]
