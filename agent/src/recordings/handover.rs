@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use contract::recording::RecordingComplete;
+use contract::recording::{RecordingComplete, RecordingStatus};
 
 use super::identity::Identity;
 use super::notice;
@@ -51,5 +51,11 @@ pub(super) fn hand_over(outbox: &Outbox, recording: &Recording) -> Result<(), Ou
         count.recordings = 1, stage = recording.stage.name(), event.id = %notice.id, file = %recording.path.display(), bytes = recording.identity.length, room = notice.room_name.as_str(),
         "a recording is finished"
     );
+    if notice.recording_status == RecordingStatus::Truncated {
+        tracing::warn!(
+            event.id = %notice.id, file = %recording.path.display(), bytes = recording.identity.length,
+            "a recording cannot be played: it is empty or has no index, probably because Jibri was killed while it wrote; it is reported as truncated, and delivered as it is (see `reflector-agent doctor`)"
+        );
+    }
     Ok(())
 }

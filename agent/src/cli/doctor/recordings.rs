@@ -9,8 +9,8 @@ use super::scene::Scene;
 use crate::config::{RUN_AS, Retention};
 use crate::heartbeat::free_space;
 use crate::jibri::roots::Origin;
-use crate::recordings::probe::{Container, probe};
-use crate::recordings::session::{self, Session};
+use crate::recordings::probe::probe;
+use crate::recordings::session::{self, Looks, Session};
 
 /// How many finished recordings are probed, the newest.
 const PROBED: usize = 20;
@@ -198,15 +198,24 @@ fn probed(scene: &Scene, roots: &[&Path]) -> Vec<(PathBuf, std::io::Result<bool>
     {
         if let Ok(session) = Session::read(&entry.path())
             && session::is_one(&entry)
-            && session.metadata.is_some()
         {
-            files.extend(session.media.into_iter().map(|(path, looks)| (looks.modified, path)));
+            let patience = scene.survey.recordings.orphan_after_seconds;
+            let has_metadata = session.metadata.is_some();
+            let finished = session
+                .media
+                .into_iter()
+                .filter(|(_, looks)| has_metadata || is_left_alone(*looks, scene.now, patience));
+            files.extend(finished.map(|(path, looks)| (looks.modified, path)));
         }
     }
     files.sort();
-    let unplayable =
-        |path: &Path| probe(path).map(|media| media.truncated && media.container == Container::Mp4);
+    let unplayable = |path: &Path| probe(path).map(|media| media.truncated);
     files.into_iter().rev().take(PROBED).map(|(_, path)| (path.clone(), unplayable(&path))).collect()
+}
+
+/// Whether nobody has written to a file for so long that its recorder must be gone.
+fn is_left_alone(looks: Looks, now_ms: i64, patience_seconds: u64) -> bool {
+    i128::from(now_ms) * 1_000_000 - looks.modified >= i128::from(patience_seconds) * 1_000_000_000
 }
 
 fn judge_whole(trial: Trial, probed: &[(PathBuf, std::io::Result<bool>)]) -> Check {
@@ -215,7 +224,7 @@ fn judge_whole(trial: Trial, probed: &[(PathBuf, std::io::Result<bool>)]) -> Che
     let unread = probed.iter().filter(|(_, whole)| whole.is_err()).count();
     match (&names[..], probed.len() - unread) {
         ([first, ..], _) => trial.warning(
-            format!("{} of {} cannot be played, because Jibri was killed while it wrote: {first}", names.len(), probed.len()),
+            format!("{} of {} cannot be played, probably because Jibri was killed while it wrote: {first}", names.len(), probed.len()),
             "record as Matroska (`recording-format`); tools such as untrunc may repair an mp4 with the help of a whole one",
         ),
         ([], 0) if unread > 0 => trial.skipped(format!("none could be read: {RUN_AS}")),
@@ -265,6 +274,14 @@ mod tests {
                 outcome,
                 "{spaces:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_file_without_metadata_is_looked_at_once_it_was_left_alone() {
+        for (age_seconds, expected) in [(0, false), (299, false), (300, true), (-60, false)] {
+            let looks = Looks { length: 0, modified: (1000 - age_seconds) * 1_000_000_000 };
+            assert_eq!(is_left_alone(looks, 1_000_000, 300), expected, "{age_seconds}");
         }
     }
 
