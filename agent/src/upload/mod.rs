@@ -382,7 +382,9 @@ impl<'a> State<'a> {
             Failing { .. } => course.attempts,
         };
         let wait = self.backoff.wait(pace, fastrand::f64()).max(floor);
-        report_failure(&upload.id, course.attempts, &note.brief, wait);
+        let is_fifth = counts && course.attempts == WORTH_A_WARNING;
+        let is_new = course.note.as_ref() != Some(&note.full);
+        report_failure(&upload.id, is_fifth, is_worth_a_line(is_new, pace), &note.brief, wait);
         course.state = UploadState::Waiting;
         course.note = Some(note.full);
         self.put_off(upload, wait);
@@ -442,9 +444,14 @@ impl<'a> State<'a> {
     }
 }
 
-fn report_failure(id: &str, attempts: u32, note: &str, wait: Duration) {
+/// Whether the journal tells of a failure, the `pace`th in a row: the first for a reason, and then ever more seldom.
+fn is_worth_a_line(is_new: bool, pace: u32) -> bool {
+    is_new || pace.is_power_of_two()
+}
+
+fn report_failure(id: &str, is_fifth: bool, is_worth_a_line: bool, note: &str, wait: Duration) {
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    if attempts == WORTH_A_WARNING {
+    if is_fifth {
         tracing::warn!(
             count.upload_failures = 1,
             event.id = id,
@@ -452,7 +459,7 @@ fn report_failure(id: &str, attempts: u32, note: &str, wait: Duration) {
             wait_ms,
             "a recording was not uploaded {WORTH_A_WARNING} times in a row; it is kept and tried again"
         );
-    } else {
+    } else if is_worth_a_line {
         tracing::info!(
             count.upload_failures = 1,
             event.id = id,
@@ -460,5 +467,26 @@ fn report_failure(id: &str, attempts: u32, note: &str, wait: Duration) {
             wait_ms,
             "an upload did not get through; it is tried again"
         );
+    } else {
+        tracing::debug!(
+            count.upload_failures = 1,
+            event.id = id,
+            reason = note,
+            wait_ms,
+            "an upload failed again"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_for_the_same_reason_is_told_ever_more_seldom() {
+        let told: Vec<u32> = (1..=1200).filter(|pace| is_worth_a_line(false, *pace)).collect();
+        assert_eq!(told, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
+        assert!(is_worth_a_line(true, 3), "another reason");
+        assert!(!is_worth_a_line(false, 0), "what the API asked to put off, once more");
     }
 }
