@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often the agent is asked to try again what failed: a drain does not wait for a backoff of minutes.
 const ASK: Duration = Duration::from_secs(15);
 
+/// How long what waits for its meeting is given for one more try.
+const TRY: Duration = Duration::from_secs(5);
+
 pub(super) fn drain(survey: &Survey, timeout: Duration, json: bool) -> anyhow::Result<ExitCode> {
     let directory = &survey.outbox.directory;
     let log = DeliveryLog::open(directory)?;
@@ -32,7 +35,12 @@ pub(super) fn drain(survey: &Survey, timeout: Duration, json: bool) -> anyhow::R
     loop {
         let left = left::look(&log, survey)?;
         if left.is_nothing() {
-            if was_nothing {
+            if is_worth_a_try(&left, asked, deadline) && log.summary(directory)?.running {
+                if asked.is_none() {
+                    ask(&log, directory)?;
+                    asked = Some(Instant::now());
+                }
+            } else if was_nothing {
                 return done(&left, json);
             }
             // Whatever the time: a second look decides.
@@ -63,6 +71,11 @@ pub(super) fn drain(survey: &Survey, timeout: Duration, json: bool) -> anyhow::R
     }
 }
 
+/// Whether rooms that wait for their meetings get another try first: a meeting may have appeared since the last one.
+fn is_worth_a_try(left: &Left, asked: Option<Instant>, deadline: Instant) -> bool {
+    left.awaiting_meeting > 0 && Instant::now() < deadline && asked.is_none_or(|at| at.elapsed() < TRY)
+}
+
 /// Wakes everybody: delivery and uploads through the outbox's file, the sources through the hint.
 fn ask(log: &DeliveryLog, directory: &Path) -> anyhow::Result<()> {
     let now = now_ms();
@@ -76,6 +89,12 @@ fn done(left: &Left, json: bool) -> anyhow::Result<ExitCode> {
         let parked = super::view::count(left.parked, "item is", "items are");
         say(&format!(
             "{parked} parked and will not go without you: `reflector-agent deliveries list --state parked`"
+        ));
+    }
+    if left.awaiting_meeting > 0 {
+        let waiting = super::view::count(left.awaiting_meeting, "delivery waits", "deliveries wait");
+        say(&format!(
+            "{waiting} for a meeting that the API does not know, and stays on this host: see `reflector-agent deliveries list --state ready`"
         ));
     }
     print(&if json { report(left) } else { "Nothing is left: this host may go.".to_owned() })?;

@@ -31,6 +31,8 @@ pub(super) struct Left {
     pub(super) files: Vec<PathBuf>,
     /// Items to be delivered.
     pub(super) deliveries: u64,
+    /// Items of rooms for which the API knows no meeting: nobody waits for them.
+    pub(super) awaiting_meeting: u64,
     /// Files to be uploaded.
     pub(super) uploads: u64,
     /// Bytes of them.
@@ -105,7 +107,8 @@ pub(super) fn look(log: &DeliveryLog, survey: &Survey) -> Result<Left, OutboxErr
     let uploads = log.upload_totals()?;
     let backlog = log.backlog()?;
     Ok(Left {
-        deliveries: backlog.ready,
+        deliveries: backlog.ready.saturating_sub(backlog.awaiting_meeting),
+        awaiting_meeting: backlog.awaiting_meeting,
         uploads: uploads.active + uploads.waiting,
         upload_bytes: uploads.bytes_left,
         parked: backlog.parked + uploads.parked,
@@ -262,7 +265,9 @@ mod tests {
             left.in_words(),
             "7 bytes unread in the spool, 1 recording not finished (/r/a.mp4), 2 files to upload (3 MiB), 1 delivery waits"
         );
-        assert!(!left.is_nothing() && Left { parked: 1, ..Left::default() }.is_nothing());
+        assert!(
+            !left.is_nothing() && Left { parked: 1, awaiting_meeting: 1, ..Left::default() }.is_nothing()
+        );
         let unseen = Left { unreadable: vec!["/r: Permission denied".into()], ..Left::default() };
         assert_eq!(unseen.in_words(), "1 place not seen (/r: Permission denied)");
         assert!(!unseen.is_nothing(), "nobody knows what is there");
