@@ -51,7 +51,7 @@ pub fn run(
     let (writer, changes) = Outbox::open(directory, config.outbox.limits())
         .with_context(|| format!("the outbox in {} cannot be opened", directory.display()))?;
     let outbox = writer.outbox();
-    introduce(&outbox);
+    introduce(&outbox, &config.api.url);
     let secret = SharedSecret::new(config.secret.clone());
     let http = http(config);
     let (client, routes) = deliveries(config, http.clone())?;
@@ -97,9 +97,9 @@ pub fn deliveries(config: &Config, http: http::Client) -> anyhow::Result<(Client
     Ok((Client::new(http, config.api.request_timeout()), routes))
 }
 
-/// Says in the outbox who runs, for `status`.
-fn introduce(outbox: &Outbox) {
-    let body = json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() });
+/// Says in the outbox who runs and where it delivers to, for `status`.
+fn introduce(outbox: &Outbox, api: &str) {
+    let body = json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "api": api });
     if let Err(error) = outbox.say(fact::AGENT, &Fact { at: now_ms(), body: body.to_string() }) {
         // Delivering does not depend on it, and a full disk is told by whoever needs it.
         tracing::debug!(error = %Chain(&error), "the outbox does not say who runs");

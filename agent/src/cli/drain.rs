@@ -12,7 +12,7 @@ use serde_json::json;
 use super::left::{self, Left};
 use super::{NOT_RUNNING, print, say};
 use crate::clock::now_ms;
-use crate::config::Survey;
+use crate::config::{RUN_AS, Survey};
 use crate::hint;
 use crate::outbox::fact::{self, Fact};
 use crate::outbox::log::DeliveryLog;
@@ -35,7 +35,7 @@ pub(super) fn drain(survey: &Survey, timeout: Duration, json: bool) -> anyhow::R
     loop {
         let left = left::look(&log, survey)?;
         if left.is_nothing() {
-            if is_worth_a_try(&left, asked, deadline) && log.summary(directory)?.running {
+            if is_worth_a_try(&left, asked, deadline) && log.summary(directory)?.running == Some(true) {
                 if asked.is_none() {
                     ask(&log, directory)?;
                     asked = Some(Instant::now());
@@ -54,11 +54,18 @@ pub(super) fn drain(survey: &Survey, timeout: Duration, json: bool) -> anyhow::R
             say(&left.in_words());
             said = Some(left.clone());
         }
-        if !running {
-            say(
-                "the agent does not run, so nothing of this is on its way: `systemctl start reflector-agent`",
-            );
-            return over(&left, json, NOT_RUNNING);
+        match running {
+            Some(true) => {}
+            Some(false) => {
+                say(
+                    "the agent does not run, so nothing of this is on its way: `systemctl start reflector-agent`",
+                );
+                return over(&left, json, NOT_RUNNING);
+            }
+            None => {
+                say(&format!("this user may not tell whether the agent runs: {RUN_AS}"));
+                return over(&left, json, 1);
+            }
         }
         if Instant::now() >= deadline {
             return over(&left, json, 1);

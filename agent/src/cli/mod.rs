@@ -65,8 +65,8 @@ enum Command {
     Check,
     /// Show whether the agent runs, what waits, what is uploaded, what is parked, and what went wrong last.
     ///
-    /// Exits with 3 when the agent does not run. With --watch, shows it again and again until Ctrl-C: drawn in place on a
-    /// terminal, elsewhere as a line whenever something has changed.
+    /// Exits with 3 when the agent does not run, 1 when this user may not tell. With --watch, shows it again and again until
+    /// Ctrl-C: drawn in place on a terminal, elsewhere as a line whenever something has changed.
     Status {
         /// Show it again and again.
         #[arg(long)]

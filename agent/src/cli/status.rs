@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 pub(super) use self::watch::watch;
 
 use super::view::{ago, attempt_json, bar, count, or_dash, printable, table};
-use super::{NOT_RUNNING, print};
+use super::{NOT_RUNNING, print, say};
 use crate::clock::{in_words, now_ms, rfc3339};
-use crate::config::{OutboxConfig, Survey};
+use crate::config::{OutboxConfig, RUN_AS, Survey};
 use crate::heartbeat::roles::{Signs, roles};
 use crate::jibri::roots::{Finder, Root};
 use crate::outbox::OutboxError;
@@ -34,14 +34,24 @@ pub(super) struct Picture {
     summary: Summary,
     uploads: Vec<UploadEntry>,
     totals: UploadTotals,
-    /// The agent that runs, or ran last: its version, and when it started.
-    agent: Option<(String, i64)>,
+    /// The agent that runs, or ran last.
+    agent: Option<Introduction>,
     /// By how many milliseconds this host's clock is ahead of the API's.
     offset: Option<i64>,
     roles: Vec<Role>,
     places: Vec<Place>,
+    /// The API of the configuration, as it stands there now.
     api: Option<String>,
     max_bytes: u64,
+}
+
+/// What an agent says of itself when it starts.
+struct Introduction {
+    version: String,
+    /// Where it delivers to.
+    api: Option<String>,
+    /// When it started.
+    at: i64,
 }
 
 /// A directory that the agent reads.
@@ -56,14 +66,22 @@ pub(super) fn status(config: &OutboxConfig, survey: &Survey, json: bool) -> anyh
     let log = DeliveryLog::open(&config.outbox.directory)?;
     let picture = Picture::take(&log, config, survey)?;
     print(&if json { picture.as_json().to_string() } else { picture.as_text(now_ms()) })?;
-    Ok(if picture.summary.running { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) })
+    Ok(match picture.summary.running {
+        Some(true) => ExitCode::SUCCESS,
+        Some(false) => ExitCode::from(NOT_RUNNING),
+        None => {
+            say(&format!("Next: {RUN_AS}"));
+            ExitCode::FAILURE
+        }
+    })
 }
 
 impl Picture {
     fn take(log: &DeliveryLog, config: &OutboxConfig, survey: &Survey) -> Result<Self, OutboxError> {
         let agent = log.fact(fact::AGENT)?.map(|fact| {
             let said: Value = serde_json::from_str(&fact.body).unwrap_or_default();
-            (said["version"].as_str().unwrap_or("?").to_owned(), fact.at)
+            let text = |name: &str| said[name].as_str().map(str::to_owned);
+            Introduction { version: text("version").unwrap_or("?".to_owned()), api: text("api"), at: fact.at }
         });
         let recordings = survey.recordings.enabled;
         let found = recordings.then(|| Finder::new(&survey.recordings, &survey.jibri).find());
@@ -97,10 +115,11 @@ impl Picture {
         let Self { summary, totals, .. } = self;
         json!({
             "running": summary.running,
-            "version": self.agent.as_ref().map(|(version, _)| version),
-            "started_at": self.agent.as_ref().map(|(_, at)| rfc3339(*at)),
+            "version": self.agent.as_ref().map(|agent| &agent.version),
+            "started_at": self.agent.as_ref().map(|agent| rfc3339(agent.at)),
             "roles": self.roles,
-            "api": self.api,
+            "api": self.api_in_use().or(self.api.as_deref()),
+            "api_configured": self.api,
             "clock_offset_ms": self.offset,
             "ready": summary.ready,
             "rooms": summary.rooms,
@@ -133,7 +152,7 @@ impl Picture {
         for (name, value) in [
             ("agent", self.agent_in_words(now)),
             ("roles", or_dash(self.roles_in_words())),
-            ("delivers to", or_dash(self.api.as_ref())),
+            ("delivers to", or_dash(delivers_to(self.api_in_use(), self.api.as_deref()))),
             ("clock", or_dash(self.offset.map(clock_in_words))),
             ("waiting", format!("{} in {}", summary.ready, count(summary.rooms, "room", "rooms"))),
             ("oldest waiting", or_dash(since(summary.oldest_ready))),
@@ -163,16 +182,34 @@ impl Picture {
 
     fn agent_in_words(&self, now: i64) -> String {
         match (&self.agent, self.summary.running) {
-            (Some((version, at)), true) => format!("running, {version}, for {}", ago(now - at)),
-            (None, true) => "running".to_owned(),
-            (_, false) => "not running: start it with `systemctl start reflector-agent`".to_owned(),
+            (Some(Introduction { version, at, .. }), Some(true)) => {
+                format!("running, {version}, for {}", ago(now - at))
+            }
+            (None, Some(true)) => "running".to_owned(),
+            (_, Some(false)) => "not running: start it with `systemctl start reflector-agent`".to_owned(),
+            (_, None) => format!("this user may not tell whether it runs: {RUN_AS}"),
         }
+    }
+
+    /// Where the running agent delivers to: it reads the address at start.
+    fn api_in_use(&self) -> Option<&str> {
+        self.agent.as_ref().filter(|_| self.summary.running != Some(false))?.api.as_deref()
     }
 
     fn roles_in_words(&self) -> Option<String> {
         let names = self.roles.iter().map(|role| if *role == Role::Prosody { "Prosody" } else { "Jibri" });
         let names: Vec<&str> = names.collect();
         (!names.is_empty()).then(|| names.join(", "))
+    }
+}
+
+/// The running agent's API, and the configured one if that is another.
+fn delivers_to(in_use: Option<&str>, configured: Option<&str>) -> Option<String> {
+    match (in_use, configured) {
+        (Some(in_use), Some(configured)) if in_use != configured => Some(format!(
+            "{in_use}; the configuration says {configured} now: `systemctl restart reflector-agent`"
+        )),
+        (in_use, configured) => in_use.or(configured).map(str::to_owned),
     }
 }
 
@@ -238,4 +275,27 @@ fn upload_row(upload: &UploadEntry) -> [String; 5] {
         printable(&upload.path.display().to_string()),
         note,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_delivers_to_what_it_read_at_start() {
+        let (old, new) = ("https://old.example.com", "https://new.example.com");
+        for (in_use, configured, expected) in [
+            (None, None, None),
+            (None, Some(new), Some(new.to_owned())),
+            (Some(old), None, Some(old.to_owned())),
+            (Some(old), Some(old), Some(old.to_owned())),
+            (
+                Some(old),
+                Some(new),
+                Some(format!("{old}; the configuration says {new} now: `systemctl restart reflector-agent`")),
+            ),
+        ] {
+            assert_eq!(delivers_to(in_use, configured), expected, "{in_use:?} {configured:?}");
+        }
+    }
 }

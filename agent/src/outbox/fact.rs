@@ -23,7 +23,7 @@ pub const CLOCK: &str = "clock";
 /// Somebody waits until nothing is left to do.
 pub const DRAIN: &str = "drain";
 
-/// The agent that runs, or that ran last: `{"version": …, "pid": …}`.
+/// The agent that runs, or that ran last: `{"version": …, "pid": …, "api": …}`.
 pub const AGENT: &str = "agent";
 
 const SAY: &str = "INSERT INTO fact (name, at, body) VALUES (?1, ?2, ?3)

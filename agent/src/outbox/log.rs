@@ -90,8 +90,8 @@ pub enum Choice<'a> {
 /// The outbox in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Whether an agent has the outbox open.
-    pub running: bool,
+    /// Whether an agent has the outbox open; `None` if this user may not tell.
+    pub running: Option<bool>,
     /// Items to be delivered.
     pub ready: u64,
     /// Rooms that they belong to.
@@ -248,7 +248,7 @@ impl DeliveryLog {
         let ready = count("SELECT COUNT(*) FROM item INDEXED BY item_ready WHERE state = 0")?;
         let parked = count("SELECT COUNT(*) FROM item INDEXED BY item_parked WHERE state = 2")?;
         Ok(Summary {
-            running: is_running(directory),
+            running: is_held(std::fs::File::open(directory.join(LOCK))),
             ready,
             rooms: count(
                 "SELECT COUNT(*) FROM lane WHERE EXISTS
@@ -288,10 +288,12 @@ impl Filter {
     }
 }
 
-/// An agent is running if somebody holds its lock.
-fn is_running(directory: &Path) -> bool {
-    let lock = std::fs::File::options().write(true).open(directory.join(LOCK));
-    lock.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+/// An agent is running if somebody holds its lock. Whoever may not open the lock cannot tell.
+fn is_held(lock: std::io::Result<std::fs::File>) -> Option<bool> {
+    match lock {
+        Ok(file) => Some(matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock))),
+        Err(error) => (error.kind() != std::io::ErrorKind::PermissionDenied).then_some(false),
+    }
 }
 
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -316,4 +318,24 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 
 pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     Ok(Attempt { at: row.get(0)?, status: row.get(1)?, took_ms: row.get(2)?, note: row.get(3)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn only_who_may_open_the_lock_can_tell_whether_an_agent_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(LOCK);
+        assert_eq!(is_held(File::open(&path)), Some(false), "no agent was ever here");
+        let agents = File::create(&path).unwrap();
+        assert_eq!(is_held(File::open(&path)), Some(false), "it has ended");
+        agents.lock().unwrap();
+        assert_eq!(is_held(File::open(&path)), Some(true));
+        assert_eq!(is_held(Err(ErrorKind::PermissionDenied.into())), None);
+    }
 }

@@ -90,7 +90,11 @@ fn line(picture: &Picture) -> String {
             format!(" {}={done}%", upload.path.file_name().unwrap_or_default().to_string_lossy())
         })
         .collect();
-    let running = if summary.running { "running" } else { "not-running" };
+    let running = match summary.running {
+        Some(true) => "running",
+        Some(false) => "not-running",
+        None => "not-known-whether-running",
+    };
     super::printable(&format!(
         "{running} waiting={} rooms={} parked={} delivered={} uploads={}{}",
         summary.ready,
