@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -19,12 +21,23 @@ type Load<'a> = &'a dyn Fn() -> Result<(Config, Vec<Finding>), Vec<Finding>>;
 /// Sets the log's filter while the agent runs.
 type SetFilter = Box<dyn Fn(Targets)>;
 
+/// What others get of no file that the agent makes, and not of its directories: to read and to write; the group does not
+/// write. They may enter the outbox, because the hint may lie in there, for the user of a finalize script.
+const NOT_FOR_OTHERS: Mode = Mode::from_raw_mode(0o026);
+
 /// Runs as configured; `load` is asked again when the agent is told to read its configuration once more.
 pub(super) fn run(config: &Config, load: Load<'_>) -> anyhow::Result<ExitCode> {
+    keep_files_private();
     let counting = Counting::default();
     let set_filter = start_logging(config, &counting)?;
     app::run(config, &counting, &|| again(load, &set_filter))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The outbox holds names and e-mail addresses. A mask that is stricter already stays as it is.
+fn keep_files_private() {
+    let inherited = umask(NOT_FOR_OTHERS);
+    umask(inherited | NOT_FOR_OTHERS);
 }
 
 /// Log lines go to standard error, where systemd's journal picks them up; what they count goes to `counting`.

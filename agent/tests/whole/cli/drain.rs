@@ -1,6 +1,7 @@
 //! `drain`, `status --watch` and the heartbeat: what a running agent is asked, and what it says by itself.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering;
@@ -47,7 +48,7 @@ pub(super) fn configured(directory: &Path, server: &Server) -> std::path::PathBu
     path
 }
 
-fn event(directory: &Path, id: &str) {
+pub(super) fn event(directory: &Path, id: &str) {
     let line = format!(
         "{{\"id\":\"{id}\",\"event\":\"e\",\"room\":\"a\",\"timestamp\":\"2026-01-31T10:00:00.000Z\",\"data\":{{}}}}\n"
     );
@@ -135,4 +136,36 @@ fn a_watch_that_is_not_on_a_terminal_writes_a_line_for_every_change() {
     event(directory.path(), "evt_1");
     let delivered = lines.map(Result::unwrap).find(|line| line.contains("delivered=1")).unwrap();
     assert!(!delivered.contains('\u{1b}'), "{delivered:?}");
+}
+
+#[test]
+fn what_the_agent_writes_down_is_for_nobody_else_to_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(Duration::ZERO);
+    let _running = Running::start(&configured(directory.path(), &server));
+    let outbox = directory.path().join("outbox");
+    let mode = |name: &str| std::fs::metadata(outbox.join(name)).unwrap().permissions().mode() & 0o777;
+    eventually("the hint", || outbox.join("hint/look-now").exists().then_some(()));
+    assert_eq!(mode("") & 0o026, 0, "{:o}", mode(""));
+    for name in ["outbox.sqlite3", "outbox.sqlite3-wal", "outbox.sqlite3-shm", "agent.lock"] {
+        assert_eq!(mode(name) & 0o027, 0, "{name}: {:o}", mode(name));
+    }
+    assert_eq!((mode("hint"), mode("hint/look-now")), (0o755, 0o622), "a finalize script may write there");
+}
+
+#[test]
+fn status_says_where_the_running_agent_delivers_to_whatever_the_file_says_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(Duration::ZERO);
+    let config = configured(directory.path(), &server);
+    let _running = Running::start(&config);
+    let (old, new) = (format!("http://{}", server.address), "http://127.0.0.1:9");
+    let changed = std::fs::read_to_string(&config).unwrap().replace(&old, new);
+    std::fs::write(&config, changed).unwrap();
+    let said = eventually("the agent to introduce itself", || {
+        Some(status(&config)).filter(|said| said["version"].is_string())
+    });
+    assert_eq!((said["api"].as_str(), said["api_configured"].as_str()), (Some(&*old), Some(new)), "{said}");
+    let shown = text(&agent(&config, &["status"]).stdout);
+    assert!(shown.contains(&format!("{old}; the configuration says {new} now")), "{shown}");
 }
