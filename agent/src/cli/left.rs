@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -21,6 +21,7 @@ use crate::recordings::notice::{self, Finished, Origin};
 use crate::recordings::session::{self, METADATA, Session};
 use crate::recordings::sidecar::Sidecar;
 use crate::rooms::Rooms;
+use crate::spool;
 
 /// What is left to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -116,26 +117,17 @@ pub(super) fn look(log: &DeliveryLog, survey: &Survey) -> Result<Left, OutboxErr
     })
 }
 
-/// Bytes of whole lines behind the cursors; half a line waits for its writer, and nobody can deliver it.
+/// Bytes of whole lines behind the cursors, in the files that the agent reads; half a line waits for its writer, and nobody
+/// can deliver it.
 fn unread(directory: &Path, cursors: &[Cursor]) -> (u64, Vec<String>) {
     let mut trouble = Vec::new();
     let mut unread = 0;
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
+    let listed = match spool::list(directory) {
+        Ok(listed) => listed,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (0, trouble),
         Err(error) => return (0, vec![format!("{}: {error}", directory.display())]),
     };
-    for entry in entries {
-        let path = match entry {
-            Ok(entry) => entry.path(),
-            Err(error) => {
-                trouble.push(format!("{}: {error}", directory.display()));
-                continue;
-            }
-        };
-        if path.extension().is_none_or(|extension| extension != "jsonl") {
-            continue;
-        }
+    for (_, path) in listed.files {
         match unread_in(&path, cursors) {
             Ok(bytes) => unread += bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -146,20 +138,23 @@ fn unread(directory: &Path, cursors: &[Cursor]) -> (u64, Vec<String>) {
 }
 
 fn unread_in(path: &Path, cursors: &[Cursor]) -> io::Result<u64> {
-    /// Lines are shorter: what is farther from the end is unread whatever is there.
-    const TAIL: u64 = 1 << 20;
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     let metadata = file.metadata()?;
     let identity = (metadata.dev(), metadata.ino());
     let known = cursors.iter().find(|cursor| cursor.identity == identity).map_or(0, |cursor| cursor.offset);
-    let behind = metadata.len().saturating_sub(known);
-    if behind == 0 || behind > TAIL {
-        return Ok(behind);
+    // From the end, because the last line break is near it, however much is unread.
+    let mut block = vec![0; 64 * 1024];
+    let mut end = metadata.len();
+    while end > known {
+        let length = usize::try_from(end - known).unwrap_or(usize::MAX).min(block.len());
+        let begin = end - length as u64;
+        file.read_exact_at(&mut block[..length], begin)?;
+        if let Some(at) = memchr::memrchr(b'\n', &block[..length]) {
+            return Ok(begin + at as u64 + 1 - known);
+        }
+        end = begin;
     }
-    file.seek(SeekFrom::Start(known))?;
-    let mut bytes = Vec::new();
-    file.take(behind).read_to_end(&mut bytes)?;
-    Ok(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1))
+    Ok(0)
 }
 
 /// Looks for media files that belong to reported rooms and were not told.
@@ -249,6 +244,19 @@ mod tests {
         assert_eq!(unread(directory.path(), &[]), (3, vec![]));
         assert_eq!(unread(directory.path(), &[cursor(3)]), (0, vec![]));
         assert_eq!(unread(&directory.path().join("missing"), &[]), (0, vec![]));
+    }
+
+    #[test]
+    fn only_whole_lines_of_files_that_the_agent_reads_are_unread() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::os::unix::fs::symlink("/etc/passwd", at("link.jsonl")).unwrap();
+        fs::create_dir(at("directory.jsonl")).unwrap();
+        fs::write(at("long.jsonl"), vec![b'x'; 3 << 20]).unwrap();
+        assert_eq!(unread(directory.path(), &[]), (0, vec![]));
+        fs::write(at("long.jsonl"), [b"{}\n", &vec![b'x'; 3 << 20][..]].concat()).unwrap();
+        fs::write(at("rotated.jsonl.1"), "{}\n").unwrap();
+        assert_eq!(unread(directory.path(), &[]), (6, vec![]));
     }
 
     #[test]

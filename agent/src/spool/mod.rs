@@ -12,7 +12,7 @@ pub mod segment;
 pub mod tail;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,8 @@ pub struct Spool {
     tails: BTreeMap<(u64, u64), Tail>,
     buffer: Vec<u8>,
     trouble: Trouble,
+    /// What has a spool file's name and is none, so that each is said once.
+    odd: BTreeSet<PathBuf>,
     tidied: Option<Instant>,
 }
 
@@ -73,6 +75,7 @@ impl Spool {
             tails: BTreeMap::new(),
             buffer: vec![0; BUFFER],
             trouble: Trouble::Nothing,
+            odd: BTreeSet::new(),
             tidied: None,
         })
     }
@@ -130,7 +133,7 @@ impl Spool {
                 self.mention(format!(
                     "there is no spool directory {directory} yet: no events of Prosody are read"
                 ));
-                Vec::new()
+                Listed::default()
             }
             Err(error) => {
                 let directory = self.directory.display();
@@ -145,7 +148,11 @@ impl Spool {
         for tail in self.tails.values_mut() {
             tail.listed = false;
         }
-        for (identity, path) in listed {
+        for path in listed.odd.difference(&self.odd) {
+            tracing::warn!(file = %path.display(), "this is no regular file, so it is not read; only whole files with a spool file's name are");
+        }
+        self.odd = listed.odd;
+        for (identity, path) in listed.files {
             let stored = &self.stored;
             let tail = self.tails.entry(identity).or_insert_with(|| {
                 Tail::new(
@@ -336,23 +343,34 @@ fn is_segment(path: &Path) -> bool {
     path.extension() == Some(OsStr::new("jsonl"))
 }
 
-/// The spool files of a directory, in the lexical order of their names.
-fn list(directory: &Path) -> io::Result<Vec<((u64, u64), PathBuf)>> {
-    let mut files = Vec::new();
+/// What a directory has that is named like a spool file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The spool files with what each is recognised by, in the lexical order of their names.
+    pub files: Vec<((u64, u64), PathBuf)>,
+    /// Links, directories and others, which are never read: a link leads to where somebody else decides what stands.
+    pub odd: BTreeSet<PathBuf>,
+}
+
+/// Lists the spool files of a directory: whoever asks what is unread asks about the same files.
+pub fn list(directory: &Path) -> io::Result<Listed> {
+    let mut listed = Listed::default();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if !is_spool_file(&entry.file_name()) {
             continue;
         }
-        // A file that vanished since it was listed is no error.
-        if let Ok(metadata) = entry.metadata()
-            && metadata.is_file()
-        {
-            files.push((tail::identity(&metadata), entry.path()));
+        // A file that vanished since it was listed is no error. Links are not followed.
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                listed.files.push((tail::identity(&metadata), entry.path()));
+            }
+            Ok(_) => drop(listed.odd.insert(entry.path())),
+            Err(_) => {}
         }
     }
-    files.sort_by(|a, b| a.1.cmp(&b.1));
-    Ok(files)
+    listed.files.sort_by(|a, b| a.1.cmp(&b.1));
+    Ok(listed)
 }
 
 /// `x.jsonl`, and what rotation makes of it: `x.jsonl.1`, `x.jsonl-20250115`. Not what is compressed, hidden or temporary.
@@ -373,6 +391,21 @@ mod tests {
         files.sort_by_key(|(modified, name)| turn(*modified, Path::new(name)));
         let names = files.map(|(_, name)| name);
         assert_eq!(names, ["b.jsonl", "a.jsonl.10", "a.jsonl.1", "a.jsonl-20250115", "a.jsonl"]);
+    }
+
+    #[test]
+    fn only_regular_files_are_spool_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("b.jsonl"), "").unwrap();
+        std::fs::write(at("a.jsonl.1"), "").unwrap();
+        std::fs::create_dir(at("directory.jsonl")).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", at("link.jsonl")).unwrap();
+        std::fs::create_dir(at("unrelated")).unwrap();
+        let Listed { files, odd } = list(directory.path()).unwrap();
+        let files: Vec<PathBuf> = files.into_iter().map(|(_, path)| path).collect();
+        assert_eq!(files, [at("a.jsonl.1"), at("b.jsonl")]);
+        assert_eq!(odd.into_iter().collect::<Vec<_>>(), [at("directory.jsonl"), at("link.jsonl")]);
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn outbox(scene: &Scene) -> Vec<Check> {
             return vec![failed, disk.skipped("it cannot be looked at")];
         }
     };
-    let place = judge_place(place, access, &scene.agent, &scene.host.group(access.gid));
+    let place = judge_place(place, directory, access, &scene.agent, &scene.host.group(access.gid));
     let flushed = flush(directory);
     let free = free_space(directory).map(|(free, _)| free);
     let used = std::fs::metadata(scene.database()).map_or(0, |database| database.len());
@@ -142,17 +142,17 @@ fn outbox(scene: &Scene) -> Vec<Check> {
     vec![place, judge_disk(disk, free, room, flushed)]
 }
 
-fn judge_place(trial: Trial, access: Access, agent: &User, group: &str) -> Check {
+fn judge_place(trial: Trial, directory: &Path, access: Access, agent: &User, group: &str) -> Check {
     if !access.allows(agent, Need::Write) || !access.allows(agent, Need::Enter) {
         return trial.failure(
             format!("{} may not write there (mode {:o}, group {group})", agent.name, access.mode),
-            format!("`chown {} DIRECTORY`", agent.name),
+            format!("`chown {} {}`", agent.name, directory.display()),
         );
     }
     if access.mode & 0o004 != 0 {
         return trial.warning(
             "everybody on this host may read it: it holds names and e-mail addresses",
-            "`chmod o= DIRECTORY`",
+            format!("`chmod o= {}`", directory.display()),
         );
     }
     trial.ok(format!("{} may write there, others may not read", agent.name))
@@ -356,11 +356,16 @@ mod tests {
     #[test]
     fn an_outbox_is_the_agents_and_nobody_elses() {
         let agent = User { name: "reflector-agent".into(), uid: 7, groups: vec![8] };
-        for (uid, mode, outcome) in
-            [(7, 0o700, Outcome::Ok), (7, 0o755, Outcome::Warning), (9, 0o700, Outcome::Failure)]
-        {
-            let check = judge_place(trial("outbox-directory", ""), Access { uid, gid: 1, mode }, &agent, "g");
+        for (uid, mode, outcome) in [
+            (7, 0o700, Outcome::Ok),
+            (7, 0o751, Outcome::Ok),
+            (7, 0o755, Outcome::Warning),
+            (9, 0o700, Outcome::Failure),
+        ] {
+            let access = Access { uid, gid: 1, mode };
+            let check = judge_place(trial("outbox-directory", ""), Path::new("/outbox"), access, &agent, "g");
             assert_eq!(check.outcome, outcome, "{uid} {mode:o}");
+            assert!(check.next.is_none_or(|next| next.contains(" /outbox`")), "{uid} {mode:o}");
         }
     }
 }

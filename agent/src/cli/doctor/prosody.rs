@@ -9,6 +9,7 @@ use super::host::{Access, Host, Need, User};
 use super::lua::{Section, parse};
 use super::scene::Scene;
 use crate::config::RUN_AS;
+use crate::spool;
 
 /// The module's name, as `modules_enabled` has it.
 const MODULE: &str = "reflector_events";
@@ -284,13 +285,14 @@ fn spool(scene: &Scene) -> Vec<Check> {
     let barred = scene.host.barred(&scene.agent, directory);
     let group = scene.host.group(access.gid);
     vec![
-        judge_spool(permission, access, &group, prosody.as_ref(), &scene.agent, barred.as_deref()),
+        judge_spool(permission, directory, access, &group, prosody.as_ref(), &scene.agent, barred.as_deref()),
         judge_events(events, newest(&scene.host, directory), scene.now),
     ]
 }
 
 fn judge_spool(
     trial: Trial,
+    directory: &Path,
     access: Access,
     group: &str,
     prosody: Option<&User>,
@@ -298,12 +300,13 @@ fn judge_spool(
     barred: Option<&Path>,
 ) -> Check {
     let mode = format!("mode {:o}, group {group}", access.mode);
+    let directory = directory.display();
     if let Some(prosody) = prosody
         && !(access.allows(prosody, Need::Write) && access.allows(prosody, Need::Enter))
     {
         return trial.failure(
             format!("{} may not write there ({mode})", prosody.name),
-            "`chown prosody:reflector-agent DIRECTORY && chmod 2750 DIRECTORY`",
+            format!("`chown prosody:reflector-agent {directory} && chmod 2750 {directory}`"),
         );
     }
     if let Some(barred) = barred {
@@ -315,7 +318,7 @@ fn judge_spool(
     if !(access.allows(agent, Need::Read) && access.allows(agent, Need::Enter)) {
         return trial.failure(
             format!("{} may not read it ({mode})", agent.name),
-            "`chgrp reflector-agent DIRECTORY && chmod 2750 DIRECTORY`",
+            format!("`chgrp reflector-agent {directory} && chmod 2750 {directory}`"),
         );
     }
     // Prosody makes its files with mode 0640: the group decides whether the agent may read them.
@@ -323,13 +326,15 @@ fn judge_spool(
     if by_group && (access.mode & 0o2000 == 0 || !agent.groups.contains(&access.gid)) {
         return trial.failure(
             format!("new files get a group of Prosody, and {} may not read them ({mode})", agent.name),
-            "`chgrp reflector-agent DIRECTORY && chmod g+s DIRECTORY`: new files then get that group",
+            format!(
+                "`chgrp reflector-agent {directory} && chmod g+s {directory}`: new files then get that group"
+            ),
         );
     }
     if access.mode & 0o005 != 0 {
         return trial.warning(
             format!("everybody on this host may read names in it ({mode})"),
-            "`chmod o= DIRECTORY`",
+            format!("`chmod o= {directory}`"),
         );
     }
     trial.ok(mode)
@@ -337,12 +342,9 @@ fn judge_spool(
 
 /// The newest segment: when it was written last, in milliseconds since 1970, and its first line.
 fn newest(host: &Host, directory: &Path) -> std::io::Result<Option<(i64, String)>> {
-    let mut segments: Vec<PathBuf> = std::fs::read_dir(host.at(directory))?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-        .collect();
-    segments.sort();
+    let files = spool::list(&host.at(directory))?.files.into_iter().map(|(_, path)| path);
+    let segments: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).collect();
     let Some(path) = segments.last() else { return Ok(None) };
     let modified = std::fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     // The boot's first segment begins with what the module says of itself.
@@ -500,11 +502,29 @@ mod tests {
             (access(0o0700), &user(0, &[]), Outcome::Ok),
             (access(0o0700), &user(10, &[10]), Outcome::Ok),
         ] {
-            let check = judge_spool(trial("spool-permissions", ""), access, "g", Some(&prosody), agent, None);
+            let check = judge_spool(
+                trial("spool-permissions", ""),
+                Path::new("/spool"),
+                access,
+                "g",
+                Some(&prosody),
+                agent,
+                None,
+            );
+            let next = check.next.as_deref().unwrap_or("/spool");
+            assert!(next.contains("/spool"), "{next}");
             assert_eq!(check.outcome, outcome, "{access:?} {agent:?}: {check:?}");
         }
         let barred = Some(Path::new("/var/spool"));
-        let check = judge_spool(trial("spool-permissions", ""), access(0o2750), "g", None, &agent, barred);
+        let check = judge_spool(
+            trial("spool-permissions", ""),
+            Path::new("/spool"),
+            access(0o2750),
+            "g",
+            None,
+            &agent,
+            barred,
+        );
         assert!(check.found.contains("/var/spool"), "{check:?}");
     }
 
