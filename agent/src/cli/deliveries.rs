@@ -341,11 +341,25 @@ fn given_up(reason: Option<&str>) -> String {
     let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
     let who = variable("SUDO_USER")
         .or_else(|| variable("USER"))
-        .unwrap_or_else(|| format!("the user with the number {}", rustix::process::getuid().as_raw()));
+        .unwrap_or_else(|| user_name(rustix::process::getuid().as_raw()));
     match reason {
         Some(reason) => format!("given up by {who}: {reason}"),
         None => format!("given up by {who}"),
     }
+}
+
+/// The name of a user, as the system's file knows it; else the number.
+fn user_name(uid: u32) -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_in(&users, uid).map_or_else(|| format!("the user with the number {uid}"), str::to_owned)
+}
+
+fn name_in(users: &str, uid: u32) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then_some(name)
+    })
 }
 
 /// Says what a discard did.
@@ -371,4 +385,17 @@ fn missed(ids: &[String], done: usize, what: &str) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_a_name_where_the_system_knows_one() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nodd line\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        for (uid, expected) in [(0, Some("root")), (1000, Some("ann")), (7, None)] {
+            assert_eq!(name_in(users, uid), expected, "{uid}");
+        }
+    }
 }
