@@ -4,6 +4,7 @@ mod deliveries;
 mod doctor;
 mod drain;
 mod finalize;
+mod meeting;
 mod server;
 
 use std::ffi::OsStr;

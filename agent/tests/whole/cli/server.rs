@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use contract::problem::{Problem, ProblemCode};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -15,6 +16,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Whether it answers 503 to everything.
     pub(crate) closed: Arc<AtomicBool>,
+    /// Whether it knows no meeting for any room.
+    pub(crate) no_meeting: Arc<AtomicBool>,
     /// The paths and bodies of what it was asked.
     pub(crate) asked: Arc<Mutex<Vec<(String, Value)>>>,
 }
@@ -23,8 +26,12 @@ impl Server {
     /// Starts one whose clock is off by so much.
     pub(crate) fn start(off: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server =
-            Self { address: listener.local_addr().unwrap(), closed: Arc::default(), asked: Arc::default() };
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            closed: Arc::default(),
+            no_meeting: Arc::default(),
+            asked: Arc::default(),
+        };
         let of_thread = server.clone();
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
@@ -59,7 +66,9 @@ impl Server {
         let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
         let closed = self.closed.load(Ordering::SeqCst);
         let now = contract::event::format_timestamp(OffsetDateTime::now_utc() + off);
+        let no_meeting = path == "/v1/jitsi/events" && self.no_meeting.load(Ordering::SeqCst);
         let answer = match path.as_str() {
+            _ if no_meeting => json!(Problem::new(ProblemCode::MeetingNotFound, "Meeting not found")),
             "/v1/agents/heartbeat" => json!({ "status": "ok", "server_time": now }),
             "/v1/recordings/uploads" => {
                 json!({ "decision": "keep", "reason": "storage_not_configured", "message": "no storage" })
@@ -70,7 +79,11 @@ impl Server {
             _ => json!({ "status": "ok", "event": asked["event"], "room": asked["room"] }),
         };
         self.asked.lock().unwrap().push((path, asked));
-        let status = if closed { "503 Service Unavailable" } else { "200 OK" };
+        let status = match (closed, no_meeting) {
+            (true, _) => "503 Service Unavailable",
+            (false, true) => "404 Not Found",
+            (false, false) => "200 OK",
+        };
         let answer = answer.to_string();
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", answer.len());
         let mut connection = connection;
