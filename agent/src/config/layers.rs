@@ -54,7 +54,7 @@ impl Layers {
         layers.apply(environment);
         for key in layers.tables.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
             let problem = format!("is not a section: the sections are {}", SECTIONS.join(", "));
-            layers.misplaced.push(layers.with_origin(Finding::error(key.clone(), problem)));
+            layers.misplaced.push(Finding::error(key.clone(), problem));
         }
         layers
     }
@@ -68,7 +68,7 @@ impl Layers {
             Some(Value::Table(keys)) => keys,
             Some(_) => {
                 let problem = format!("is a section: write [{}], and its keys below", S::NAME);
-                findings.push(self.with_origin(Finding::error(S::NAME, problem)));
+                findings.push(Finding::error(S::NAME, problem));
                 return S::default();
             }
         };
@@ -78,7 +78,7 @@ impl Layers {
         let of_good_keys =
             |finding: &Finding| found.iter().all(|refused: &Finding| refused.key != finding.key);
         let of_values: Vec<Finding> = section.findings().into_iter().filter(of_good_keys).collect();
-        findings.extend(found.into_iter().chain(of_values).map(|finding| self.with_origin(finding)));
+        findings.extend(found.into_iter().chain(of_values));
         section
     }
 
@@ -93,12 +93,13 @@ impl Layers {
         }
     }
 
-    /// The finding with the layer that set its key, if one did.
-    fn with_origin(&self, mut finding: Finding) -> Finding {
-        if let Some(origin) = self.origins.get(&finding.key) {
-            finding.problem = format!("{} ({origin})", finding.problem);
+    /// Adds to each finding the layer that set its key, if one did. To be called once, when all are found.
+    pub(super) fn name_origins(&self, findings: &mut [Finding]) {
+        for finding in findings {
+            if let Some(origin) = self.origins.get(&finding.key) {
+                finding.problem = format!("{} ({origin})", finding.problem);
+            }
         }
-        finding
     }
 
     /// The text of one key, if it is set to a text, whatever is wrong elsewhere.

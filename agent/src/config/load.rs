@@ -20,6 +20,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
     findings.append(&mut layers.misplaced);
     if unread {
         // Whatever else there is to say would be about defaults that nobody chose.
+        layers.name_origins(&mut findings);
         return Err(findings);
     }
     let api: Api = layers.section(&mut findings);
@@ -39,7 +40,9 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
             "spool and recordings are both off, so there is nothing to deliver",
         ));
     }
-    match secret::find(api.secret_file.as_deref(), environment, &mut findings) {
+    let secret = secret::find(api.secret_file.as_deref(), environment, &mut findings);
+    layers.name_origins(&mut findings);
+    match secret {
         Some(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => Ok((
             Config {
                 api,
@@ -77,6 +80,7 @@ pub fn load_outbox(
         if ours { finding } else { Finding::warning(finding.key, finding.problem) }
     }));
     let outbox: Outbox = layers.section(&mut findings);
+    layers.name_origins(&mut findings);
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);
     }
@@ -183,12 +187,18 @@ mod tests {
     #[test]
     fn a_finding_names_the_layer_that_set_its_key() {
         let directory = tempfile::tempdir().unwrap();
-        let file = write(directory.path(), "agent.toml", "[delivery]\nconnections = 8\nbackoff = 3\n");
+        let file = write(
+            directory.path(),
+            "agent.toml",
+            "[delivery]\nconnections = 8\nbackoff = 3\n[api]\nproxy = \"/\"\nsecret-file = \"/none\"\n",
+        );
         write(directory.path(), "agent.d/10.toml", "[delivery]\nconnections = 0\n[colour]\nx = 1\n");
         let variable = "REFLECTOR_AGENT__RECORDINGS__ROOTS";
         let findings = load(Some(&file), &environment(&[(variable, "/srv/a")])).unwrap_err();
         for (key, layer) in [
             ("delivery.backoff", "agent.toml)"),
+            ("api.proxy", "agent.toml)"),
+            ("api.secret-file", "agent.toml)"),
             ("delivery.connections", "agent.d/10.toml)"),
             ("colour", "agent.d/10.toml)"),
             ("recordings.roots", "write [\"/srv/a\"] (set by REFLECTOR_AGENT__RECORDINGS__ROOTS)"),

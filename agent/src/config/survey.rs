@@ -58,6 +58,7 @@ pub fn survey(file: Option<&Path>, environment: &Environment) -> Survey {
     let event_sync = layers.section(&mut findings);
     let upload = layers.section(&mut findings);
     let outbox = layers.section(&mut findings);
+    layers.name_origins(&mut findings);
     Survey { findings, api, proxies, secret, spool, recordings, jibri, retention, event_sync, upload, outbox }
 }
 
