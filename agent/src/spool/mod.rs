@@ -149,7 +149,7 @@ impl Spool {
             tail.listed = false;
         }
         for path in listed.odd.difference(&self.odd) {
-            tracing::warn!(file = %path.display(), "this is no regular file, so it is not read; only whole files with a spool file's name are");
+            tracing::warn!(file = %path.display(), "this is named like a spool file and is no regular file, so it is not read");
         }
         self.odd = listed.odd;
         for (identity, path) in listed.files {
