@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
+use contract::recording::RecordingStatus;
 
 use super::moment::{Moment, moment};
 use super::view::{
@@ -218,6 +219,22 @@ pub(super) fn run(outbox: &Outbox, command: &Command) -> anyhow::Result<ExitCode
     }
 }
 
+/// Whether it tells of a recording that cannot be played.
+fn is_truncated(kind: Kind, body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        recording_status: RecordingStatus,
+    }
+    kind == Kind::Recording
+        && serde_json::from_slice::<Told>(body)
+            .is_ok_and(|told| told.recording_status == RecordingStatus::Truncated)
+}
+
+fn remark(note: Option<&str>, is_truncated: bool) -> String {
+    let word = is_truncated.then(|| "truncated".to_owned());
+    word.into_iter().chain(note.map(printable)).collect::<Vec<_>>().join("; ")
+}
+
 fn list(log: &DeliveryLog, filter: &Filter, limit: u32, json: bool) -> anyhow::Result<ExitCode> {
     let mut rows = table(&["QUEUED", "STATE", "EVENT", "ROOM", "ANSWER", "MS", "TRIES", "ID", "NOTE"]);
     let add = |delivery: &Delivery| {
@@ -233,7 +250,7 @@ fn list(log: &DeliveryLog, filter: &Filter, limit: u32, json: bool) -> anyhow::R
             or_dash(delivery.took_ms),
             delivery.attempts.to_string(),
             delivery.id.clone(),
-            delivery.note.as_deref().map(printable).unwrap_or_default(),
+            remark(delivery.note.as_deref(), is_truncated(delivery.kind, &delivery.body)),
         ]);
         Ok(())
     };
@@ -390,6 +407,16 @@ fn missed(ids: &[String], done: usize, what: &str) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recording_that_cannot_be_played_says_so() {
+        let body = br#"{"recording_status":"truncated"}"#;
+        assert!(is_truncated(Kind::Recording, body));
+        assert!(!is_truncated(Kind::Event, body));
+        assert!(!is_truncated(Kind::Recording, br#"{"recording_status":"completed"}"#));
+        assert_eq!(remark(None, false), "");
+        assert_eq!(remark(Some("503 busy"), true), "truncated; 503 busy");
+    }
 
     #[test]
     fn a_user_has_a_name_where_the_system_knows_one() {
