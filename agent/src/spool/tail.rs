@@ -45,6 +45,8 @@ pub struct Tail {
     seen: Option<Stamp>,
     /// A line that is too long was searched for its end up to here.
     searched: u64,
+    /// The cursor is from the outbox, and nothing was read with it yet.
+    resumed: bool,
 }
 
 /// What changes whenever a file's content does, once it has settled: see [`Stamp::is_settled`].
@@ -96,8 +98,9 @@ impl Tail {
             offset: 0,
             guard: Vec::new(),
         };
+        let resumed = stored.is_some();
         let cursor = stored.unwrap_or_else(fresh);
-        Self { cursor, path, listed: true, file: None, seen: None, searched: 0 }
+        Self { cursor, path, listed: true, file: None, seen: None, searched: 0, resumed }
     }
 
     /// What the file looks like now.
@@ -124,7 +127,11 @@ impl Tail {
         let wanted =
             usize::try_from(stamp.length.saturating_sub(from)).unwrap_or(usize::MAX).min(back + CHUNK);
         let filled = read_at(self.open()?, &mut buffer[..wanted], from)?;
-        if filled < back || digest(&buffer[..back]) != self.cursor.guard && back > 0 {
+        // A cursor stands in the middle of a line only where its file had ended there. If that inode is seen again, it is another
+        // file, and the few bytes that a line begins with may be the same in both.
+        let in_a_line =
+            std::mem::take(&mut self.resumed) && buffer[..back].last().is_some_and(|byte| *byte != b'\n');
+        if filled < back || in_a_line || digest(&buffer[..back]) != self.cursor.guard && back > 0 {
             self.restart();
             return Ok(Found::Restarted);
         }
@@ -355,6 +362,22 @@ mod tests {
         fs::write(&renamed, lines(0..23)).unwrap();
         let mut again = Tail::new(renamed.clone(), identity(&renamed), Some(tail.cursor.clone()));
         assert_eq!(ids(&drain(&mut again)), ["evt_000020", "evt_000021", "evt_000022"]);
+    }
+
+    #[test]
+    fn a_cursor_in_the_middle_of_a_line_is_not_taken_for_another_files_that_begins_like_it() {
+        let begins = "{\"event\":\"e\",\"room\":\"r\",\"timestamp\":";
+        let (_directory, path, mut tail) = tail_of(begins.as_bytes());
+        assert!(drain(&mut tail).is_empty());
+        // The file goes, and its half of a line is parked.
+        let (mut buffer, rooms) = (vec![0; BUFFER], Rooms::new(&["*".to_owned()]));
+        let gone = tail.remainder(&mut buffer).unwrap().unwrap();
+        // Another file gets its inode.
+        fs::write(&path, format!("{begins}1}}\n")).unwrap();
+        let mut other = Tail::new(path.clone(), identity(&path), Some(gone.cursor));
+        assert!(matches!(other.read(&mut buffer, &rooms).unwrap(), Found::Restarted));
+        let items = drain(&mut other);
+        assert_eq!((items.len(), &items[0].parked), (1, &None));
     }
 
     #[test]
