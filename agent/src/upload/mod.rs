@@ -3,7 +3,7 @@
 //! Each upload takes its steps in turns ([`turn`]): the API is asked what it wants, the parts go to presigned addresses,
 //! the API reads the object back and confirms the checksum, and only then does the recording's notice go out, with bucket
 //! and key. Questions to the API are short and never wait for a file that is being sent; files take turns in sending
-//! ([`line`]). While the API or the storage does not answer, one request at a time asks whether it does again.
+//! ([`mod@line`]). While the API or the storage does not answer, one request at a time asks whether it does again.
 //!
 //! Everything that must survive a crash stands in the outbox or in the storage: a restart asks the API about every open
 //! upload, and the storage which parts it has. Where uploads were turned off meanwhile, what is left of them is reported

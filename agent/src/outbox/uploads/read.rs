@@ -62,7 +62,7 @@ const ENTRY: &str =
     "SELECT id, room, path, size, sent_bytes, state, queued_at, due_at, attempts, done_at, bucket,
   object_key, note FROM upload";
 
-/// See [`DeliveryLog::uploads`].
+/// See [`uploads`](super::super::log::DeliveryLog::uploads).
 pub(super) fn list(connection: &Connection, ended: u32) -> rusqlite::Result<Vec<UploadEntry>> {
     if !is_there(connection)? {
         return Ok(Vec::new());
@@ -97,7 +97,7 @@ pub(super) fn list(connection: &Connection, ended: u32) -> rusqlite::Result<Vec<
     Ok(entries)
 }
 
-/// See [`DeliveryLog::upload_totals`].
+/// See [`upload_totals`](super::super::log::DeliveryLog::upload_totals).
 pub(in crate::outbox) fn totals(connection: &Connection) -> rusqlite::Result<UploadTotals> {
     if !is_there(connection)? {
         return Ok(UploadTotals::default());
