@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use contract::batch::{self, BatchReply, EventReply, EventResult, EventStatus};
+use contract::heartbeat;
 use contract::problem::{Problem, ProblemCode};
 use contract::upload::{KeepReason, UploadReply};
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,10 @@ struct Head<'a> {
 
 /// Decides the answer and writes into `ledger` what was taken in.
 pub(super) fn answer(delivery: Delivery<'_>, faults: &Faults, ledger: &mut Ledger, now: Instant) -> Answer {
+    if delivery.path == heartbeat::PATH {
+        // Not a delivery: an API that knows no heartbeats, so that the agent sends no more.
+        return Answer::problem(ProblemCode::NotFound, 404, "the sink takes deliveries alone");
+    }
     ledger.count_request();
     if let Some(refusal) = &faults.refuse_all {
         return refusal.into();
