@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 # What the real servers, the guides' commands and the checks need, as Debian packages.
-PACKAGES := ca-certificates curl faketime ffmpeg jq lua-check openssl pkg-config postgresql prosody util-linux
+PACKAGES := ca-certificates curl faketime ffmpeg jq lua-check mount openssl pkg-config postgresql procps prosody util-linux
 PROGRAMS := curl faketime ffmpeg jq luacheck openssl prosody psql setpriv
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
