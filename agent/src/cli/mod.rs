@@ -57,6 +57,11 @@ Start with `check`, then `doctor`. When something does not arrive: `doctor`, `st
 Exit codes: 0 all is well, 1 it did not work, 2 the command line is wrong, 3 the agent does not run (status, drain),
 4 warnings (doctor), 78 the configuration is wrong.";
 
+const KEEP_A_SCRIPT: &str = r#"To keep a script that you have already, let Jibri run this one:
+
+    #!/bin/sh
+    exec reflector-agent finalize --then /path/to/your-script -- "$@""#;
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the agent in the foreground until it is told to stop (SIGTERM or Ctrl-C).
@@ -109,12 +114,8 @@ enum Command {
     /// What Jibri may run when a recording is finished (`finalize-script`): tells the agent to look at once.
     ///
     /// The agent finds finished recordings without it. Takes Jibri's argument, the session directory, or a file and a room
-    /// as older scripts do. Returns in milliseconds and always exits with 0, because Jibri waits for it. To keep a script
-    /// that you have already, let Jibri run this one:
-    ///
-    ///     #!/bin/sh
-    ///     exec reflector-agent finalize --then /path/to/your-script -- "$@"
-    #[command(verbatim_doc_comment)]
+    /// as older scripts do. Returns in milliseconds and always exits with 0, because Jibri waits for it.
+    #[command(after_long_help = KEEP_A_SCRIPT)]
     Finalize {
         /// Run this script afterwards, with the same arguments, and wait for it. The recording is kept from it in a hidden
         /// directory (a link, no copy), so that it may delete what it has dealt with.
