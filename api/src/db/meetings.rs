@@ -4,14 +4,14 @@ use sqlx::{FromRow, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 use super::{rooms, setting::read as setting};
-use crate::domain::meeting::{Meeting, Tenure};
+use crate::domain::meeting::{Addresses, Meeting, Tenure};
 use crate::domain::room::{MeetingSettings, Room, Setting};
 
 /// The columns of a [`Row`], named one by one as in [`rooms`].
 macro_rules! columns {
     () => {
         "id, room_id, room_name, platform, start_date, end_date, is_active, is_locked, room_mode, recording_type, \
-         recording_trigger"
+         recording_trigger, room_url, host_room_url"
     };
 }
 
@@ -28,6 +28,8 @@ struct Row {
     room_mode: String,
     recording_type: String,
     recording_trigger: String,
+    room_url: Option<String>,
+    host_room_url: Option<String>,
 }
 
 impl TryFrom<Row> for Meeting {
@@ -48,6 +50,9 @@ impl TryFrom<Row> for Meeting {
             start_date: row.start_date,
             end_date: row.end_date,
             is_active: row.is_active,
+            addresses: row
+                .room_url
+                .map(|room_url| Addresses { room_url, host_room_url: row.host_room_url.unwrap_or_default() }),
         })
     }
 }
@@ -121,8 +126,8 @@ async fn insert(db: impl PgExecutor<'_>, meeting: &Meeting) -> Result<(), sqlx::
         "-- meetings.insert
         INSERT INTO reflector.meeting (
           id, room_id, room_name, platform, start_date, end_date, is_active, is_locked, room_mode, recording_type,
-          recording_trigger
-        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+          recording_trigger, room_url, host_room_url
+        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(&meeting.id)
     .bind(&meeting.room_id)
@@ -135,6 +140,8 @@ async fn insert(db: impl PgExecutor<'_>, meeting: &Meeting) -> Result<(), sqlx::
     .bind(settings.room_mode.as_str())
     .bind(settings.recording_type.as_str())
     .bind(settings.recording_trigger.as_str())
+    .bind(meeting.addresses.as_ref().map(|addresses| &addresses.room_url))
+    .bind(meeting.addresses.as_ref().map(|addresses| &addresses.host_room_url))
     .execute(db)
     .await?;
     Ok(())

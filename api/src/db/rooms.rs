@@ -4,7 +4,7 @@ use sqlx::{FromRow, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 use super::setting::read as setting;
-use crate::domain::room::{MeetingSettings, Room, Setting};
+use crate::domain::room::{Calendar, MeetingSettings, Room, Setting};
 
 /// Why a room was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,8 @@ const UNIQUE_NAME: &str = "room_name_key";
 macro_rules! columns {
     () => {
         "id, name, user_id, created_at, platform, room_mode, recording_type, recording_trigger, is_locked, is_shared, \
-         zulip_auto_post, zulip_stream, zulip_topic, webhook_url, webhook_secret"
+         zulip_auto_post, zulip_stream, zulip_topic, webhook_url, webhook_secret, skip_consent, ics_url, ics_fetch_interval, \
+         ics_enabled"
     };
 }
 
@@ -46,6 +47,10 @@ struct Row {
     zulip_topic: String,
     webhook_url: Option<String>,
     webhook_secret: Option<String>,
+    skip_consent: bool,
+    ics_url: Option<String>,
+    ics_fetch_interval: i32,
+    ics_enabled: bool,
 }
 
 impl TryFrom<Row> for Room {
@@ -70,6 +75,12 @@ impl TryFrom<Row> for Room {
             zulip_topic: row.zulip_topic,
             webhook_url: row.webhook_url,
             webhook_secret: row.webhook_secret,
+            skip_consent: row.skip_consent,
+            calendar: Calendar {
+                url: row.ics_url,
+                fetch_interval: row.ics_fetch_interval.unsigned_abs(),
+                enabled: row.ics_enabled,
+            },
         })
     }
 }
@@ -81,8 +92,9 @@ pub async fn create(db: &PgPool, room: &Room) -> Result<(), CreateError> {
         "-- rooms.create
         INSERT INTO reflector.room (
           id, name, user_id, created_at, platform, room_mode, recording_type, recording_trigger, is_locked, is_shared,
-          zulip_auto_post, zulip_stream, zulip_topic, webhook_url, webhook_secret
-        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+          zulip_auto_post, zulip_stream, zulip_topic, webhook_url, webhook_secret, skip_consent, ics_url, ics_fetch_interval,
+          ics_enabled
+        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     )
     .bind(&room.id)
     .bind(&room.name)
@@ -99,6 +111,10 @@ pub async fn create(db: &PgPool, room: &Room) -> Result<(), CreateError> {
     .bind(&room.zulip_topic)
     .bind(&room.webhook_url)
     .bind(&room.webhook_secret)
+    .bind(room.skip_consent)
+    .bind(&room.calendar.url)
+    .bind(room.calendar.fetch_interval.cast_signed())
+    .bind(room.calendar.enabled)
     .execute(db)
     .await;
     match inserted {

@@ -29,6 +29,23 @@ pub struct Meeting {
     pub is_active: bool,
     /// Its settings.
     pub settings: MeetingSettings,
+    /// The platform's own addresses; `None` on Jitsi, whose addresses carry tokens and are made when asked for.
+    pub addresses: Option<Addresses>,
+}
+
+/// Addresses that a platform makes once for a meeting.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Leads in as a participant.
+    pub room_url: String,
+    /// Leads in as a host: whoever has it is host. Empty when the platform gave none.
+    pub host_room_url: String,
+}
+
+impl std::fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Addresses").field("room_url", &self.room_url).finish_non_exhaustive()
+    }
 }
 
 impl Meeting {
@@ -42,6 +59,7 @@ impl Meeting {
             end_date: now + LENGTH,
             is_active: true,
             settings: room.settings,
+            addresses: None,
         }
     }
 

@@ -126,6 +126,27 @@ pub struct Room {
     pub webhook_url: Option<String>,
     /// The secret that signs what is sent there.
     pub webhook_secret: Option<String>,
+    /// Whether participants are not asked for their consent to be recorded.
+    pub skip_consent: bool,
+    /// The room's calendar. Kept as it was set; nothing reads calendars yet.
+    pub calendar: Calendar,
+}
+
+/// A calendar whose events are meetings of the room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendar {
+    /// The address of the calendar in iCalendar format.
+    pub url: Option<String>,
+    /// How often it is to be fetched, in seconds.
+    pub fetch_interval: u32,
+    /// Whether it is to be fetched.
+    pub enabled: bool,
+}
+
+impl Default for Calendar {
+    fn default() -> Self {
+        Self { url: None, fetch_interval: 300, enabled: false }
+    }
 }
 
 impl Room {

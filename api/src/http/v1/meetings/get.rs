@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::body::MeetingBody;
-use super::links::{Links, platform_of};
+use super::links::Links;
 use crate::auth::identity::Identity;
 use crate::db::event_page::StoredEvent;
 use crate::db::record::{self, Record};
@@ -230,11 +230,11 @@ impl MeetingRecordBody {
 
 /// The addresses for the caller; empty where the platform has been taken off this server since.
 fn links(state: &State, record: &Record, caller: &Identity, now: OffsetDateTime) -> Result<Links, ApiError> {
-    let Ok(platform) = platform_of(state, record.meeting.settings.platform) else {
-        return Ok(Links::default());
-    };
     let is_owner = record.tenure.as_ref().is_some_and(|tenure| tenure.owner == caller.user_id);
-    Links::mint(platform, &record.meeting, Some(caller), is_owner, now)
+    match Links::of(state, &record.meeting, Some(caller), is_owner, now) {
+        Err(error) if error.code() == ProblemCode::PlatformNotConfigured => Ok(Links::default()),
+        links => links,
+    }
 }
 
 /// Answers with the record of a meeting in a room that is the caller's own or shared.

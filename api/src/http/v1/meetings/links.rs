@@ -4,7 +4,7 @@ use contract::problem::ProblemCode;
 use time::OffsetDateTime;
 
 use crate::auth::identity::Identity;
-use crate::domain::meeting::Meeting;
+use crate::domain::meeting::{Addresses, Meeting};
 use crate::domain::room::Platform;
 use crate::http::State;
 use crate::http::problem::ApiError;
@@ -21,27 +21,21 @@ pub struct Links {
     pub host_room_url: String,
 }
 
-/// The side of this server that leads into meetings on `platform`; an error that names what is missing without it.
-pub fn platform_of(state: &State, platform: Platform) -> Result<&TokenIssuer, ApiError> {
-    match (platform, &state.jitsi, &state.config.jitsi.meetings) {
-        (Platform::Jitsi, Some(issuer), _) => Ok(issuer),
-        (Platform::Jitsi, None, meetings) => {
-            let missing = meetings.as_ref().err().map(|names| names.join(" and ")).unwrap_or_default();
-            let detail = format!("Jitsi is not configured on this server; its operator must set {missing}.");
-            Err(ApiError::new(ProblemCode::PlatformNotConfigured, detail))
-        }
-        (Platform::Whereby, ..) => Err(ApiError::new(
-            ProblemCode::PlatformNotConfigured,
-            "Whereby is not available on this server; use a room with the platform jitsi.",
-        )),
-    }
+/// The side of this server that mints tokens for Jitsi meetings; an error that names what is missing without it.
+pub fn jitsi(state: &State) -> Result<&TokenIssuer, ApiError> {
+    state.jitsi.as_deref().ok_or_else(|| {
+        let missing = state.config.jitsi.meetings.as_ref().err().map(|names| names.join(" and "));
+        let missing = missing.unwrap_or_default();
+        let detail = format!("Jitsi is not configured on this server; its operator must set {missing}.");
+        ApiError::new(ProblemCode::PlatformNotConfigured, detail)
+    })
 }
 
 impl Links {
-    /// The addresses of `meeting` for `caller` from `now` on; none when it is over. Its tokens would open its name on the Jitsi
-    /// host for hours after its end.
-    pub fn mint(
-        issuer: &TokenIssuer,
+    /// The addresses of `meeting` for `caller` from `now` on; none when it is over. A Jitsi meeting's tokens would open its name on
+    /// the Jitsi host for hours after its end.
+    pub fn of(
+        state: &State,
         meeting: &Meeting,
         caller: Option<&Identity>,
         is_owner: bool,
@@ -50,6 +44,25 @@ impl Links {
         if !meeting.is_open(now) {
             return Ok(Self::default());
         }
+        match (&meeting.addresses, meeting.settings.platform) {
+            (Some(addresses), _) => Ok(Self::given(addresses, is_owner)),
+            (None, Platform::Jitsi) => Self::mint(jitsi(state)?, meeting, caller, is_owner, now),
+            (None, Platform::Whereby) => Err(ApiError::internal(&"a Whereby meeting has no address")),
+        }
+    }
+
+    fn given(addresses: &Addresses, is_owner: bool) -> Self {
+        let host_room_url = if is_owner { addresses.host_room_url.clone() } else { String::new() };
+        Self { room_url: addresses.room_url.clone(), host_room_url }
+    }
+
+    fn mint(
+        issuer: &TokenIssuer,
+        meeting: &Meeting,
+        caller: Option<&Identity>,
+        is_owner: bool,
+        now: OffsetDateTime,
+    ) -> Result<Self, ApiError> {
         let link = |moderator| {
             let target = Target {
                 meeting_id: &meeting.id,

@@ -14,7 +14,7 @@ use crate::config::is_web_address;
 use crate::db::rooms::{self, CreateError};
 use crate::domain::moment::whole_microseconds;
 use crate::domain::room::{
-    MeetingSettings, Platform, RecordingTrigger, RecordingType, Room, RoomMode, check_name,
+    Calendar, MeetingSettings, Platform, RecordingTrigger, RecordingType, Room, RoomMode, check_name,
 };
 use crate::http::State;
 use crate::http::caller::User;
@@ -83,6 +83,8 @@ impl CreateRoom {
             zulip_topic: self.zulip_topic,
             webhook_url: self.webhook_url,
             webhook_secret,
+            skip_consent: false,
+            calendar: Calendar::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::db::meetings::{self, Entered};
 use crate::db::{record, rooms};
 use crate::domain::meeting::{Meeting, people_present};
 use crate::domain::moment::whole_microseconds;
-use crate::domain::room::Room;
+use crate::domain::room::{Platform, Room};
 use crate::http::State;
 use crate::http::caller::MaybeUser;
 use crate::http::json_body::JsonObject;
@@ -18,7 +18,7 @@ use crate::http::path_text::PathText;
 use crate::http::private::Private;
 use crate::http::problem::ApiError;
 use crate::http::v1::meetings::body::MeetingBody;
-use crate::http::v1::meetings::links::{Links, platform_of};
+use crate::http::v1::meetings::links::{self, Links};
 use crate::http::validation::{Fields, Invalid};
 use crate::jitsi::address;
 
@@ -35,6 +35,16 @@ fn begin(room: &Room, now: OffsetDateTime) -> Meeting {
     Meeting::begin(room, id.to_string(), address::room_name(&room.name, id), now)
 }
 
+fn refuse_without_platform(state: &State, platform: Platform) -> Result<(), ApiError> {
+    match platform {
+        Platform::Jitsi => links::jitsi(state).map(drop),
+        Platform::Whereby => Err(ApiError::new(
+            ProblemCode::PlatformNotConfigured,
+            "Whereby is not available on this server; use a room with the platform jitsi.",
+        )),
+    }
+}
+
 /// Answers with the meeting and its addresses. Anybody who knows a room's name may come in; only the owner as a moderator.
 pub async fn create_meeting(
     extract::State(state): extract::State<State>,
@@ -46,7 +56,7 @@ pub async fn create_meeting(
     let now = whole_microseconds(OffsetDateTime::now_utc());
     let not_found = || ApiError::titled(ProblemCode::RoomNotFound);
     let room = rooms::find_by_name(&state.db, &name).await?.ok_or_else(not_found)?;
-    let platform = platform_of(&state, room.settings.platform)?;
+    refuse_without_platform(&state, room.settings.platform)?;
     let entered = meetings::enter(&state.db, &room, always_begin, now, |room| begin(room, now)).await?;
     let (meeting, people) = match entered.ok_or_else(not_found)? {
         Entered::Running(meeting) => {
@@ -59,7 +69,7 @@ pub async fn create_meeting(
         }
     };
     let is_owner = caller.as_ref().is_some_and(|caller| room.is_owned_by(&caller.user_id));
-    let links = Links::mint(platform, &meeting, caller.as_ref(), is_owner, now)?;
+    let links = Links::of(&state, &meeting, caller.as_ref(), is_owner, now)?;
     Ok(Private(MeetingBody::new(meeting, links, people, now)))
 }
 

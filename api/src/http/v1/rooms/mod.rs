@@ -25,7 +25,7 @@ pub fn router() -> Router<State> {
 
 /// A room in answers: the schema `Room`.
 ///
-/// Members of calendars (`ics_…`) and `skip_consent` are always at their defaults: this service does neither.
+/// Nothing synchronises calendars yet, so that `ics_last_sync` and `ics_last_etag` are always null.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the schema's own form")]
 pub struct RoomBody {
@@ -50,9 +50,6 @@ pub struct RoomBody {
     skip_consent: bool,
 }
 
-/// How often a calendar would be fetched, in seconds.
-const ICS_FETCH_INTERVAL: u32 = 300;
-
 impl From<Room> for RoomBody {
     fn from(room: Room) -> Self {
         Self {
@@ -69,12 +66,12 @@ impl From<Room> for RoomBody {
             recording_trigger: room.settings.recording_trigger,
             is_shared: room.is_shared,
             platform: room.settings.platform,
-            ics_url: None,
-            ics_fetch_interval: ICS_FETCH_INTERVAL,
-            ics_enabled: false,
+            ics_url: room.calendar.url,
+            ics_fetch_interval: room.calendar.fetch_interval,
+            ics_enabled: room.calendar.enabled,
             ics_last_sync: None,
             ics_last_etag: None,
-            skip_consent: false,
+            skip_consent: room.skip_consent,
         }
     }
 }
