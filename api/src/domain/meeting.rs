@@ -274,6 +274,7 @@ mod tests {
                 recording_type: crate::domain::room::RecordingType::None,
                 recording_trigger: crate::domain::room::RecordingTrigger::None,
             },
+            addresses: None,
         };
         assert!(meeting.is_open(NOON + LENGTH - Duration::microseconds(1)));
         assert!(!meeting.is_open(NOON + LENGTH));
