@@ -10,10 +10,9 @@ ALTER TABLE reflector.meeting
   ADD COLUMN room_url text,
   ADD COLUMN host_room_url text,
   ADD COLUMN ended_at timestamptz,
-  ADD COLUMN ended_reason text CHECK (ended_reason IN ('owner', 'empty', 'expired', 'room_destroyed')),
+  ADD COLUMN ended_reason text CHECK (ended_reason IN ('owner')),
   ADD CONSTRAINT meeting_addresses CHECK (platform <> 'whereby' OR room_url IS NOT NULL),
   ADD CONSTRAINT meeting_ended CHECK ((ended_at IS NULL) = (ended_reason IS NULL) AND (ended_at IS NULL OR NOT is_active));
-CREATE INDEX meeting_active ON reflector.meeting (end_date) WHERE is_active;
 
 -- Who agreed to be recorded, and who did not. Of somebody who is known the last word counts; each anonymous answer stands for
 -- itself.
@@ -25,14 +24,3 @@ CREATE TABLE reflector.meeting_consent (
   consent_timestamp timestamptz NOT NULL,
   CONSTRAINT meeting_consent_user UNIQUE (meeting_id, user_id)
 );
-CREATE INDEX meeting_consent_denied ON reflector.meeting_consent (meeting_id) WHERE NOT consent_given;
-
--- Keys for people's programs. Only a hash of the key is kept: 48 random bytes cannot be guessed from it.
-CREATE TABLE reflector.api_key (
-  id         text PRIMARY KEY,
-  user_id    text NOT NULL,
-  name       text,
-  sha256     bytea NOT NULL CONSTRAINT api_key_sha256 UNIQUE,
-  created_at timestamptz NOT NULL DEFAULT now()
-);
-CREATE INDEX api_key_user ON reflector.api_key (user_id, created_at, id);

@@ -83,16 +83,6 @@ problem_codes! {
     MeetingNotActive = "meeting_not_active", 400, "Meeting is not active";
     /// The meeting's time is over.
     MeetingEnded = "meeting_ended", 400, "Meeting has ended";
-    /// Another request is making the room's meeting; the same request finds it in a moment.
-    MeetingBeingMade = "meeting_being_made", 503, "Meeting creation in progress, please try again";
-    /// The room has no calendar.
-    CalendarNotConfigured = "calendar_not_configured", 400, "ICS not configured for this room";
-    /// No key of the caller has this id.
-    ApiKeyNotFound = "api_key_not_found", 404, "API key not found";
-    /// The head of the request is larger than the server reads.
-    HeadersTooLarge = "headers_too_large", 431, "The headers are too large";
-    /// The meeting platform does not answer, or refuses what it is asked.
-    PlatformUnavailable = "platform_unavailable", 503, "The meeting platform does not answer";
     /// The room's meeting platform is not configured on this server.
     PlatformNotConfigured = "platform_not_configured", 503, "The meeting platform is not configured";
     /// The server has no object storage.

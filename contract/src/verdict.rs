@@ -120,13 +120,8 @@ fn of_refusal(code: ProblemCode) -> Verdict {
         | ProblemCode::MethodNotAllowed
         | ProblemCode::MediaTypeUnsupported
         | ProblemCode::PlatformNotConfigured
-        | ProblemCode::PlatformUnavailable
         | ProblemCode::MeetingNotActive
         | ProblemCode::MeetingEnded
-        | ProblemCode::MeetingBeingMade
-        | ProblemCode::CalendarNotConfigured
-        | ProblemCode::ApiKeyNotFound
-        | ProblemCode::HeadersTooLarge
         | ProblemCode::UploadNotFound
         | ProblemCode::UploadIncomplete
         | ProblemCode::ChecksumMismatch

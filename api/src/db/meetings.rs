@@ -147,8 +147,39 @@ async fn insert(db: impl PgExecutor<'_>, meeting: &Meeting) -> Result<(), sqlx::
     Ok(())
 }
 
+/// The room's meetings that visitors are led into at `now`, those that end last first; not more than a page can show.
+pub async fn list_open(db: &PgPool, room_id: &str, now: OffsetDateTime) -> Result<Vec<Meeting>, sqlx::Error> {
+    let rows = sqlx::query_as::<_, Row>(concat!(
+        "-- meetings.list_open
+        SELECT ",
+        columns!(),
+        " FROM reflector.meeting
+        WHERE room_id = $1 AND is_active AND end_date > $2
+        ORDER BY end_date DESC, id
+        LIMIT 100",
+    ))
+    .bind(room_id)
+    .bind(now)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(Meeting::try_from).collect()
+}
+
+/// Ends a meeting for its owner, unless it has been ended.
+pub async fn end(db: &PgPool, id: &str, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "-- meetings.end
+        UPDATE reflector.meeting SET is_active = false, ended_at = $2, ended_reason = 'owner' WHERE id = $1 AND is_active",
+    )
+    .bind(id)
+    .bind(now)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
 /// The meeting with this id, and whom its room belongs to if it has one.
-pub(super) async fn find(
+pub async fn find(
     db: impl PgExecutor<'_>,
     id: &str,
 ) -> Result<Option<(Meeting, Option<Tenure>)>, sqlx::Error> {

@@ -12,6 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 
 pub mod agents;
 pub mod connect;
+pub mod consents;
 pub mod embedded;
 pub mod event_page;
 pub mod events;

@@ -1,5 +1,6 @@
 //! Rooms.
 
+use sqlx::error::DatabaseError;
 use sqlx::{FromRow, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
@@ -8,7 +9,7 @@ use crate::domain::room::{Calendar, MeetingSettings, Room, Setting};
 
 /// Why a room was not stored.
 #[derive(Debug, thiserror::Error)]
-pub enum CreateError {
+pub enum SaveError {
     /// Another room has the name.
     #[error("another room has the name")]
     NameTaken,
@@ -31,6 +32,7 @@ macro_rules! columns {
 }
 
 #[derive(FromRow)]
+#[expect(clippy::struct_excessive_bools, reason = "the table's own form")]
 struct Row {
     id: String,
     name: String,
@@ -86,7 +88,7 @@ impl TryFrom<Row> for Room {
 }
 
 /// Stores a new room.
-pub async fn create(db: &PgPool, room: &Room) -> Result<(), CreateError> {
+pub async fn create(db: &PgPool, room: &Room) -> Result<(), SaveError> {
     let settings = &room.settings;
     let inserted = sqlx::query(
         "-- rooms.create
@@ -117,13 +119,71 @@ pub async fn create(db: &PgPool, room: &Room) -> Result<(), CreateError> {
     .bind(room.calendar.enabled)
     .execute(db)
     .await;
-    match inserted {
-        Ok(_) => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.constraint() == Some(UNIQUE_NAME) => {
-            Err(CreateError::NameTaken)
-        }
-        Err(error) => Err(error.into()),
-    }
+    inserted.map(drop).map_err(save_error)
+}
+
+fn save_error(error: sqlx::Error) -> SaveError {
+    let is_name = |error: &dyn DatabaseError| error.constraint() == Some(UNIQUE_NAME);
+    if error.as_database_error().is_some_and(is_name) { SaveError::NameTaken } else { error.into() }
+}
+
+/// Changes the room with this id as `change` says of the room as it is then; nobody changes it meanwhile. `None` when there is no
+/// such room; what `change` refuses is left as it is.
+pub async fn update<E>(
+    db: &PgPool,
+    id: &str,
+    change: impl FnOnce(Room) -> Result<Room, E>,
+) -> Result<Option<Result<Room, E>>, SaveError> {
+    let mut transaction = db.begin().await?;
+    let Some(room) = lock(&mut *transaction, id).await? else { return Ok(None) };
+    let room = match change(room) {
+        Ok(room) => room,
+        Err(refusal) => return Ok(Some(Err(refusal))),
+    };
+    replace(&mut *transaction, &room).await.map_err(save_error)?;
+    transaction.commit().await?;
+    Ok(Some(Ok(room)))
+}
+
+/// Stores what can be changed of a room.
+async fn replace(db: impl PgExecutor<'_>, room: &Room) -> Result<(), sqlx::Error> {
+    let settings = &room.settings;
+    sqlx::query(
+        "-- rooms.replace
+        UPDATE reflector.room SET
+          name = $2, room_mode = $3, recording_type = $4, recording_trigger = $5, is_locked = $6, is_shared = $7,
+          zulip_auto_post = $8, zulip_stream = $9, zulip_topic = $10, webhook_url = $11, webhook_secret = $12,
+          skip_consent = $13, ics_url = $14, ics_fetch_interval = $15, ics_enabled = $16
+        WHERE id = $1",
+    )
+    .bind(&room.id)
+    .bind(&room.name)
+    .bind(settings.room_mode.as_str())
+    .bind(settings.recording_type.as_str())
+    .bind(settings.recording_trigger.as_str())
+    .bind(settings.is_locked)
+    .bind(room.is_shared)
+    .bind(room.zulip_auto_post)
+    .bind(&room.zulip_stream)
+    .bind(&room.zulip_topic)
+    .bind(&room.webhook_url)
+    .bind(&room.webhook_secret)
+    .bind(room.skip_consent)
+    .bind(&room.calendar.url)
+    .bind(room.calendar.fetch_interval.cast_signed())
+    .bind(room.calendar.enabled)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+/// Removes a room with its meetings and what is known of them. Objects in the storage stay.
+pub async fn delete(db: &PgPool, id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("-- rooms.delete\nDELETE FROM reflector.room WHERE id = $1")
+        .bind(id)
+        .execute(db)
+        .await
+        .map(drop)
 }
 
 /// The room with this id.

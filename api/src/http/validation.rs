@@ -113,6 +113,28 @@ impl<'a> Fields<'a> {
         self.members.get(member).map(|value| self.as_text(member, value)).unwrap_or_default()
     }
 
+    /// A text that is `current` when it is not there.
+    pub fn text_or(&mut self, member: &'static str, current: String) -> String {
+        match self.members.get(member) {
+            Some(value) => self.as_text(member, value),
+            None => current,
+        }
+    }
+
+    /// A text that stays `current` when it is not there, and is taken away by null or nothing.
+    pub fn optional_text_or(&mut self, member: &'static str, current: Option<String>) -> Option<String> {
+        if self.members.contains_key(member) { self.optional_text(member) } else { current }
+    }
+
+    /// A whole number of at least one that is `current` when it is not there.
+    pub fn count_or(&mut self, member: &'static str, current: u32) -> u32 {
+        let Some(value) = self.members.get(member) else { return current };
+        lax_count(value).unwrap_or_else(|(kind, msg)| {
+            self.findings.push(Invalid::member(kind, member, msg, value.clone()));
+            current
+        })
+    }
+
     /// A text that may be absent, null or empty, which all mean the same.
     pub fn optional_text(&mut self, member: &'static str) -> Option<String> {
         let value = self.members.get(member).filter(|value| !value.is_null())?;
@@ -222,6 +244,24 @@ fn lax_boolean(value: &Value) -> Result<bool, &'static str> {
     }
 }
 
+/// A whole number of at least one in any spelling that Pydantic takes; otherwise the type and the words of the mistake. Larger
+/// ones than the database's are no numbers of anything here.
+fn lax_count(value: &Value) -> Result<u32, (&'static str, &'static str)> {
+    let number = match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => return Err(("int_type", "Input should be a valid integer")),
+    };
+    let unreadable = ("int_parsing", "Input should be a valid integer, unable to parse the input");
+    match number.ok_or(unreadable)? {
+        ..1 => Err(("greater_than_equal", "Input should be greater than or equal to 1")),
+        number => match i32::try_from(number) {
+            Ok(number) => Ok(number.unsigned_abs()),
+            Err(_) => Err(("less_than_equal", "Input should be less than or equal to 2147483647")),
+        },
+    }
+}
+
 /// `'a', 'b' or 'c'`.
 fn one_of(spellings: &[&str]) -> String {
     let quoted: Vec<_> = spellings.iter().map(|text| format!("'{text}'")).collect();
@@ -266,6 +306,24 @@ mod tests {
             (json!([]), "bool_type"),
         ] {
             assert_eq!(lax_boolean(&value), Err(kind), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number_from_one_on() {
+        for (value, expected) in [
+            (json!(1), Ok(1)),
+            (json!(" 300 "), Ok(300)),
+            (json!(2_147_483_647), Ok(2_147_483_647)),
+            (json!(2_147_483_648_u32), Err("less_than_equal")),
+            (json!(0), Err("greater_than_equal")),
+            (json!(-5), Err("greater_than_equal")),
+            (json!(1.5), Err("int_parsing")),
+            (json!("soon"), Err("int_parsing")),
+            (json!(null), Err("int_type")),
+            (json!(true), Err("int_type")),
+        ] {
+            assert_eq!(lax_count(&value).map_err(|(kind, _)| kind), expected, "{value}");
         }
     }
 

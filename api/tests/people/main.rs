@@ -4,6 +4,7 @@
 
 mod app;
 mod auth;
+mod changes;
 mod events;
 mod jwks;
 mod meetings;

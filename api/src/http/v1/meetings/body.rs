@@ -5,9 +5,13 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::links::Links;
-use crate::domain::meeting::Meeting;
-use crate::domain::room::{Platform, RecordingTrigger, RecordingType, RoomMode};
+use crate::auth::identity::Identity;
+use crate::db::record;
+use crate::domain::meeting::{Meeting, people_present};
+use crate::domain::room::{Platform, RecordingTrigger, RecordingType, Room, RoomMode};
+use crate::http::State;
 use crate::http::date_time::DateTime;
+use crate::http::problem::ApiError;
 
 /// The schema `Meeting`. Members of calendars and of other platforms are always empty: this service has neither.
 #[derive(Debug, Serialize)]
@@ -34,6 +38,20 @@ pub struct MeetingBody {
 }
 
 impl MeetingBody {
+    /// A meeting of `room` as `caller` sees it at `now`.
+    pub async fn of(
+        state: &State,
+        room: &Room,
+        meeting: Meeting,
+        caller: Option<&Identity>,
+        now: OffsetDateTime,
+    ) -> Result<Self, ApiError> {
+        let (occupants, boots) = record::presence(&state.db, &meeting.id).await?;
+        let is_owner = caller.is_some_and(|caller| room.is_owned_by(&caller.user_id));
+        let links = Links::of(state, &meeting, caller, is_owner, now)?;
+        Ok(Self::new(meeting, links, people_present(&occupants, &boots), now))
+    }
+
     /// `meeting` as it is at `now`, with `people` in it.
     pub fn new(meeting: Meeting, links: Links, people: usize, now: OffsetDateTime) -> Self {
         let is_active = meeting.is_open(now);

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::RoomBody;
 use crate::config::is_web_address;
-use crate::db::rooms::{self, CreateError};
+use crate::db::rooms::{self, SaveError};
 use crate::domain::moment::whole_microseconds;
 use crate::domain::room::{
     Calendar, MeetingSettings, Platform, RecordingTrigger, RecordingType, Room, RoomMode, check_name,
@@ -36,6 +36,8 @@ struct CreateRoom {
     zulip_topic: String,
     webhook_url: Option<String>,
     webhook_secret: Option<String>,
+    skip_consent: bool,
+    calendar: Calendar,
 }
 
 impl CreateRoom {
@@ -57,6 +59,8 @@ impl CreateRoom {
             zulip_topic: fields.text_or_empty("zulip_topic"),
             webhook_url: fields.optional_text("webhook_url"),
             webhook_secret: fields.optional_text("webhook_secret"),
+            skip_consent: fields.flag_or("skip_consent", false),
+            calendar: calendar(&mut fields, Calendar::default()),
         };
         if let Err(error) = check_name(&request.name, request.settings.platform) {
             fields.refuse("name", error.to_string());
@@ -83,14 +87,23 @@ impl CreateRoom {
             zulip_topic: self.zulip_topic,
             webhook_url: self.webhook_url,
             webhook_secret,
-            skip_consent: false,
-            calendar: Calendar::default(),
+            skip_consent: self.skip_consent,
+            calendar: self.calendar,
         }
     }
 }
 
+/// The calendar that a body speaks of; what it does not mention is as in `current`.
+pub(super) fn calendar(fields: &mut Fields<'_>, current: Calendar) -> Calendar {
+    Calendar {
+        url: fields.optional_text_or("ics_url", current.url),
+        fetch_interval: fields.count_or("ics_fetch_interval", current.fetch_interval),
+        enabled: fields.flag_or("ics_enabled", current.enabled),
+    }
+}
+
 /// 32 random bytes as 43 characters.
-fn fresh_webhook_secret() -> String {
+pub(super) fn fresh_webhook_secret() -> String {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("the system has random numbers: room ids were made of some");
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
@@ -114,8 +127,15 @@ pub async fn create(
             tracing::info!(room.id, room.name, "created a room");
             Ok(Json(RoomBody::from(room)))
         }
-        Err(CreateError::NameTaken) => Err(ApiError::titled(ProblemCode::RoomNameTaken)),
-        Err(CreateError::Database(error)) => Err(error.into()),
+        Err(error) => Err(refusal(error)),
+    }
+}
+
+/// What a caller is told when a room could not be stored.
+pub(super) fn refusal(error: SaveError) -> ApiError {
+    match error {
+        SaveError::NameTaken => ApiError::titled(ProblemCode::RoomNameTaken),
+        SaveError::Database(error) => error.into(),
     }
 }
 
@@ -163,6 +183,8 @@ mod tests {
                 zulip_topic: String::new(),
                 webhook_url: None,
                 webhook_secret: None,
+                skip_consent: false,
+                calendar: Calendar::default(),
             }
         );
     }

@@ -8,19 +8,26 @@ use crate::domain::room::{Platform, RecordingTrigger, RecordingType, Room, RoomM
 use crate::http::State;
 use crate::http::date_time::DateTime;
 
+pub mod active_meetings;
 pub mod create;
 pub mod create_meeting;
+pub mod delete;
 pub mod get;
 pub mod get_by_name;
 pub mod list;
+pub mod meeting;
+pub mod update;
 
 /// The routes under `/v1/rooms`, with their full paths.
 pub fn router() -> Router<State> {
     Router::new()
         .route("/v1/rooms", get(list::list).post(create::create))
-        .route("/v1/rooms/{room}", get(get::get))
+        .route("/v1/rooms/{room}", get(get::get).patch(update::update).delete(delete::delete))
         .route("/v1/rooms/name/{room}", get(get_by_name::get_by_name))
         .route("/v1/rooms/{room}/meeting", post(create_meeting::create_meeting))
+        .route("/v1/rooms/{room}/meetings/active", get(active_meetings::list))
+        .route("/v1/rooms/{room}/meetings/{meeting}", get(meeting::get))
+        .route("/v1/rooms/{room}/meetings/{meeting}/join", post(meeting::join))
 }
 
 /// A room in answers: the schema `Room`.

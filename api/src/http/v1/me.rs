@@ -1,0 +1,19 @@
+//! `GET /v1/me`: who the caller is.
+
+use axum::Json;
+use serde::Serialize;
+
+use crate::http::caller::MaybeUser;
+
+/// The schema `UserInfo`.
+#[derive(Debug, Serialize)]
+pub struct UserInfo {
+    /// The id that the caller's rooms have as `user_id`.
+    sub: String,
+    email: Option<String>,
+}
+
+/// Answers with the caller; with null for somebody who does not say.
+pub async fn get(MaybeUser(caller): MaybeUser) -> Json<Option<UserInfo>> {
+    Json(caller.map(|caller| UserInfo { sub: caller.user_id, email: caller.email }))
+}

@@ -1,0 +1,47 @@
+//! `POST /v1/meetings/{meeting_id}/consent`: whether somebody agrees to be recorded.
+
+use axum::Json;
+use axum::extract;
+use contract::problem::ProblemCode;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::db::consents;
+use crate::domain::moment::whole_microseconds;
+use crate::http::State;
+use crate::http::caller::MaybeUser;
+use crate::http::json_body::JsonObject;
+use crate::http::path_text::PathText;
+use crate::http::problem::ApiError;
+use crate::http::validation::{Fields, Invalid};
+
+/// What the caller gets back.
+#[derive(Debug, Serialize)]
+pub struct ConsentBody {
+    status: &'static str,
+    consent_id: String,
+}
+
+/// The schema `MeetingConsentRequest`.
+fn is_given(body: &Map<String, Value>) -> Result<bool, Vec<Invalid>> {
+    let mut fields = Fields::of(body);
+    let given = fields.flag("consent_given");
+    fields.finish().map(|()| given)
+}
+
+/// Stores the caller's answer. The last answer of somebody who is known counts; each anonymous one stands for itself.
+pub async fn consent(
+    extract::State(state): extract::State<State>,
+    caller: MaybeUser,
+    PathText(meeting_id): PathText,
+    body: JsonObject,
+) -> Result<Json<ConsentBody>, ApiError> {
+    let given = is_given(&body.required()?)?;
+    let now = whole_microseconds(OffsetDateTime::now_utc());
+    let id = Uuid::new_v4().to_string();
+    let stored = consents::give(&state.db, &id, &meeting_id, caller.id(), given, now).await?;
+    let consent_id = stored.ok_or_else(|| ApiError::titled(ProblemCode::MeetingNotFound))?;
+    Ok(Json(ConsentBody { status: "success", consent_id }))
+}

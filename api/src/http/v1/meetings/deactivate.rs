@@ -1,0 +1,40 @@
+//! `PATCH /v1/meetings/{meeting_id}/deactivate`: ends a meeting, so that the next visitor of its room comes to a new one.
+
+use axum::Json;
+use axum::extract;
+use contract::problem::ProblemCode;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::db::meetings;
+use crate::domain::moment::whole_microseconds;
+use crate::http::State;
+use crate::http::caller::User;
+use crate::http::path_text::PathText;
+use crate::http::problem::ApiError;
+
+/// What the caller gets back.
+#[derive(Debug, Serialize)]
+pub struct DeactivatedBody {
+    status: &'static str,
+    meeting_id: String,
+}
+
+/// Ends a meeting in a room of the caller's. One that is over already stays so. Nobody is thrown out.
+pub async fn deactivate(
+    extract::State(state): extract::State<State>,
+    User(caller): User,
+    PathText(id): PathText,
+) -> Result<Json<DeactivatedBody>, ApiError> {
+    let found = meetings::find(&state.db, &id).await?;
+    let (meeting, tenure) = found.ok_or_else(|| ApiError::titled(ProblemCode::MeetingNotFound))?;
+    let tenure = tenure.ok_or_else(|| ApiError::titled(ProblemCode::RoomNotFound))?;
+    if tenure.owner != caller.user_id {
+        return Err(ApiError::new(ProblemCode::Forbidden, "Only the room owner can deactivate meetings"));
+    }
+    if meeting.is_active {
+        meetings::end(&state.db, &id, whole_microseconds(OffsetDateTime::now_utc())).await?;
+        tracing::info!(meeting.id, "the owner ended a meeting");
+    }
+    Ok(Json(DeactivatedBody { status: "success", meeting_id: id }))
+}
