@@ -178,7 +178,7 @@ impl<'a> State<'a> {
         while turns.len() < connections && self.gate.is_open(now) {
             let Some(lane) = self.lanes.next(now) else { break };
             self.gate.started();
-            turns.push(Box::pin(turn::take(self.shared, lane, self.lanes.begin(lane, now))));
+            turns.push(Box::pin(turn::take(self.shared, lane, self.lanes.begin(lane, now), now)));
         }
         if turns.len() >= connections {
             return None;

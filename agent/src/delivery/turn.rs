@@ -71,9 +71,9 @@ pub(super) struct Sent {
     pub(super) parked_ids: Vec<String>,
 }
 
-/// Takes one turn for `lane`.
-pub(super) async fn take(shared: &Shared, lane: LaneId, start: Begin) -> Report {
-    let began = tokio::time::Instant::now();
+/// Takes one turn for `lane`, which it got at `began`: turns that got theirs together fail together, also when one of them has
+/// failed before the next is first polled.
+pub(super) async fn take(shared: &Shared, lane: LaneId, start: Begin, began: tokio::time::Instant) -> Report {
     let size = start.limit.unwrap_or(usize::MAX).min(shared.batch.get());
     let claim = if size == 1 { RUN } else { size };
     let end = match shared.reader.claim(lane, start.after, claim, contract::batch::MAX_BYTES) {
