@@ -16,7 +16,7 @@ pub async fn give(
     sqlx::query_scalar(
         "-- consents.give
         INSERT INTO reflector.meeting_consent (id, meeting_id, user_id, consent_given, consent_timestamp)
-        SELECT $1, meeting.id, $3, $4, $5 FROM reflector.meeting WHERE meeting.id = $2
+        SELECT $1, meeting.id, $3, $4, $5 FROM reflector.meeting WHERE meeting.id = $2 FOR KEY SHARE
         ON CONFLICT ON CONSTRAINT meeting_consent_user
         DO UPDATE SET consent_given = excluded.consent_given, consent_timestamp = excluded.consent_timestamp
         RETURNING id",

@@ -180,6 +180,17 @@ async fn a_user_s_last_answer_counts_and_anonymous_answers_stand_side_by_side() 
 }
 
 #[tokio::test]
+async fn a_calendar_is_empty_for_every_caller_and_every_room_that_is_there() {
+    let (app, _) = app_with_room().await;
+    for path in ["meetings", "meetings/upcoming", "meetings/upcoming?minutes_ahead=30"] {
+        assert_eq!(app.get(None, &format!("/v1/rooms/daily/{path}")).await.ok(), json!([]), "{path}");
+        assert_eq!(app.get(None, &format!("/v1/rooms/none/{path}")).await.status, 404, "{path}");
+    }
+    let answer = app.get(None, "/v1/rooms/daily/meetings/upcoming?minutes_ahead=soon").await;
+    assert_eq!((answer.status, &answer.json["detail"][0]["type"]), (422, &json!("int_parsing")));
+}
+
+#[tokio::test]
 async fn a_caller_learns_who_they_are() {
     let app = App::start().await;
     let me = app.get(Some("alice"), "/v1/me").await.ok();

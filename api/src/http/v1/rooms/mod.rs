@@ -9,6 +9,7 @@ use crate::http::State;
 use crate::http::date_time::DateTime;
 
 pub mod active_meetings;
+pub mod calendar;
 pub mod create;
 pub mod create_meeting;
 pub mod delete;
@@ -25,6 +26,8 @@ pub fn router() -> Router<State> {
         .route("/v1/rooms/{room}", get(get::get).patch(update::update).delete(delete::delete))
         .route("/v1/rooms/name/{room}", get(get_by_name::get_by_name))
         .route("/v1/rooms/{room}/meeting", post(create_meeting::create_meeting))
+        .route("/v1/rooms/{room}/meetings", get(calendar::list))
+        .route("/v1/rooms/{room}/meetings/upcoming", get(calendar::upcoming))
         .route("/v1/rooms/{room}/meetings/active", get(active_meetings::list))
         .route("/v1/rooms/{room}/meetings/{meeting}", get(meeting::get))
         .route("/v1/rooms/{room}/meetings/{meeting}/join", post(meeting::join))
