@@ -6,8 +6,10 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 # What the real servers, the guides' commands and the checks need, as Debian packages.
-PACKAGES := ca-certificates curl faketime ffmpeg jq lua-check mount openssl pkg-config postgresql procps prosody util-linux
-PROGRAMS := curl faketime ffmpeg jq luacheck openssl prosody psql setpriv
+PACKAGES := ca-certificates chromium curl faketime ffmpeg jq lua-check mount openssl pkg-config postgresql procps prosody python3-venv util-linux
+PROGRAMS := chromium curl faketime ffmpeg jq luacheck openssl prosody psql setpriv
+# What they need from PyPI and npm, at the versions of the lock files in testbed/tools.
+TOOLS := .tools
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help
@@ -21,7 +23,21 @@ setup: ## Install what demo, tests and benchmarks need from Debian (does nothing
 		$(AS_ROOT) apt-get update -qq; \
 		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
 	fi
-	@for program in $(PROGRAMS); do command -v $$program >/dev/null || { echo "$$program is still missing: install it by hand"; exit 1; }; done
+	@command -v npm >/dev/null || { $(AS_ROOT) apt-get update -qq; $(AS_ROOT) apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
+	@for program in $(PROGRAMS) npm; do command -v $$program >/dev/null || { echo "$$program is still missing: install it by hand"; exit 1; }; done
+	@$(MAKE) --no-print-directory $(TOOLS)/python/stamp $(TOOLS)/node/stamp
+
+$(TOOLS)/python/stamp: testbed/tools/requirements.txt
+	@echo "Installing the test servers and checkers of testbed/tools/requirements.txt"
+	@rm -rf $(@D) && python3 -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+$(TOOLS)/node/stamp: testbed/tools/package.json testbed/tools/package-lock.json
+	@echo "Installing the frontend tools of testbed/tools/package.json"
+	@rm -rf $(@D) && mkdir -p $(@D) && cp $^ $(@D)/
+	@npm ci --prefix $(@D) --silent --no-audit --no-fund
+	@touch $@
 
 .PHONY: build
 build: ## Build the two programs and the testbed
@@ -54,4 +70,4 @@ bench: setup ## Measure against bare loops and pgbench, and write docs/performan
 .PHONY: clean
 clean: ## Remove what was built and what the demo left
 	$(CARGO) clean
-	rm -rf .demo
+	rm -rf .demo $(TOOLS)
