@@ -1,6 +1,6 @@
 //! From a line to an outbox item.
 
-use contract::event::{self, Label};
+use contract::event::{self, Label, MAX_EVENT_BYTES};
 use contract::id::EventId;
 
 use crate::outbox::model::{Kind, NewItem};
@@ -39,6 +39,24 @@ pub fn read(line: &[u8], place: Place<'_>, rooms: &Rooms) -> Option<NewItem> {
         }
         Err(error) => Some(unreadable(line, line.len() as u64, place, &error.to_string())),
     }
+}
+
+/// Reads what a file ends with instead of a complete line: `rest`, or as much of its `length` as is looked at.
+///
+/// An object ends where it ends, with a line break or without, so what reads as an event is that event. Its file may have
+/// been truncated just there after the whole line was delivered; by the id it is not stored again.
+pub fn read_last(rest: &[u8], length: u64, place: Place<'_>, rooms: &Rooms) -> Option<NewItem> {
+    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+    if rest.trim_ascii().is_empty() {
+        return None;
+    }
+    if length <= MAX_EVENT_BYTES as u64 {
+        let read = read(rest, place, rooms);
+        if read.as_ref().is_none_or(|item| item.parked.is_none()) {
+            return read;
+        }
+    }
+    Some(unreadable(rest, length, place, "its file ended in the middle of it"))
 }
 
 /// An item for a line that cannot be delivered: it is parked at once, with its bytes or their beginning.

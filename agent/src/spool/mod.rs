@@ -226,7 +226,7 @@ impl Spool {
             }
         }
         if !tail.listed {
-            if let Some(reading) = tail.remainder(&mut self.buffer)? {
+            if let Some(reading) = tail.remainder(&mut self.buffer, &self.rooms)? {
                 store(&self.outbox, tail, reading, now_ms())?;
             }
             self.tails.remove(&identity);
@@ -251,7 +251,7 @@ impl Spool {
             if !is_old || !segment::is_over(&tail.path, age, now) {
                 continue;
             }
-            if let Ok(Some(reading)) = tail.remainder(&mut self.buffer) {
+            if let Ok(Some(reading)) = tail.remainder(&mut self.buffer, &self.rooms) {
                 store(&self.outbox, tail, reading, now_ms())?;
             }
             let is_done = tail.is_at_its_path() && tail.is_finished().unwrap_or(false);

@@ -161,17 +161,22 @@ impl Tail {
         self.seen = end;
     }
 
-    /// What follows the last line break, if the file will not grow any more: a line cut in half, for a person to see.
-    pub fn remainder(&mut self, buffer: &mut [u8]) -> io::Result<Option<Reading>> {
+    /// What follows the last line break, if the file will not grow any more: an event whose line break is missing, or a line
+    /// cut in half, for a person to see.
+    pub fn remainder(&mut self, buffer: &mut [u8], rooms: &Rooms) -> io::Result<Option<Reading>> {
         let length = self.open()?.metadata()?.len();
         if length <= self.cursor.offset {
             return Ok(None);
         }
         let mut cursor = self.cursor.clone();
         let filled = read_at(self.open()?, &mut buffer[..CHUNK], cursor.offset)?;
+        let rest = &buffer[..filled];
+        if cursor.head.is_empty() {
+            // The digest that the whole line would have given.
+            cursor.head = digest(rest.strip_suffix(b"\r").unwrap_or(rest));
+        }
         let place = Place { head: &cursor.head, offset: cursor.offset };
-        let why = "its file ended in the middle of it";
-        let items = vec![line::unreadable(&buffer[..filled], length - cursor.offset, place, why)];
+        let items = line::read_last(rest, length - cursor.offset, place, rooms).into_iter().collect();
         cursor.offset = length;
         cursor.guard = self.guard_before(length)?;
         Ok(Some(Reading { items, cursor, end: None }))
@@ -371,7 +376,7 @@ mod tests {
         assert!(drain(&mut tail).is_empty());
         // The file goes, and its half of a line is parked.
         let (mut buffer, rooms) = (vec![0; BUFFER], Rooms::new(&["*".to_owned()]));
-        let gone = tail.remainder(&mut buffer).unwrap().unwrap();
+        let gone = tail.remainder(&mut buffer, &rooms).unwrap().unwrap();
         // Another file gets its inode.
         fs::write(&path, format!("{begins}1}}\n")).unwrap();
         let mut other = Tail::new(path.clone(), identity(&path), Some(gone.cursor));
@@ -448,10 +453,49 @@ mod tests {
     fn what_a_finished_file_leaves_half_written_is_parked() {
         let (_directory, _, mut tail) = tail_of(b"{\"event\":");
         assert!(drain(&mut tail).is_empty());
-        let reading = tail.remainder(&mut vec![0; BUFFER]).unwrap().unwrap();
+        let (mut buffer, rooms) = (vec![0; BUFFER], Rooms::new(&["r".to_owned()]));
+        let reading = tail.remainder(&mut buffer, &rooms).unwrap().unwrap();
         assert_eq!(reading.items[0].body, b"{\"event\":");
         tail.advance(reading.cursor, reading.end);
         assert!(tail.is_finished().unwrap());
-        assert!(tail.remainder(&mut vec![0; BUFFER]).unwrap().is_none());
+        assert!(tail.remainder(&mut buffer, &rooms).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_event_whose_line_break_a_finished_file_lacks_is_the_event_that_its_whole_line_would_be() {
+        let with_id = line(7);
+        let without_id = "{\"event\":\"e\",\"room\":\"r\",\"timestamp\":7}\r\n";
+        let elsewhere = "{\"id\":\"evt_8\",\"event\":\"e\",\"room\":\"standup\",\"timestamp\":7}\n";
+        for before in [String::new(), line(1)] {
+            for (whole, cut) in [
+                (&*with_id, 1),
+                (without_id, 1),
+                (without_id, 2),
+                (elsewhere, 1),
+                ("nonsense\n", 1),
+                (" \n", 1),
+            ] {
+                let text = format!("{before}{whole}");
+                let (mut buffer, rooms) = (vec![0; BUFFER], Rooms::new(&["r".to_owned()]));
+                let read = |tail: &mut Tail, buffer: &mut [u8]| match tail.read(buffer, &rooms).unwrap() {
+                    Found::Reading(reading) => reading,
+                    Found::Restarted => panic!("nothing was read before"),
+                };
+                let (_whole, _, mut tail) = tail_of(text.as_bytes());
+                let expected = read(&mut tail, &mut buffer).items;
+                let (_cut, _, mut tail) = tail_of(&text.as_bytes()[..text.len() - cut]);
+                let reading = read(&mut tail, &mut buffer);
+                let mut items = reading.items;
+                tail.advance(reading.cursor, reading.end);
+                items.extend(tail.remainder(&mut buffer, &rooms).unwrap().unwrap().items);
+                let named = |items: &[NewItem]| -> Vec<_> {
+                    items
+                        .iter()
+                        .map(|item| (item.id.clone(), item.body.clone(), item.parked.is_some()))
+                        .collect()
+                };
+                assert_eq!(named(&items), named(&expected), "{text:?} without its last {cut}");
+            }
+        }
     }
 }
