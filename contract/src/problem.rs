@@ -12,6 +12,7 @@ macro_rules! problem_codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)*) => {
         /// A reason for a refusal. The list is closed: a body whose `code` is not here was not written by our API.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub enum ProblemCode {
             $($(#[$doc])* #[serde(rename = $code)] $variant,)*
         }
@@ -69,6 +70,10 @@ problem_codes! {
     BodyTooLarge = "body_too_large", 413, "The body is too large";
     /// The content type is not one that the route takes.
     MediaTypeUnsupported = "media_type_unsupported", 415, "Unsupported media type";
+    /// The caller has no API key with this id.
+    ApiKeyNotFound = "api_key_not_found", 404, "API key not found";
+    /// The room's calendar is not read, or has no address.
+    CalendarNotConfigured = "calendar_not_configured", 400, "ICS not configured for this room";
     /// No upload has this id, or it has ended.
     UploadNotFound = "upload_not_found", 404, "Upload not found";
     /// Parts are missing or have a wrong size; `detail` names them.
@@ -97,6 +102,7 @@ problem_codes! {
 
 /// The members of an error body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// The problem's type: [`TYPE_BASE`] and the code.
     #[serde(rename = "type")]

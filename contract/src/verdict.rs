@@ -122,6 +122,8 @@ fn of_refusal(code: ProblemCode) -> Verdict {
         | ProblemCode::PlatformNotConfigured
         | ProblemCode::MeetingNotActive
         | ProblemCode::MeetingEnded
+        | ProblemCode::ApiKeyNotFound
+        | ProblemCode::CalendarNotConfigured
         | ProblemCode::UploadNotFound
         | ProblemCode::UploadIncomplete
         | ProblemCode::ChecksumMismatch

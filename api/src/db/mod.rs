@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 
 pub mod agents;
+pub mod api_keys;
 pub mod connect;
 pub mod consents;
 pub mod embedded;
