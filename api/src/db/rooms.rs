@@ -1,7 +1,9 @@
 //! Rooms.
 
 use sqlx::error::DatabaseError;
-use sqlx::{FromRow, PgExecutor, PgPool};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{FromRow, PgExecutor, PgPool, Postgres};
 use time::OffsetDateTime;
 
 use super::setting::read as setting;
@@ -87,39 +89,43 @@ impl TryFrom<Row> for Room {
     }
 }
 
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
+
+/// Binds `$1` to the room's id and `$2` to `$16` to what can be changed of it.
+fn bind<'q>(statement: Statement<'q>, room: &'q Room) -> Statement<'q> {
+    let settings = &room.settings;
+    statement
+        .bind(&room.id)
+        .bind(&room.name)
+        .bind(settings.room_mode.as_str())
+        .bind(settings.recording_type.as_str())
+        .bind(settings.recording_trigger.as_str())
+        .bind(settings.is_locked)
+        .bind(room.is_shared)
+        .bind(room.zulip_auto_post)
+        .bind(&room.zulip_stream)
+        .bind(&room.zulip_topic)
+        .bind(&room.webhook_url)
+        .bind(&room.webhook_secret)
+        .bind(room.skip_consent)
+        .bind(&room.calendar.url)
+        .bind(room.calendar.fetch_interval.cast_signed())
+        .bind(room.calendar.enabled)
+}
+
 /// Stores a new room.
 pub async fn create(db: &PgPool, room: &Room) -> Result<(), SaveError> {
-    let settings = &room.settings;
-    let inserted = sqlx::query(
+    let statement = sqlx::query(
         "-- rooms.create
         INSERT INTO reflector.room (
-          id, name, user_id, created_at, platform, room_mode, recording_type, recording_trigger, is_locked, is_shared,
-          zulip_auto_post, zulip_stream, zulip_topic, webhook_url, webhook_secret, skip_consent, ics_url, ics_fetch_interval,
-          ics_enabled
+          id, name, room_mode, recording_type, recording_trigger, is_locked, is_shared, zulip_auto_post, zulip_stream,
+          zulip_topic, webhook_url, webhook_secret, skip_consent, ics_url, ics_fetch_interval, ics_enabled,
+          user_id, created_at, platform
         ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
-    )
-    .bind(&room.id)
-    .bind(&room.name)
-    .bind(&room.user_id)
-    .bind(room.created_at)
-    .bind(settings.platform.as_str())
-    .bind(settings.room_mode.as_str())
-    .bind(settings.recording_type.as_str())
-    .bind(settings.recording_trigger.as_str())
-    .bind(settings.is_locked)
-    .bind(room.is_shared)
-    .bind(room.zulip_auto_post)
-    .bind(&room.zulip_stream)
-    .bind(&room.zulip_topic)
-    .bind(&room.webhook_url)
-    .bind(&room.webhook_secret)
-    .bind(room.skip_consent)
-    .bind(&room.calendar.url)
-    .bind(room.calendar.fetch_interval.cast_signed())
-    .bind(room.calendar.enabled)
-    .execute(db)
-    .await;
-    inserted.map(drop).map_err(save_error)
+    );
+    let statement =
+        bind(statement, room).bind(&room.user_id).bind(room.created_at).bind(room.settings.platform.as_str());
+    statement.execute(db).await.map(drop).map_err(save_error)
 }
 
 fn save_error(error: sqlx::Error) -> SaveError {
@@ -147,34 +153,15 @@ pub async fn update<E>(
 
 /// Stores what can be changed of a room.
 async fn replace(db: impl PgExecutor<'_>, room: &Room) -> Result<(), sqlx::Error> {
-    let settings = &room.settings;
-    sqlx::query(
+    let statement = sqlx::query(
         "-- rooms.replace
         UPDATE reflector.room SET
           name = $2, room_mode = $3, recording_type = $4, recording_trigger = $5, is_locked = $6, is_shared = $7,
           zulip_auto_post = $8, zulip_stream = $9, zulip_topic = $10, webhook_url = $11, webhook_secret = $12,
           skip_consent = $13, ics_url = $14, ics_fetch_interval = $15, ics_enabled = $16
         WHERE id = $1",
-    )
-    .bind(&room.id)
-    .bind(&room.name)
-    .bind(settings.room_mode.as_str())
-    .bind(settings.recording_type.as_str())
-    .bind(settings.recording_trigger.as_str())
-    .bind(settings.is_locked)
-    .bind(room.is_shared)
-    .bind(room.zulip_auto_post)
-    .bind(&room.zulip_stream)
-    .bind(&room.zulip_topic)
-    .bind(&room.webhook_url)
-    .bind(&room.webhook_secret)
-    .bind(room.skip_consent)
-    .bind(&room.calendar.url)
-    .bind(room.calendar.fetch_interval.cast_signed())
-    .bind(room.calendar.enabled)
-    .execute(db)
-    .await
-    .map(drop)
+    );
+    bind(statement, room).execute(db).await.map(drop)
 }
 
 /// Removes a room with its meetings and what is known of them. Objects in the storage stay.
