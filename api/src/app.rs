@@ -18,6 +18,7 @@ use crate::db::embedded::Embedded;
 use crate::http::{State, router, serve};
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
+use crate::jobs::{self, Wakes};
 use crate::storage::Storage;
 use crate::uploads::Uploads;
 
@@ -71,6 +72,7 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
         authenticator: Arc::new(authenticator),
         jitsi,
         uploads,
+        wakes: Wakes::default(),
     })
 }
 
@@ -80,15 +82,17 @@ async fn serve_from(
     listener: TcpListener,
     mut stop: Stop,
 ) -> anyhow::Result<()> {
-    let state = state(config, store.pool.clone(), &store.options)?;
+    let mut state = state(config, store.pool.clone(), &store.options)?;
+    let periodic = jobs::list(&state);
+    state.wakes = Wakes::new(periodic.iter().map(|job| job.name));
     if let Some(uploads) = &state.uploads {
         tracing::info!("recordings of rooms in the cloud go to {}", uploads.storage());
-        // It has nothing to finish: what it was removing is still noted as there to be removed.
-        tokio::spawn(uploads.clone().keep_clean());
     }
+    let periodic = jobs::runner::start(&state, periodic);
     let router = router::router(state);
     tracing::info!("listening on http://{}", listener.local_addr()?);
     serve::serve(listener, router, stop.requested()).await;
+    periodic.stop().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -11,8 +11,9 @@
 //! 5. [`db`] holds every SQL statement, and the Postgres that is started when none is configured.
 //! 6. [`uploads`] gets recording files into the object [`storage`], which agents send them to.
 //! 7. [`jitsi`] makes the addresses and tokens that lead people into a meeting.
+//! 8. [`jobs`] do what has to be done from time to time, once however many replicas there are.
 //!
-//! Dependencies point one way: `cli → app → http → {db, ingest, uploads → storage, jitsi, auth} → domain → contract`.
+//! Dependencies point one way: `cli → app → {http, jobs} → {db, ingest, uploads → storage, jitsi, auth} → domain → contract`.
 
 pub mod app;
 pub mod auth;
@@ -23,5 +24,6 @@ pub mod domain;
 pub mod http;
 pub mod ingest;
 pub mod jitsi;
+pub mod jobs;
 pub mod storage;
 pub mod uploads;

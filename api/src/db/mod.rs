@@ -17,6 +17,7 @@ pub mod consents;
 pub mod embedded;
 pub mod event_page;
 pub mod events;
+pub mod jobs;
 pub mod meetings;
 pub mod patience;
 pub mod record;

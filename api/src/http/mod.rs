@@ -8,6 +8,7 @@ use crate::auth::bearer::Authenticator;
 use crate::config::Config;
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
+use crate::jobs::Wakes;
 use crate::uploads::Uploads;
 
 pub mod body;
@@ -18,6 +19,7 @@ mod fallback;
 pub mod health;
 pub mod invalid_event;
 pub mod json_body;
+pub mod openapi;
 mod outage;
 pub mod path_text;
 pub mod private;
@@ -46,4 +48,6 @@ pub struct State {
     pub jitsi: Option<Arc<TokenIssuer>>,
     /// Recordings in the object storage; `None` where `config.storage` is.
     pub uploads: Option<Uploads>,
+    /// Wakes periodic work.
+    pub wakes: Wakes,
 }

@@ -4,15 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::{TERM, UploadError, Uploads};
 use crate::db::uploads::{self, State, Upload};
 use crate::storage::StorageError;
-
-/// How often it is looked for something to remove.
-const PERIOD: Duration = Duration::from_hours(1);
 
 /// How many uploads are taken at a time, and for how long: others leave them alone meanwhile.
 const BATCH: i64 = 50;
@@ -32,30 +28,20 @@ pub struct CleanedUp {
     pub failed: u64,
 }
 
-impl Uploads {
-    /// Cleans up for ever, every hour. However many replicas do so, each upload is ended and removed by one of them.
-    pub async fn keep_clean(self) {
-        let mut ticks = interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            match self.clean_up().await {
-                Ok(CleanedUp { abandoned: 0, removed: 0, failed: 0 }) => {}
-                Ok(CleanedUp { abandoned, removed, failed }) => {
-                    tracing::info!(
-                        abandoned,
-                        removed,
-                        failed,
-                        "gave up uploads, and removed what such had left in the storage"
-                    );
-                }
-                Err(error) => {
-                    tracing::warn!("what uploads have left in the storage is looked for later: {error}");
-                }
-            }
+impl std::fmt::Display for CleanedUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { abandoned, removed, failed } = self;
+        if abandoned + removed + failed == 0 {
+            return Ok(());
         }
+        write!(
+            f,
+            "gave up {abandoned} uploads; removed what {removed} had left in the storage, {failed} are left"
+        )
     }
+}
 
+impl Uploads {
     /// Ends uploads that nobody asked about for too long; returns how many. One whose parts are all there is verified instead: its host
     /// may be gone for good, and then nobody else has the file.
     async fn give_up(&self) -> Result<u64, UploadError> {
