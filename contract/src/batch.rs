@@ -20,6 +20,7 @@ pub const NDJSON: &str = "application/x-ndjson";
 
 /// The answer to a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BatchReply {
     /// One result per line of the request, in its order.
     pub results: Vec<EventResult>,
@@ -27,6 +28,7 @@ pub struct BatchReply {
 
 /// What became of one event of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EventResult {
     /// The event's id; empty when the line was not readable enough to have one.
     pub id: String,
@@ -42,6 +44,7 @@ pub struct EventResult {
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
     /// Committed by this request.
@@ -54,6 +57,7 @@ pub enum EventStatus {
 
 /// The answer to a single event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EventReply {
     /// Always `ok`.
     pub status: String,

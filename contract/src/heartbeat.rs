@@ -15,6 +15,7 @@ pub const MAX_HOST_ID_BYTES: usize = 128;
 
 /// What an agent says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(expecting = "a heartbeat, as a JSON object")]
 pub struct Heartbeat {
     /// The agent's version.
@@ -25,6 +26,7 @@ pub struct Heartbeat {
     pub host_id: String,
     /// When the agent's process started.
     #[serde(with = "utc")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, format = DateTime))]
     pub started_at: OffsetDateTime,
     /// What the host runs.
     pub roles: Vec<Role>,
@@ -43,11 +45,13 @@ pub struct Heartbeat {
     pub jibri: Option<Jibri>,
     /// When this was said, by the host's clock.
     #[serde(with = "utc")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, format = DateTime))]
     pub sent_at: OffsetDateTime,
 }
 
 /// What a host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A Prosody whose events the agent carries.
@@ -61,6 +65,7 @@ pub enum Role {
 
 /// What is not delivered yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Backlog {
     /// How many items wait.
     pub events: u64,
@@ -70,11 +75,13 @@ pub struct Backlog {
     pub bytes: u64,
     /// When the oldest of them was queued.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "utc::option")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, format = DateTime))]
     pub oldest_at: Option<OffsetDateTime>,
 }
 
 /// Files on their way into the object storage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Uploads {
     /// How many are being sent.
     pub active: u64,
@@ -86,6 +93,7 @@ pub struct Uploads {
 
 /// A file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Disk {
     /// A directory on it.
     pub path: String,
@@ -97,6 +105,7 @@ pub struct Disk {
 
 /// What Jibri's health address says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Jibri {
     /// Whether it records.
     pub busy: bool,
@@ -106,11 +115,13 @@ pub struct Jibri {
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HeartbeatReply {
     /// Always `ok`.
     pub status: String,
     /// The API's clock.
     #[serde(with = "utc")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, format = DateTime))]
     pub server_time: OffsetDateTime,
 }
 

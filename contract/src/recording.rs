@@ -15,6 +15,7 @@ use crate::utc;
 
 /// The body of a recording notice, as the agent writes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RecordingComplete {
     /// The notice's identity: one per recording file.
     pub id: EventId,
@@ -26,6 +27,7 @@ pub struct RecordingComplete {
     pub recording_status: RecordingStatus,
     /// When the recording was found complete on disk (the `metadata.json`'s or the media file's modification time).
     #[serde(with = "utc")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, format = DateTime))]
     pub timestamp: OffsetDateTime,
     /// The name of Jibri's session directory.
     pub session_id: String,
@@ -61,6 +63,7 @@ pub struct RecordingComplete {
 
 /// What a finished recording file is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingStatus {
     /// The media file is whole and Jibri wrote its metadata.

@@ -36,6 +36,7 @@ pub const MAX_TEXT_BYTES: usize = 1024;
 
 /// What begins an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(expecting = "an upload, as a JSON object")]
 pub struct UploadRequest {
     /// The recording's identity: the one that its notice will carry.
@@ -54,11 +55,13 @@ pub struct UploadRequest {
     pub host: String,
     /// When the file was finished.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "utc::option")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, format = DateTime))]
     pub finished_at: Option<OffsetDateTime>,
 }
 
 /// Whether a file is to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum UploadReply {
     /// The file stays where it is, and its notice goes with its path alone.
@@ -74,6 +77,7 @@ pub enum UploadReply {
 
 /// Why a file is not uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeepReason {
     /// The meeting records locally.
@@ -89,6 +93,7 @@ pub enum KeepReason {
 
 /// An upload, and how its file is cut into parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Upload {
     /// The upload's name in the other requests.
     pub upload_id: UploadId,
@@ -106,6 +111,7 @@ pub struct Upload {
 
 /// How far an upload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UploadState {
     /// Parts are being sent.
@@ -118,6 +124,7 @@ pub enum UploadState {
 
 /// Asks for addresses of parts, or which parts the storage has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(expecting = "a request for parts, as a JSON object")]
 pub struct PartsRequest {
     /// The parts to presign, at most [`MAX_NUMBERS`]; none when only `list_stored` matters.
@@ -129,6 +136,7 @@ pub struct PartsRequest {
 
 /// Addresses of parts.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PartsReply {
     /// One address per number, in the order of the request.
     pub urls: Vec<PartUrl>,
@@ -139,6 +147,7 @@ pub struct PartsReply {
 
 /// Where one part is to be sent with `PUT`, its bytes as the body and `Content-Length` set. The address is a credential.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PartUrl {
     /// The part's number.
     pub number: u32,
@@ -146,11 +155,13 @@ pub struct PartUrl {
     pub url: String,
     /// Until when the address is good, by the API's clock.
     #[serde(with = "utc")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, format = DateTime))]
     pub expires_at: OffsetDateTime,
 }
 
 /// A part that the storage has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StoredPart {
     /// The part's number.
     pub number: u32,
@@ -160,6 +171,7 @@ pub struct StoredPart {
 
 /// Says that all parts are sent. Safe to repeat; a repetition also cures an API that died while it verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(expecting = "a completion, as a JSON object")]
 pub struct CompleteRequest {
     /// The file's size in bytes.
@@ -170,6 +182,7 @@ pub struct CompleteRequest {
 
 /// How far the verification is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum CompleteReply {
     /// 202 with `Retry-After`: ask again.
@@ -189,6 +202,7 @@ pub enum CompleteReply {
 
 /// What became of an upload that is not wanted any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AbortReply {
     /// Always `aborted`.
     pub status: String,
@@ -196,6 +210,8 @@ pub struct AbortReply {
 
 /// A lower-case hexadecimal SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
 #[serde(try_from = "String", into = "String")]
 pub struct Checksum(String);
 
@@ -239,6 +255,8 @@ impl From<Checksum> for String {
 
 /// The name of an upload: `upl_` and 1 to 64 lower-case letters and digits, so that it can stand in a path as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^upl_[a-z0-9]{1,64}$"))]
 #[serde(try_from = "String", into = "String")]
 pub struct UploadId(String);
 

@@ -8,12 +8,16 @@ use super::problem::ApiError;
 use crate::db;
 
 /// The answer while all is well.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Health {
     status: &'static str,
 }
 
 /// 200 while the database answers, 503 otherwise: what a load balancer asks.
+#[utoipa::path(
+    get, path = "/health", operation_id = "health",
+    responses((status = 200, body = Health, description = "Successful Response")),
+)]
 pub async fn get(extract::State(state): extract::State<State>) -> Result<Json<Health>, ApiError> {
     db::ping(&state.db).await?;
     Ok(Json(Health { status: "healthy" }))

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 
 use crate::auth::bearer::Authenticator;
 use crate::config::Config;
+use crate::enrolment::Enrolment;
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
 use crate::jobs::Wakes;
@@ -44,6 +45,8 @@ pub struct State {
     pub config: Arc<Config>,
     /// Tells who calls: [`Authenticator::new`] of `config.auth`.
     pub authenticator: Arc<Authenticator>,
+    /// The agents that sign with a secret of their own.
+    pub enrolment: Arc<Enrolment>,
     /// Mints the tokens that open Jitsi meetings: [`TokenIssuer::new`] of `config.jitsi.meetings`, `None` where that is an error.
     pub jitsi: Option<Arc<TokenIssuer>>,
     /// Recordings in the object storage; `None` where `config.storage` is.

@@ -8,27 +8,31 @@ use axum::Router;
 use axum::extract::{self, Request};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use futures_util::FutureExt as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::outage::{self, Outage};
 use super::problem::ApiError;
-use super::{State, cors, fallback, health, request_id, v1};
+use super::{State, cors, fallback, health, openapi, request_id, v1};
 use crate::config::Config;
 
 /// The whole service as one router.
 pub fn router(state: State) -> Router {
-    let routes = Router::new()
-        .route("/health", get(health::get))
-        .merge(v1::router())
-        .fallback(fallback::not_found)
-        .method_not_allowed_fallback(fallback::method_not_allowed);
+    let (routes, _) = documented().split_for_parts();
+    let routes =
+        routes.fallback(fallback::not_found).method_not_allowed_fallback(fallback::method_not_allowed);
     let routes = match state.config.root_path.as_str() {
         "" => routes,
         prefix => Router::new().nest(prefix, routes.clone()).merge(routes),
     };
     let around = Around { config: Arc::clone(&state.config), outage: Outage::new(state.db.clone()) };
     routes.layer(from_fn_with_state(Arc::new(around), surround)).with_state(state)
+}
+
+/// The routes that the OpenAPI document describes.
+pub fn documented() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(openapi::frame()).routes(routes!(health::get)).merge(v1::router())
 }
 
 /// What surrounds every route.

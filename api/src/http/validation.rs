@@ -10,13 +10,34 @@ use serde_json::{Map, Value, json};
 use super::problem::ApiError;
 use crate::domain::room::Setting;
 
+/// The body of a 422: the schema `HTTPValidationError`, and the members that every error body has.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = HTTPValidationError)]
+pub struct HttpValidationError {
+    /// `urn:reflector:problem:` and the code.
+    #[schema(rename = "type")]
+    pub type_uri: String,
+    /// The code's title.
+    pub title: String,
+    /// 422.
+    pub status: u16,
+    /// All that is wrong with the request.
+    pub detail: Vec<Invalid>,
+    /// The reason that programs match on.
+    pub code: ProblemCode,
+    /// The request's id, as in the server's log.
+    pub request_id: Option<String>,
+}
+
 /// One thing that is wrong with a request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = ValidationError)]
 pub struct Invalid {
     /// What kind of mistake it is.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Where it is: `body`, `query` or `path`, then the member's name.
+    #[schema(value_type = Vec<Place>)]
     pub loc: Vec<Value>,
     /// What is expected, for people.
     pub msg: String,
@@ -25,6 +46,16 @@ pub struct Invalid {
     /// The values that `msg` speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx: Option<Value>,
+}
+
+/// A step on the way to what is wrong: a member's name, or a position.
+#[derive(Debug, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Place {
+    /// A name.
+    Name(String),
+    /// A position, counted from 0.
+    Position(u64),
 }
 
 impl Invalid {

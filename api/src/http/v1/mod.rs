@@ -1,7 +1,7 @@
 //! Version 1 of the API.
 
-use axum::Router;
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::State;
 
@@ -14,13 +14,13 @@ pub mod recordings;
 pub mod rooms;
 
 /// Every route under `/v1`.
-pub fn router() -> Router<State> {
-    Router::new()
+pub fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
         .merge(jitsi::router())
         .merge(jibri::router())
         .merge(recordings::router())
         .merge(agents::router())
         .merge(rooms::router())
         .merge(meetings::router())
-        .route("/v1/me", get(me::get))
+        .routes(routes!(me::get))
 }

@@ -12,6 +12,12 @@ use crate::http::signed::Dated;
 use crate::http::validation::Invalid;
 
 /// Keeps what the agent says, whole, and tells it the time.
+#[utoipa::path(
+    post, path = "/v1/agents/heartbeat", operation_id = "v1_agents_heartbeat",
+    request_body = Heartbeat,
+    responses((status = 200, body = HeartbeatReply, description = "Successful Response")),
+    security(("jitsi" = [])),
+)]
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
     Dated { signed, .. }: Dated,

@@ -1,13 +1,13 @@
 //! Routes under `/v1/agents`: what agents say of themselves.
 
-use axum::Router;
-use axum::routing::post;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::State;
 
 mod heartbeat;
 
 /// The routes, with their full paths.
-pub fn router() -> Router<State> {
-    Router::new().route("/v1/agents/heartbeat", post(heartbeat::post))
+pub fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(heartbeat::post))
 }

@@ -1,13 +1,13 @@
 //! Routes under `/v1/jibri`: what recorders call.
 
-use axum::Router;
-use axum::routing::post;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::State;
 
 mod recording_complete;
 
 /// The routes, with their full paths.
-pub fn router() -> Router<State> {
-    Router::new().route("/v1/jibri/recording-complete", post(recording_complete::post))
+pub fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(recording_complete::post))
 }

@@ -8,10 +8,25 @@ use crate::domain::acceptance::accept;
 use crate::domain::recording::File;
 use crate::http::problem::ApiError;
 use crate::http::signed::Signed;
+use crate::http::v1::jitsi::Timestamp;
 use crate::http::{State, invalid_event, store_event};
 
+/// The notice. `reflector-agent` says more, which is kept, too.
+#[derive(Debug, utoipa::ToSchema)]
+pub struct JibriRecordingEvent {
+    /// The room that was recorded: its name, or its address.
+    pub room_name: String,
+    /// The file's path on the host.
+    pub recording_file: String,
+    /// What the file is worth, such as `completed`.
+    pub recording_status: String,
+    /// When the recording ended: RFC 3339, or seconds since 1970.
+    pub timestamp: Timestamp,
+}
+
 /// The members that the existing API answers with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = JibriRecordingReply)]
 pub(super) struct Reply {
     status: &'static str,
     room_name: String,
@@ -20,6 +35,12 @@ pub(super) struct Reply {
 }
 
 /// Stores the notice as an event and the file as a recording of the meeting, in one transaction.
+#[utoipa::path(
+    post, path = "/v1/jibri/recording-complete", operation_id = "v1_jibri_recording_complete",
+    request_body = JibriRecordingEvent,
+    responses((status = 200, body = Reply, description = "Successful Response"), (status = 404, description = "No meeting has this room name")),
+    security(("jitsi" = [])),
+)]
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
     signed: Signed,

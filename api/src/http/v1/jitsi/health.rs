@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 use crate::http::State;
 
 /// The members that the guide shows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = JitsiHealth)]
 pub(super) struct Health {
     status: &'static str,
     service: &'static str,
@@ -18,6 +19,10 @@ pub(super) struct Health {
 }
 
 /// Says that the service runs, and whether it can take deliveries.
+#[utoipa::path(
+    get, path = "/v1/jitsi/health", operation_id = "v1_jitsi_health_check",
+    responses((status = 200, body = Health, description = "Successful Response")),
+)]
 pub(super) async fn get(extract::State(state): extract::State<State>) -> Json<Health> {
     Json(Health {
         status: "ok",

@@ -1,7 +1,7 @@
 //! Routes under `/v1/jitsi`: what Jitsi hosts call.
 
-use axum::Router;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::State;
 
@@ -9,7 +9,9 @@ mod batch;
 mod events;
 mod health;
 
+pub use events::Timestamp;
+
 /// The routes, with their full paths.
-pub fn router() -> Router<State> {
-    Router::new().route("/v1/jitsi/events", post(events::post)).route("/v1/jitsi/health", get(health::get))
+pub fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(events::post)).routes(routes!(health::get))
 }

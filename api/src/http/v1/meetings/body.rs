@@ -14,7 +14,8 @@ use crate::http::date_time::DateTime;
 use crate::http::problem::ApiError;
 
 /// The schema `Meeting`. Members of calendars and of other platforms are always empty: this service has neither.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Meeting)]
 pub struct MeetingBody {
     id: String,
     room_name: String,

@@ -18,13 +18,21 @@ use crate::http::problem::ApiError;
 use crate::http::validation::{Fields, Invalid};
 
 /// What the caller gets back.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = MeetingConsentResponse)]
 pub struct ConsentBody {
     status: &'static str,
     consent_id: String,
 }
 
-/// The schema `MeetingConsentRequest`.
+/// What the caller says.
+#[derive(Debug, utoipa::ToSchema)]
+pub struct MeetingConsentRequest {
+    /// Whether they agree. `"yes"`, `"no"`, 1 and 0 are understood, too.
+    pub consent_given: bool,
+}
+
+/// Reads the body.
 fn is_given(body: &Map<String, Value>) -> Result<bool, Vec<Invalid>> {
     let mut fields = Fields::of(body);
     let given = fields.flag("consent_given");
@@ -32,6 +40,13 @@ fn is_given(body: &Map<String, Value>) -> Result<bool, Vec<Invalid>> {
 }
 
 /// Stores the caller's answer. The last answer of somebody who is known counts; each anonymous one stands for itself.
+#[utoipa::path(
+    post, path = "/v1/meetings/{meeting_id}/consent", operation_id = "v1_meeting_audio_consent",
+    params(("meeting_id" = String, Path, description = "The meeting's id")),
+    request_body = MeetingConsentRequest,
+    responses((status = 200, body = ConsentBody, description = "Successful Response")),
+    security((), ("bearer" = [])),
+)]
 pub async fn consent(
     extract::State(state): extract::State<State>,
     caller: MaybeUser,

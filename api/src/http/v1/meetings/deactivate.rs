@@ -14,13 +14,20 @@ use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
 
 /// What the caller gets back.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = MeetingDeactivated)]
 pub struct DeactivatedBody {
     status: &'static str,
     meeting_id: String,
 }
 
 /// Ends a meeting in a room of the caller's. One that is over already stays so. Nobody is thrown out.
+#[utoipa::path(
+    patch, path = "/v1/meetings/{meeting_id}/deactivate", operation_id = "v1_meeting_deactivate",
+    params(("meeting_id" = String, Path, description = "The meeting's id")),
+    responses((status = 200, body = DeactivatedBody, description = "Successful Response"), (status = 403, description = "The meeting's room is somebody else's")),
+    security(("bearer" = [])),
+)]
 pub async fn deactivate(
     extract::State(state): extract::State<State>,
     User(caller): User,

@@ -27,7 +27,8 @@ use crate::storage::{Place, Storage};
 use crate::uploads::Uploads;
 
 /// A meeting with all that is known of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = MeetingRecord)]
 pub struct MeetingRecordBody {
     #[serde(flatten)]
     meeting: MeetingBody,
@@ -39,7 +40,8 @@ pub struct MeetingRecordBody {
 }
 
 /// Somebody who was in the meeting.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Participant)]
 struct ParticipantBody {
     occupant_id: String,
     /// The breakout room; null in the main room.
@@ -59,7 +61,8 @@ struct ParticipantBody {
 }
 
 /// A recording session, or files that belong to none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Recording)]
 struct RecordingBody {
     session_id: Option<String>,
     mode: Option<String>,
@@ -72,7 +75,8 @@ struct RecordingBody {
 }
 
 /// A finished recording file.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = RecordingFile)]
 struct FileBody {
     id: String,
     file: String,
@@ -92,7 +96,8 @@ struct FileBody {
 }
 
 /// Where a finished recording file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = RecordingFileState)]
 #[serde(rename_all = "snake_case")]
 enum FileState {
     /// On the host that recorded it.
@@ -124,7 +129,8 @@ impl Downloads<'_> {
 }
 
 /// An event, in the guide's structure.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = MeetingEvent)]
 struct EventBody {
     id: String,
     #[serde(rename = "type")]
@@ -132,6 +138,7 @@ struct EventBody {
     /// When it was stored.
     timestamp: DateTime,
     /// Its data, with the source's time as `timestamp`.
+    #[schema(value_type = Object)]
     data: Box<RawValue>,
 }
 
@@ -238,6 +245,13 @@ fn links(state: &State, record: &Record, caller: &Identity, now: OffsetDateTime)
 }
 
 /// Answers with the record of a meeting in a room that is the caller's own or shared.
+#[utoipa::path(
+    get, path = "/v1/meetings/{meeting_id}", operation_id = "v1_meetings_get",
+    params(("meeting_id" = String, Path, description = "The meeting's id"),
+        ("events_after" = Option<i64>, Query, minimum = 0, description = "The `events_next` of the page before")),
+    responses((status = 200, body = MeetingRecordBody, description = "Successful Response"), (status = 403, description = "The meeting's room is not shared, and not the caller's")),
+    security(("bearer" = [])),
+)]
 pub async fn get(
     extract::State(state): extract::State<State>,
     User(caller): User,

@@ -1,7 +1,7 @@
 //! Routes under `/v1/meetings`.
 
-use axum::Router;
-use axum::routing::{get, patch, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::State;
 
@@ -12,9 +12,9 @@ pub mod get;
 pub mod links;
 
 /// The routes under `/v1/meetings`, with their full paths.
-pub fn router() -> Router<State> {
-    Router::new()
-        .route("/v1/meetings/{meeting}", get(get::get))
-        .route("/v1/meetings/{meeting}/consent", post(consent::consent))
-        .route("/v1/meetings/{meeting}/deactivate", patch(deactivate::deactivate))
+pub fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(get::get))
+        .routes(routes!(consent::consent))
+        .routes(routes!(deactivate::deactivate))
 }

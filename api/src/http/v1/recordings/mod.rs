@@ -1,12 +1,12 @@
 //! Routes under `/v1/recordings`.
 
-use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::State;
 
 mod uploads;
 
 /// The routes, with their full paths.
-pub fn router() -> Router<State> {
+pub fn router() -> OpenApiRouter<State> {
     uploads::router()
 }

@@ -13,6 +13,12 @@ use crate::http::problem::ApiError;
 use crate::http::v1::meetings::body::MeetingBody;
 
 /// Answers with the meetings, those that end last first. Only the room's owner gets addresses for moderators.
+#[utoipa::path(
+    get, path = "/v1/rooms/{room_name}/meetings/active", operation_id = "v1_rooms_list_active_meetings",
+    params(("room_name" = String, Path, description = "The room's name")),
+    responses((status = 200, body = Vec<MeetingBody>, description = "Successful Response")),
+    security((), ("bearer" = [])),
+)]
 pub async fn list(
     extract::State(state): extract::State<State>,
     MaybeUser(caller): MaybeUser,

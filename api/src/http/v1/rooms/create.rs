@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::RoomBody;
+use super::schema::CreateRoomBody;
 use crate::config::is_web_address;
 use crate::db::rooms::{self, SaveError};
 use crate::domain::moment::whole_microseconds;
@@ -115,6 +116,12 @@ fn default_platform(state: &State) -> Platform {
 }
 
 /// Answers with the room.
+#[utoipa::path(
+    post, path = "/v1/rooms", operation_id = "v1_rooms_create",
+    request_body = CreateRoomBody,
+    responses((status = 200, body = RoomBody, description = "Successful Response"), (status = 400, description = "Another room has the name")),
+    security(("bearer" = [])),
+)]
 pub async fn create(
     extract::State(state): extract::State<State>,
     User(caller): User,

@@ -22,7 +22,15 @@ use crate::http::v1::meetings::links::{self, Links};
 use crate::http::validation::{Fields, Invalid};
 use crate::jitsi::address;
 
-/// What a caller says about the meeting: the schema `CreateRoomMeeting`. No body says nothing.
+/// What a caller may say about the meeting. No body says nothing.
+#[derive(Debug, utoipa::ToSchema)]
+pub struct CreateRoomMeeting {
+    /// Whether a meeting begins although one is on already.
+    #[schema(default = false)]
+    pub allow_duplicated: Option<bool>,
+}
+
+/// Reads the body: whether a meeting begins in any case.
 fn always_begin(body: &Map<String, Value>) -> Result<bool, Vec<Invalid>> {
     let mut fields = Fields::of(body);
     let always = fields.optional_flag("allow_duplicated", false);
@@ -46,6 +54,13 @@ fn refuse_without_platform(state: &State, platform: Platform) -> Result<(), ApiE
 }
 
 /// Answers with the meeting and its addresses. Anybody who knows a room's name may come in; only the owner as a moderator.
+#[utoipa::path(
+    post, path = "/v1/rooms/{room_name}/meeting", operation_id = "v1_rooms_create_meeting",
+    params(("room_name" = String, Path, description = "The room's name")),
+    request_body = Option<CreateRoomMeeting>,
+    responses((status = 200, body = MeetingBody, description = "Successful Response")),
+    security((), ("bearer" = [])),
+)]
 pub async fn create_meeting(
     extract::State(state): extract::State<State>,
     MaybeUser(caller): MaybeUser,

@@ -12,12 +12,18 @@ use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
 
 /// The schema `DeletionStatus`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct DeletionStatus {
     status: &'static str,
 }
 
 /// Removes a room of the caller's.
+#[utoipa::path(
+    delete, path = "/v1/rooms/{room_id}", operation_id = "v1_rooms_delete",
+    params(("room_id" = String, Path, description = "The room's id")),
+    responses((status = 200, body = DeletionStatus, description = "Successful Response"), (status = 403, description = "The room is somebody else's")),
+    security(("bearer" = [])),
+)]
 pub async fn delete(
     extract::State(state): extract::State<State>,
     User(caller): User,

@@ -12,6 +12,12 @@ use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
 
 /// Answers with a room that is the caller's own or shared.
+#[utoipa::path(
+    get, path = "/v1/rooms/{room_id}", operation_id = "v1_rooms_get",
+    params(("room_id" = String, Path, description = "The room's id")),
+    responses((status = 200, body = RoomDetailsBody, description = "Successful Response"), (status = 403, description = "The room is not shared, and not the caller's")),
+    security((), ("bearer" = [])),
+)]
 pub async fn get(
     extract::State(state): extract::State<State>,
     caller: MaybeUser,

@@ -24,13 +24,26 @@ const DEFAULT_SIZE: i64 = 50;
 const MAX_PAGE: i64 = i64::MAX / MAX_SIZE;
 
 /// A page of rooms: the schema `Page[RoomDetails]`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Page_RoomDetails_, title = "Page[RoomDetails]")]
 pub struct RoomPage {
     items: Vec<RoomDetailsBody>,
     total: i64,
     page: i64,
     size: i64,
     pages: i64,
+}
+
+/// What the query may say.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageParams {
+    /// The page, counted from 1.
+    #[param(minimum = 1, default = 1)]
+    pub page: Option<i64>,
+    /// How many rooms a page has.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    pub size: Option<i64>,
 }
 
 /// Which page.
@@ -55,6 +68,12 @@ impl PageQuery {
 
 /// Answers with a page of the caller's own and of shared rooms, newest first. Without a token there are only shared rooms,
 /// and those only in public mode.
+#[utoipa::path(
+    get, path = "/v1/rooms", operation_id = "v1_rooms_list",
+    params(PageParams),
+    responses((status = 200, body = RoomPage, description = "Successful Response")),
+    security((), ("bearer" = [])),
+)]
 pub async fn list(
     extract::State(state): extract::State<State>,
     caller: MaybeUser,

@@ -26,6 +26,12 @@ async fn find(state: &State, name: &str, id: &str) -> Result<(Room, Meeting), Ap
 }
 
 /// Answers with the meeting; without addresses when it is over.
+#[utoipa::path(
+    get, path = "/v1/rooms/{room_name}/meetings/{meeting_id}", operation_id = "v1_rooms_get_meeting",
+    params(("room_name" = String, Path, description = "The room's name"), ("meeting_id" = String, Path, description = "The meeting's id")),
+    responses((status = 200, body = MeetingBody, description = "Successful Response")),
+    security((), ("bearer" = [])),
+)]
 pub async fn get(
     extract::State(state): extract::State<State>,
     MaybeUser(caller): MaybeUser,
@@ -37,6 +43,12 @@ pub async fn get(
 }
 
 /// Answers with the addresses of a meeting that is on.
+#[utoipa::path(
+    post, path = "/v1/rooms/{room_name}/meetings/{meeting_id}/join", operation_id = "v1_rooms_join_meeting",
+    params(("room_name" = String, Path, description = "The room's name"), ("meeting_id" = String, Path, description = "The meeting's id")),
+    responses((status = 200, body = MeetingBody, description = "Successful Response"), (status = 400, description = "The meeting is over")),
+    security((), ("bearer" = [])),
+)]
 pub async fn join(
     extract::State(state): extract::State<State>,
     MaybeUser(caller): MaybeUser,

@@ -1,8 +1,8 @@
 //! Routes under `/v1/rooms`.
 
-use axum::Router;
-use axum::routing::{get, post};
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::domain::room::{Platform, RecordingTrigger, RecordingType, Room, RoomMode};
 use crate::http::State;
@@ -17,26 +17,28 @@ pub mod get;
 pub mod get_by_name;
 pub mod list;
 pub mod meeting;
+pub mod schema;
 pub mod update;
 
 /// The routes under `/v1/rooms`, with their full paths.
-pub fn router() -> Router<State> {
-    Router::new()
-        .route("/v1/rooms", get(list::list).post(create::create))
-        .route("/v1/rooms/{room}", get(get::get).patch(update::update).delete(delete::delete))
-        .route("/v1/rooms/name/{room}", get(get_by_name::get_by_name))
-        .route("/v1/rooms/{room}/meeting", post(create_meeting::create_meeting))
-        .route("/v1/rooms/{room}/meetings", get(calendar::list))
-        .route("/v1/rooms/{room}/meetings/upcoming", get(calendar::upcoming))
-        .route("/v1/rooms/{room}/meetings/active", get(active_meetings::list))
-        .route("/v1/rooms/{room}/meetings/{meeting}", get(meeting::get))
-        .route("/v1/rooms/{room}/meetings/{meeting}/join", post(meeting::join))
+pub fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list, create::create))
+        .routes(routes!(get::get, update::update, delete::delete))
+        .routes(routes!(get_by_name::get_by_name))
+        .routes(routes!(create_meeting::create_meeting))
+        .routes(routes!(calendar::list))
+        .routes(routes!(calendar::upcoming))
+        .routes(routes!(active_meetings::list))
+        .routes(routes!(meeting::get))
+        .routes(routes!(meeting::join))
 }
 
 /// A room in answers: the schema `Room`.
 ///
 /// Nothing synchronises calendars yet, so that `ics_last_sync` and `ics_last_etag` are always null.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Room)]
 #[expect(clippy::struct_excessive_bools, reason = "the schema's own form")]
 pub struct RoomBody {
     id: String,
@@ -87,7 +89,8 @@ impl From<Room> for RoomBody {
 }
 
 /// A room with its webhook: the schema `RoomDetails`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = RoomDetails)]
 pub struct RoomDetailsBody {
     #[serde(flatten)]
     room: RoomBody,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::RoomDetailsBody;
 use super::create::{calendar, fresh_webhook_secret, refusal};
+use super::schema::UpdateRoomBody;
 use crate::config::is_web_address;
 use crate::db::rooms;
 use crate::domain::room::{MeetingSettings, Room, check_name};
@@ -69,6 +70,13 @@ enum Refusal {
 }
 
 /// Answers with the room as it is now. Only its owner changes it.
+#[utoipa::path(
+    patch, path = "/v1/rooms/{room_id}", operation_id = "v1_rooms_update",
+    params(("room_id" = String, Path, description = "The room's id")),
+    request_body = UpdateRoomBody,
+    responses((status = 200, body = RoomDetailsBody, description = "Successful Response"), (status = 400, description = "Another room has the name"), (status = 403, description = "The room is somebody else's")),
+    security(("bearer" = [])),
+)]
 pub async fn update(
     extract::State(state): extract::State<State>,
     User(caller): User,

@@ -10,6 +10,12 @@ use crate::http::problem::ApiError;
 
 /// Ends the upload and removes what was sent of it. The signature is over the empty body: a body
 /// would be that of another request to the same upload.
+#[utoipa::path(
+    delete, path = "/v1/recordings/uploads/{upload_id}", operation_id = "v1_recordings_abort_upload",
+    params(("upload_id" = String, Path, description = "The upload's id")),
+    responses((status = 200, body = AbortReply, description = "Successful Response"), (status = 409, description = "The upload is verified already")),
+    security(("jitsi" = [])),
+)]
 pub(super) async fn delete(
     extract::State(state): extract::State<State>,
     Own { id, signed }: Own,

@@ -17,6 +17,12 @@ use crate::http::validation::Invalid;
 use crate::uploads::UploadError;
 
 /// Answers with the recording's upload, which begins if there is none.
+#[utoipa::path(
+    post, path = "/v1/recordings/uploads", operation_id = "v1_recordings_begin_upload",
+    request_body = UploadRequest,
+    responses((status = 200, body = UploadReply, description = "Successful Response"), (status = 404, description = "No meeting has this room name")),
+    security(("jitsi" = [])),
+)]
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
     Dated { signed, .. }: Dated,

@@ -19,6 +19,17 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 const WAITING_SECONDS: HeaderValue = HeaderValue::from_static("10");
 
 /// 200 once the storage is known to hold the file, 202 while that is being found out.
+#[utoipa::path(
+    post, path = "/v1/recordings/uploads/{upload_id}/complete", operation_id = "v1_recordings_complete_upload",
+    params(("upload_id" = String, Path, description = "The upload's id")),
+    request_body = CompleteRequest,
+    responses(
+        (status = 200, body = CompleteReply, description = "Successful Response"),
+        (status = 202, body = CompleteReply, description = "The object is being read back; ask again after `Retry-After`"),
+        (status = 409, description = "Parts are missing, or the object differs from the file"),
+    ),
+    security(("jitsi" = [])),
+)]
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
     Own { id, signed }: Own,

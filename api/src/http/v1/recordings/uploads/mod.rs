@@ -1,10 +1,10 @@
 //! Routes under `/v1/recordings/uploads`: how agents get recording files into the object storage.
 
-use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
-use axum::routing::{delete, post};
 use contract::problem::ProblemCode;
 use contract::upload::UploadId;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::State;
 use crate::http::path_text::PathText;
@@ -18,12 +18,12 @@ mod complete;
 mod parts;
 
 /// The routes, with their full paths.
-pub(super) fn router() -> Router<State> {
-    Router::new()
-        .route("/v1/recordings/uploads", post(begin::post))
-        .route("/v1/recordings/uploads/{upload}", delete(abort::delete))
-        .route("/v1/recordings/uploads/{upload}/parts", post(parts::post))
-        .route("/v1/recordings/uploads/{upload}/complete", post(complete::post))
+pub(super) fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(begin::post))
+        .routes(routes!(abort::delete))
+        .routes(routes!(parts::post))
+        .routes(routes!(complete::post))
 }
 
 /// The uploads of a server that has a storage.

@@ -12,6 +12,13 @@ use crate::http::problem::ApiError;
 use crate::http::validation::Invalid;
 
 /// Answers with presigned addresses.
+#[utoipa::path(
+    post, path = "/v1/recordings/uploads/{upload_id}/parts", operation_id = "v1_recordings_list_parts",
+    params(("upload_id" = String, Path, description = "The upload's id")),
+    request_body = PartsRequest,
+    responses((status = 200, body = PartsReply, description = "Successful Response")),
+    security(("jitsi" = [])),
+)]
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
     Own { id, signed }: Own,

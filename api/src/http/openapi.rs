@@ -1,0 +1,172 @@
+//! The OpenAPI document: collected from the handlers, and completed with what is the same for all of them.
+//!
+//! A handler is described where it is written, and registered with `routes!` in the `router()` of its noun:
+//!
+//! ```text
+//! #[utoipa::path(
+//!     get, path = "/v1/rooms/{room_id}", operation_id = "v1_rooms_get",
+//!     params(("room_id" = String, Path, description = "The room's id")),
+//!     responses((status = 200, body = RoomDetailsBody), (status = 403, description = "The room is not shared")),
+//!     security((), ("bearer" = [])),
+//! )]
+//! ```
+//!
+//! It names its answers and the refusals that are its own. The rest is added here: the error bodies, 401 where there is a
+//! `security`, 404 where the path has a parameter, 413 and 415 where there is a body, 422 where there is a body or a query, and
+//! 429, 500 and 503 everywhere. `security` is `("bearer" = [])` where a caller must say who they are, `((), ("bearer" = []))` where
+//! they may, and `("jitsi" = [])` or `("whereby" = [])` for signed bodies; an API key is accepted wherever a token is.
+//! Bodies derive `utoipa::ToSchema`, with `#[schema(as = Name)]` where the contract names them.
+
+use std::collections::BTreeMap;
+
+use contract::problem::Problem;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::validation;
+
+/// The name of the error bodies' content type.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The document without a path: what it says of itself, and the schemas of errors.
+pub fn frame() -> OpenApi {
+    let mut schemas = Vec::new();
+    with_schema::<Problem>(&mut schemas);
+    with_schema::<validation::HttpValidationError>(&mut schemas);
+    let mut components = Components::new();
+    components.schemas.extend(schemas);
+    for (name, scheme) in schemes() {
+        components.add_security_scheme(name, scheme);
+    }
+    OpenApi::builder()
+        .info(utoipa::openapi::Info::new("Reflector API", env!("CARGO_PKG_VERSION")))
+        .components(Some(components))
+        .build()
+}
+
+type Schemas = Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>;
+
+fn with_schema<T: ToSchema + PartialSchema>(schemas: &mut Schemas) {
+    schemas.push((T::name().into_owned(), T::schema()));
+    T::schemas(schemas);
+}
+
+fn schemes() -> BTreeMap<&'static str, SecurityScheme> {
+    let header = |name: &str, description: &str| {
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))
+    };
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("A person's token, as `AUTH_JWT_*` configures it."))
+        .build();
+    BTreeMap::from([
+        ("bearer", SecurityScheme::Http(bearer)),
+        ("APIKeyHeader", header("X-API-Key", "A key that a person made with `POST /v1/user/api-keys`.")),
+        (
+            "jitsi",
+            header(
+                "webhook-signature",
+                "Standard Webhooks, with `webhook-id` and `webhook-timestamp`; or the hexadecimal HMAC-SHA256 of the body in \
+                 `X-Jitsi-Signature`, where `JITSI_REQUIRE_TIMESTAMP` is not set.",
+            ),
+        ),
+        ("whereby", header("Whereby-Signature", "`t=<unix seconds>,v1=<hexadecimal HMAC-SHA256>`.")),
+    ])
+}
+
+/// The finished document of a server whose routes are under `root_path`.
+pub fn document(collected: &OpenApi, root_path: &str) -> Value {
+    let mut document = serde_json::to_value(collected).expect("a document is JSON: its keys are texts");
+    if !root_path.is_empty() {
+        document["servers"] = json!([{"url": root_path}]);
+    }
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for operation in paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+        for operation in operation.values_mut().filter_map(Value::as_object_mut) {
+            complete(operation);
+        }
+    }
+    document
+}
+
+/// Adds to an operation what follows from its form.
+fn complete(operation: &mut Map<String, Value>) {
+    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    describe(operation, title(&id));
+    accept_api_keys(operation);
+    let common = refusals(operation);
+    let is_signed = names_scheme(operation, "jitsi") || names_scheme(operation, "whereby");
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    for (status, description) in common {
+        responses.entry(status).or_insert_with(|| json!({"description": description}));
+    }
+    for (status, response) in responses.iter_mut().filter(|(status, _)| status.as_str() >= "400") {
+        let schema = if status == "422" && !is_signed { "HTTPValidationError" } else { "Problem" };
+        let content = json!({PROBLEM_JSON: {"schema": {"$ref": format!("#/components/schemas/{schema}")}}});
+        if let Some(response) = response.as_object_mut() {
+            response.entry("content").or_insert(content);
+        }
+    }
+    // In the order of their numbers.
+    let mut sorted: Vec<_> = std::mem::take(responses).into_iter().collect();
+    sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    responses.extend(sorted);
+}
+
+/// Generated clients show the summary; it is the one they know. What the handler says of itself is the description.
+fn describe(operation: &mut Map<String, Value>, title: String) {
+    let said: Vec<_> =
+        ["summary", "description"].iter().filter_map(|key| operation.get(*key)?.as_str()).collect();
+    let said = said.join("\n\n");
+    operation.insert("summary".to_owned(), Value::String(title));
+    if !said.is_empty() {
+        operation.insert("description".to_owned(), Value::String(said));
+    }
+}
+
+/// `v1_rooms_list` as `Rooms List`.
+fn title(operation_id: &str) -> String {
+    let words = operation_id.strip_prefix("v1_").unwrap_or(operation_id).split('_');
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters).collect::<String>())
+            .unwrap_or_default()
+    };
+    words.map(capital).collect::<Vec<_>>().join(" ")
+}
+
+fn names_scheme(operation: &Map<String, Value>, scheme: &str) -> bool {
+    let security = operation.get("security").and_then(Value::as_array);
+    security.is_some_and(|schemes| schemes.iter().any(|one| one.get(scheme).is_some()))
+}
+
+fn accept_api_keys(operation: &mut Map<String, Value>) {
+    if names_scheme(operation, "bearer")
+        && let Some(schemes) = operation.get_mut("security").and_then(Value::as_array_mut)
+    {
+        schemes.push(json!({"APIKeyHeader": []}));
+    }
+}
+
+/// The refusals that an operation of this form has.
+fn refusals(operation: &Map<String, Value>) -> Vec<(&'static str, &'static str)> {
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let has = |place: &str| parameters.is_some_and(|all| all.iter().any(|one| one["in"] == *place));
+    let has_body = operation.contains_key("requestBody");
+    let rules = [
+        (operation.contains_key("security"), "401", "The caller is not known, or the signature is wrong"),
+        (has("path"), "404", "There is no such thing"),
+        (has_body, "413", "The body is too large"),
+        (has_body, "415", "The body is of another content type"),
+        (has_body || has("query"), "422", "The request is not valid"),
+        (true, "429", "Too many requests; `Retry-After` says when to come back"),
+        (true, "500", "The server failed; its log says why"),
+        (true, "503", "Something that the server needs does not answer; try again after `Retry-After`"),
+    ];
+    rules.into_iter().filter_map(|(applies, status, text)| applies.then_some((status, text))).collect()
+}
