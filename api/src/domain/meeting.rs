@@ -8,6 +8,7 @@ use super::moment::Boot;
 use super::presence::{Occupant, OccupantKey};
 use super::recording::{File, Session};
 use super::room::{MeetingSettings, Room};
+use super::whereby::MACHINES;
 
 /// How long a meeting can be joined: the existing frontends and calendars count on eight hours.
 pub const LENGTH: Duration = Duration::hours(8);
@@ -85,11 +86,13 @@ impl Tenure {
     }
 }
 
-/// How many people are in the meeting now. Recorders and transcribers are no people; who came without a kind is one.
+/// How many people are in the meeting now. Machines are no people; who came without a kind is one.
 pub fn people_present(occupants: &BTreeMap<OccupantKey, Occupant>, boots: &[Boot]) -> usize {
     occupants
         .values()
-        .filter(|occupant| !matches!(occupant.kind(), Some("recorder" | "transcriber")))
+        .filter(|occupant| {
+            !occupant.kind().is_some_and(|kind| kind == "transcriber" || MACHINES.contains(&kind))
+        })
         .filter(|occupant| occupant.stay(boots).present)
         .count()
 }

@@ -8,6 +8,7 @@ use crate::db::events::{Group, NewBoot, NewEvent, RoomPlace};
 use crate::domain::moment::Moment;
 use crate::domain::presence::{Occupant, OccupantKey, Sighting, room_end};
 use crate::domain::recording::{File, Session};
+use crate::domain::whereby;
 
 /// The rooms of `events`, numbered from 1 in the order of their first mention.
 pub(super) fn room_places<'a>(events: &[&'a Event]) -> HashMap<&'a str, usize> {
@@ -37,12 +38,13 @@ pub(super) fn group<'a>(events: &[&'a Event]) -> Group<'a> {
             .and_then(|place| RoomPlace::try_from(*place).ok())
             .expect("every event's room was numbered");
         group.events.push(row(event, room));
-        if let Some(Sighting { key, occupant }) = Sighting::of(event) {
+        let sighting = Sighting::of(event).or_else(|| whereby::sighting(event));
+        if let Some(Sighting { key, occupant }) = sighting {
             let (_, known) =
                 occupants.entry((event.room.as_str(), key)).or_insert_with(|| (room, Occupant::default()));
             *known = std::mem::take(known).merge(occupant);
         }
-        if let Some((session_id, session)) = Session::of(event) {
+        if let Some((session_id, session)) = Session::of(event).or_else(|| whereby::session(event)) {
             let (_, known) = sessions
                 .entry((event.room.as_str(), session_id))
                 .or_insert_with(|| (room, Session::default()));
