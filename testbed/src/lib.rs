@@ -12,6 +12,7 @@
 //! - [`jibri`]: recordings by a real ffmpeg, laid out and finished as Jibri does it.
 //! - [`meeting`]: a scripted meeting in that Prosody with that recorder.
 //! - [`s3`]: the object storage that recordings are uploaded to.
+//! - [`whereby`]: the other platform, with its webhooks.
 //! - [`api`], [`agent`] and [`stack`]: the real programs, and everything at once; [`secrets`] is what they share.
 //! - [`proxy`]: a network between them that fails on demand; [`trouble`] is an API that fails in every way, at random.
 //! - [`demo`]: all of it, told as it happens; [`guide`] is what the Jitsi guide's commands take for granted.
@@ -38,4 +39,5 @@ pub mod spool;
 pub mod stack;
 pub mod trouble;
 pub mod wait;
+pub mod whereby;
 pub mod xmpp;
