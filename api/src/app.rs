@@ -14,7 +14,8 @@ use crate::auth::bearer::Authenticator;
 use crate::config::{Config, Database};
 use crate::db;
 use crate::db::connect::{self, Unreachable};
-use crate::db::embedded::Embedded;
+use crate::db::embedded::{self, Embedded};
+use crate::enrolment::Enrolment;
 use crate::http::{State, router, serve};
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
@@ -48,6 +49,28 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Does `work` on the database, with the schema up to date, also while the service runs on it.
+pub async fn with_database<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(PgPool) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let store = match Store::open(config).await {
+        Err(error) if is_in_use(&error) => {
+            // The service runs the private Postgres, and has migrated it.
+            let options = Embedded::options_at(&config.state_dir)?;
+            Store { pool: db::pool(options.clone()), options, embedded: None }
+        }
+        opened => opened?,
+    };
+    let result = work(store.pool.clone()).await;
+    store.close().await;
+    result
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(embedded::Error::InUse(_)))
+}
+
 /// The parts that requests need, put together.
 pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow::Result<State> {
     let authenticator =
@@ -66,6 +89,7 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
         None => None,
     };
     Ok(State {
+        enrolment: Arc::new(Enrolment::new(pool.clone(), config.agents.secret_key.clone())),
         db: pool,
         ingest: Ingest::start(options),
         config: Arc::new(config),

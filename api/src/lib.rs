@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod enrolment;
 pub mod http;
 pub mod ingest;
 pub mod jitsi;

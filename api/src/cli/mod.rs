@@ -1,4 +1,4 @@
-//! The command line: `reflector-api serve | migrate | check | token`.
+//! The command line: `reflector-api serve | migrate | check | agents | token`.
 //!
 //! Exit codes: 0 all went well; 1 it failed; 2 the command line is wrong; 78 the configuration is wrong.
 
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use time::OffsetDateTime;
 
+mod agents;
 mod check;
 mod configuration;
 mod logging;
@@ -36,6 +37,9 @@ enum Command {
     Migrate,
     /// Check the configuration and say everything that is wrong with it; use the object storage, if there is one, as uploads will.
     Check,
+    /// Say who may deliver with a secret of its own.
+    #[command(subcommand)]
+    Agents(agents::Command),
     /// Print a bearer token for local use, signed with `AUTH_JWT_SECRET`.
     Token(token::TokenArgs),
 }
@@ -53,6 +57,7 @@ fn run(command: Command, out: &mut impl Write, err: &mut impl Write) -> ExitCode
         Command::Serve(arguments) => serve::run(&arguments, err),
         Command::Migrate => migrate::run(err),
         Command::Check => check::run(out),
+        Command::Agents(command) => agents::run(&command, out, err),
         Command::Token(arguments) => make_token(&arguments, out, err),
     };
     result.unwrap_or_else(|error| {

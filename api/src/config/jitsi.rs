@@ -1,5 +1,6 @@
 //! The Jitsi side: webhooks that come in, tokens that go out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract::signature::Secrets;
@@ -17,7 +18,7 @@ const LEAST_TOKEN_SECRET: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Jitsi {
     /// The secrets that deliveries are signed with: `JITSI_WEBHOOK_SECRET`. Without any, every delivery is refused.
-    pub webhook_secrets: Option<Secrets>,
+    pub webhook_secrets: Option<Arc<Secrets>>,
     /// Whether deliveries must carry a signed timestamp: `JITSI_REQUIRE_TIMESTAMP`.
     pub require_timestamp: bool,
     /// What meetings are made with; the error names the variables that are missing.
@@ -56,7 +57,7 @@ pub enum SigningKey {
 impl Jitsi {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         Self {
-            webhook_secrets: webhook_secrets(reader),
+            webhook_secrets: webhook_secrets(reader).map(Arc::new),
             require_timestamp: reader.flag("JITSI_REQUIRE_TIMESTAMP", false),
             meetings: meetings(reader),
         }

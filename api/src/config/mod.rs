@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+mod agents;
 mod auth;
 mod database;
 mod finding;
@@ -17,6 +18,7 @@ mod reader;
 mod secret;
 mod storage;
 
+pub use agents::Agents;
 pub use auth::{Auth, BearerAuth, KeySource};
 pub use database::Database;
 pub use finding::{Finding, Severity};
@@ -42,6 +44,8 @@ pub struct Config {
     pub database: Database,
     /// The Jitsi side.
     pub jitsi: Jitsi,
+    /// Agents with a secret of their own.
+    pub agents: Agents,
     /// Where recordings are uploaded to, if they are.
     pub storage: Option<Storage>,
     /// How callers prove who they are.
@@ -68,6 +72,7 @@ impl Config {
             database: Database::read(&mut reader),
             state_dir,
             jitsi: Jitsi::read(&mut reader),
+            agents: Agents::read(&mut reader),
             storage: Storage::read(&mut reader),
             auth: Auth::read(&mut reader),
             cors: Cors::read(&mut reader),

@@ -1,11 +1,13 @@
 //! Signed bodies: the size is checked first, then the signature over the raw bytes, and only then anything else.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use contract::batch::{self, MAX_BYTES};
 use contract::event::MAX_EVENT_BYTES;
 use contract::problem::ProblemCode;
-use contract::signature::{SignatureError, WEBHOOK_ID};
+use contract::signature::{Secrets, SignatureError, WEBHOOK_ID};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
@@ -72,8 +74,9 @@ impl Signed {
         let kind = Kind::of(&parts.headers);
         let limit = if kind == Kind::Ndjson { MAX_BYTES } else { MAX_EVENT_BYTES };
         let bytes = body::read(&parts.headers, content, limit).await?;
-        let now = OffsetDateTime::now_utc();
-        webhook::verify(&state.config.jitsi, &parts.headers, &bytes, now, needs_date).map_err(refusal)?;
+        let secrets = secrets_of(&parts.headers, state).await?;
+        let (now, needs_date) = (OffsetDateTime::now_utc(), needs_date || state.config.jitsi.require_timestamp);
+        webhook::verify(secrets.as_deref(), &parts.headers, &bytes, now, needs_date).map_err(refusal)?;
         body::refuse_encoded(&parts.headers)?;
         Ok(Self { kind, bytes })
     }
@@ -89,6 +92,16 @@ impl Signed {
     /// The bytes of a route that takes one JSON object only.
     pub fn into_json(self) -> Result<Bytes, ApiError> {
         if self.kind == Kind::Json { Ok(self.bytes) } else { Err(unsupported(&[batch::JSON])) }
+    }
+}
+
+/// What a delivery may be signed with: the secret of the agent that it names, else the one that all hosts share. An agent that is not
+/// enrolled, or not any more, is not taken for a host without a name.
+async fn secrets_of(headers: &HeaderMap, state: &State) -> Result<Option<Arc<Secrets>>, ApiError> {
+    match webhook::agent(headers) {
+        Some(name) => Ok(state.enrolment.secrets(name).await?),
+        None if state.config.agents.required => Ok(None),
+        None => Ok(state.config.jitsi.webhook_secrets.clone()),
     }
 }
 

@@ -134,6 +134,11 @@ impl Embedded {
         self.options_of(NAME)
     }
 
+    /// How to connect to the one that another process runs in `state_dir`.
+    pub fn options_at(state_dir: &Path) -> Result<PgConnectOptions, Error> {
+        Ok(options(&place::socket_of(state_dir)?, NAME))
+    }
+
     /// What somebody types to look into the database.
     pub fn psql_command(&self) -> String {
         let directory = self.place.socket.display();
@@ -147,13 +152,7 @@ impl Embedded {
     }
 
     fn options_of(&self, database: &str) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .socket(&self.place.socket)
-            .port(PORT)
-            .username(NAME)
-            .database(database)
-            .application_name("reflector-api")
-            .disable_statement_logging()
+        options(&self.place.socket, database)
     }
 
     async fn wait_until_ready(&self) -> Result<(), Error> {
@@ -185,4 +184,14 @@ impl Embedded {
         }
         connection.close().await
     }
+}
+
+fn options(socket: &Path, database: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(socket)
+        .port(PORT)
+        .username(NAME)
+        .database(database)
+        .application_name("reflector-api")
+        .disable_statement_logging()
 }

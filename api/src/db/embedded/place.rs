@@ -84,6 +84,12 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
     move |source| Error::File { action, path, source }
 }
 
+/// Where the socket is of whoever works in `state`.
+pub(super) fn socket_of(state: &Path) -> Result<PathBuf, Error> {
+    let state = state.canonicalize().map_err(failed("find", state))?;
+    Ok(socket_directory(&state))
+}
+
 fn socket_directory(state: &Path) -> PathBuf {
     let beside = state.join("run");
     if fits(&beside) {

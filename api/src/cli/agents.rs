@@ -1,0 +1,141 @@
+//! `reflector-api agents`: who may deliver with a secret of their own.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use contract::id::hex;
+use sqlx::PgPool;
+
+use super::{EXIT_CONFIG, configuration, logging};
+use crate::app;
+use crate::config::Secret;
+use crate::db::agent_secrets::{self, Listed};
+use crate::enrolment;
+
+/// Random bytes in a salt.
+const SALT_BYTES: usize = 16;
+
+/// What to do with agents.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Let an agent sign with a secret of its own, and print that secret, this once
+    Enroll {
+        /// What the agent calls itself: `agent-id` in its configuration
+        #[arg(value_parser = name)]
+        name: String,
+    },
+    /// List the agents that may sign with a secret of their own, and those that once might
+    List,
+    /// Accept an agent's secret no more, on every replica within seconds
+    Revoke {
+        /// The agent's name
+        #[arg(value_parser = name)]
+        name: String,
+    },
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if enrolment::is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "it must have 1 to {} letters, digits, dots, dashes and underscores",
+        enrolment::MAX_NAME_BYTES
+    ))
+}
+
+/// Does it on the configured database, also while the service runs.
+pub(super) fn run(command: &Command, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let config = match configuration::read(&configuration::environment()) {
+        Ok((config, _)) => config,
+        Err(findings) => {
+            for finding in findings {
+                writeln!(err, "{finding}")?;
+            }
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
+    };
+    logging::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(app::with_database(&config, async |db| match command {
+        Command::Enroll { name } => enroll(&db, config.agents.secret_key.as_ref(), name, out, err).await,
+        Command::List => list(&db, out).await,
+        Command::Revoke { name } => revoke(&db, name, out).await,
+    }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The secret alone goes to `out`, so that it can be sent into a file.
+async fn enroll(
+    db: &PgPool,
+    key: Option<&Secret>,
+    name: &str,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<()> {
+    let key = key.ok_or_else(|| {
+        anyhow::anyhow!(
+            "SECRET_KEY is not set, which the secrets of agents are derived from; make one with: openssl rand -hex 32, \
+             and set it here and for `serve`"
+        )
+    })?;
+    let mut salt = [0; SALT_BYTES];
+    getrandom::fill(&mut salt).map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
+    let salt = hex(&salt);
+    if !agent_secrets::enroll(db, name, &salt).await? {
+        anyhow::bail!(
+            "{name} is enrolled already, and its secret is not shown again; revoke it first for a new one"
+        );
+    }
+    writeln!(out, "{}", enrolment::secret(key, name, &salt))?;
+    writeln!(
+        err,
+        "{name} is enrolled. Put the secret into the file that the agent's `secret-file` names, and write `agent-id = \"{name}\"` \
+         in [api]."
+    )?;
+    Ok(())
+}
+
+async fn revoke(db: &PgPool, name: &str, out: &mut impl Write) -> anyhow::Result<()> {
+    if !agent_secrets::revoke(db, name).await? {
+        anyhow::bail!("no agent {name} is enrolled; `reflector-api agents list` says who is");
+    }
+    writeln!(
+        out,
+        "{name} is revoked: what it sends is answered with 401 from now on, on every replica within seconds."
+    )?;
+    Ok(())
+}
+
+async fn list(db: &PgPool, out: &mut impl Write) -> anyhow::Result<()> {
+    let agents = agent_secrets::list(db).await?;
+    if agents.is_empty() {
+        writeln!(out, "No agent has a secret of its own.")?;
+    }
+    let width = agents.iter().map(|agent| agent.name.len()).max().unwrap_or_default();
+    for agent in &agents {
+        writeln!(out, "{}", line(agent, width))?;
+    }
+    Ok(())
+}
+
+fn line(agent: &Listed, width: usize) -> String {
+    let since = format!("{:width$}  enrolled {}", agent.name, agent.enrolled_at.date());
+    agent.revoked_at.map_or_else(|| since.clone(), |at| format!("{since}  revoked {}", at.date()))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_since_when_and_whether_no_more() {
+        let agent =
+            Listed { name: "a".into(), enrolled_at: datetime!(2026-01-02 03:04 UTC), revoked_at: None };
+        assert_eq!(line(&agent, 3), "a    enrolled 2026-01-02");
+        let revoked = Listed { revoked_at: Some(datetime!(2026-01-03 00:00 UTC)), ..agent };
+        assert_eq!(line(&revoked, 1), "a  enrolled 2026-01-02  revoked 2026-01-03");
+    }
+}
