@@ -38,10 +38,12 @@ pub(super) fn weakness(secret: &str, least: usize) -> Option<String> {
     }
 }
 
-/// The guides' examples read `your-…-here`; other texts that people leave standing are listed.
-fn is_placeholder(secret: &str) -> bool {
+/// The guides' examples read `your-…-here`, `your-…-key` and `your-…-name`; other texts that people leave standing are listed.
+pub(super) fn is_placeholder(secret: &str) -> bool {
     let folded = secret.to_ascii_lowercase().replace(['_', ' '], "-");
-    (folded.starts_with("your-") && (folded.ends_with("-here") || folded.contains("secret")))
+    let ends = ["-here", "-key", "-name"].iter().any(|end| folded.ends_with(end));
+    (folded.starts_with("your-") && (ends || folded.contains("secret")))
+        || folded.contains("...")
         || ["changeme", "change-me", "replace-me", "replaceme"].iter().any(|text| folded.contains(text))
         || ["secret", "password", "example"].contains(&folded.as_str())
 }
@@ -57,6 +59,8 @@ mod tests {
             ("your-32-character-hex-secret-here", 16, Some("is still the placeholder of the guide")),
             ("your-webhook-secret-here", 16, Some("is still the placeholder of the guide")),
             ("your_jwt_secret_here", 16, Some("is still the placeholder of the guide")),
+            ("your-whereby-jwt-api-key", 16, Some("is still the placeholder of the guide")),
+            ("eyJ[...truncated JWT token...]", 16, Some("is still the placeholder of the guide")),
             ("please-changeme-before-use-in-production", 32, Some("is still the placeholder of the guide")),
             ("0123456789abcde", 16, Some("has 15 characters, at least 16 are needed")),
             ("00000000000000000000000000000000", 32, Some("is one character over and over")),

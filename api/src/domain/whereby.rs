@@ -27,7 +27,8 @@ const MAX_PREFIX_CHARS: usize = 39;
 
 /// What the name of a Whereby room for the room `name` begins with. Names of such rooms leave space for the hyphen.
 pub fn prefix(name: &str) -> String {
-    let kept = name.to_ascii_lowercase().chars().filter(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
+    let folded = name.to_ascii_lowercase();
+    let kept = folded.chars().filter(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
     let mut prefix: String = kept.take(MAX_PREFIX_CHARS - 1).collect();
     prefix.push('-');
     prefix
