@@ -67,10 +67,11 @@ pub async fn list(db: &PgPool, user_id: &str) -> Result<Vec<ApiKeyRecord>, sqlx:
 
 /// Removes a key of this user's. Whether there was one.
 pub async fn delete(db: &PgPool, id: &str, user_id: &str) -> Result<bool, sqlx::Error> {
-    let deleted = sqlx::query("-- api_keys.delete\nDELETE FROM reflector.api_key WHERE id = $1 AND user_id = $2")
-        .bind(id)
-        .bind(user_id)
-        .execute(db)
-        .await?;
+    let deleted =
+        sqlx::query("-- api_keys.delete\nDELETE FROM reflector.api_key WHERE id = $1 AND user_id = $2")
+            .bind(id)
+            .bind(user_id)
+            .execute(db)
+            .await?;
     Ok(deleted.rows_affected() > 0)
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails the test")]
 
+mod api_keys;
 mod app;
 mod auth;
 mod changes;

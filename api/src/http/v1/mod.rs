@@ -12,6 +12,7 @@ pub mod me;
 pub mod meetings;
 pub mod recordings;
 pub mod rooms;
+pub mod user;
 
 /// Every route under `/v1`.
 pub fn router() -> OpenApiRouter<State> {
@@ -21,6 +22,7 @@ pub fn router() -> OpenApiRouter<State> {
         .merge(recordings::router())
         .merge(agents::router())
         .merge(rooms::router())
+        .merge(user::router())
         .merge(meetings::router())
         .routes(routes!(me::get))
 }

@@ -17,6 +17,13 @@ pub struct DeletionStatus {
     status: &'static str,
 }
 
+impl DeletionStatus {
+    /// What was to be deleted is gone.
+    pub fn ok() -> Self {
+        Self { status: "ok" }
+    }
+}
+
 /// Removes a room of the caller's.
 #[utoipa::path(
     delete, path = "/v1/rooms/{room_id}", operation_id = "v1_rooms_delete",
@@ -36,5 +43,5 @@ pub async fn delete(
     }
     rooms::delete(&state.db, &id).await?;
     tracing::info!(room.id, room.name, "deleted a room");
-    Ok(Json(DeletionStatus { status: "ok" }))
+    Ok(Json(DeletionStatus::ok()))
 }

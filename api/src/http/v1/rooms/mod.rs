@@ -15,6 +15,8 @@ pub mod create_meeting;
 pub mod delete;
 pub mod get;
 pub mod get_by_name;
+pub mod ics_status;
+pub mod ics_sync;
 pub mod list;
 pub mod meeting;
 pub mod schema;
@@ -30,6 +32,8 @@ pub fn router() -> OpenApiRouter<State> {
         .routes(routes!(calendar::list))
         .routes(routes!(calendar::upcoming))
         .routes(routes!(active_meetings::list))
+        .routes(routes!(ics_status::ics_status))
+        .routes(routes!(ics_sync::ics_sync))
         .routes(routes!(meeting::get))
         .routes(routes!(meeting::join))
 }
