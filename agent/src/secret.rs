@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::signature::Headers;
+use hyper::header::HeaderValue;
 use tokio::sync::watch;
 
 use crate::config::{Finding, Secret};
@@ -96,9 +97,9 @@ impl SharedSecret {
     }
 }
 
-/// What tells two secrets apart: a signature, since the keys themselves cannot be looked at.
-fn mark(secret: &Secret) -> Headers {
-    secret.keys.sign("", 0, b"")
+/// What tells two secrets apart: whose they are, and a signature, since the keys themselves cannot be looked at.
+fn mark(secret: &Secret) -> (Option<HeaderValue>, Headers) {
+    (secret.agent.clone(), secret.keys.sign("", 0, b""))
 }
 
 #[cfg(test)]
@@ -119,7 +120,7 @@ mod tests {
     }
 
     fn signs_like(secret: &SharedSecret, text: &str) -> bool {
-        mark(&secret.current()) == Secrets::parse(text).unwrap().sign("", 0, b"")
+        mark(&secret.current()).1 == Secrets::parse(text).unwrap().sign("", 0, b"")
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::config::Config;
 use crate::jibri::roots::{Finder, Found, Origin};
 
 pub(super) fn check(config: &Config) -> anyhow::Result<ExitCode> {
+    let whose = config.api.agent_id.as_ref().map_or_else(String::new, |id| format!(" as the agent {id}"));
     print(&format!(
-        "The configuration is good: deliveries go to {}, signed with the secret from {}.",
+        "The configuration is good: deliveries go to {}, signed with the secret from {}{whose}.",
         config.api.url, config.secret.origin
     ))?;
     let found = Finder::new(&config.recordings, &config.jibri).find();

@@ -21,7 +21,7 @@ pub(super) fn send_test(config: &Config) -> anyhow::Result<ExitCode> {
     let (client, routes) = app::deliveries(config, app::http(config))?;
     let item = test_event(now_ms());
     let built =
-        request::build(&routes, &config.secret.keys, std::slice::from_ref(&item), now_ms().div_euclid(1000));
+        request::build(&routes, &config.secret, std::slice::from_ref(&item), now_ms().div_euclid(1000));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reply = runtime.block_on(client.send(built));
     if reply.acknowledged {
@@ -32,7 +32,7 @@ pub(super) fn send_test(config: &Config) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     say(&format!("The API at {} did not accept the test event: {}", config.api.url, said(&reply)));
-    say(&format!("Next: {}", next_step(&reply)));
+    say(&format!("Next: {}", next_step(&reply, config.api.agent_id.is_some())));
     Ok(ExitCode::FAILURE)
 }
 
@@ -67,11 +67,15 @@ pub(super) fn said(reply: &Reply) -> String {
     }
 }
 
-pub(super) fn next_step(reply: &Reply) -> &'static str {
+/// `is_named`: whether the agent says which one it is.
+pub(super) fn next_step(reply: &Reply, is_named: bool) -> &'static str {
     match reply.outcome {
         Outcome::Unreachable => reply.next_step.unwrap_or("check `url` in [api]"),
         Outcome::Answered { code: Some(ProblemCode::TimestampInvalid), .. } => {
             "this host's clock or the API's is wrong: compare `date -u` on both, and turn on time synchronisation"
+        }
+        Outcome::Answered { status: 401, .. } if is_named => {
+            "`reflector-api agents list` on the API's side says whether `agent-id` is enrolled and not revoked; if it is, the secret here is another one's"
         }
         Outcome::Answered { status: 401, .. } => {
             "the secret here is not the API's JITSI_WEBHOOK_SECRET: compare the two (`reflector-agent check` says where ours was found)"
@@ -109,9 +113,11 @@ mod tests {
             (401, Some(ProblemCode::SignatureInvalid), "the secret here"),
             (422, Some(ProblemCode::MeetingNotFound), "a problem of its own"),
         ] {
-            let next = next_step(&reply(status, code, ""));
+            let next = next_step(&reply(status, code, ""), false);
             assert!(next.contains(expected), "{status}: {next}");
         }
+        let refused = reply(401, Some(ProblemCode::SignatureInvalid), "");
+        assert!(next_step(&refused, true).contains("agents list"));
         let page = "501 not from a Reflector API: <html>".to_owned() + &"é".repeat(300);
         assert_eq!(said(&reply(501, None, &page)).chars().count(), 101);
         assert_eq!(said(&reply(401, Some(ProblemCode::SignatureInvalid), &page)), page);

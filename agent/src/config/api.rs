@@ -17,6 +17,8 @@ pub struct Api {
     pub url: String,
     /// The file with the shared secret. Without it: the systemd credential `secret`, or `JITSI_WEBHOOK_SECRET`.
     pub secret_file: Option<PathBuf>,
+    /// What the API knows this agent as, if it was enrolled and has a secret of its own (`reflector-api agents enroll`).
+    pub agent_id: Option<String>,
     /// Which rooms are reported, as patterns with `*` and `?`; others are not read further.
     pub rooms: Vec<String>,
     /// The proxy to go through, for example `http://proxy.example.com:3128`; `none` for none. Without it: `HTTPS_PROXY`.
@@ -34,6 +36,7 @@ impl Default for Api {
         Self {
             url: String::new(),
             secret_file: None,
+            agent_id: None,
             rooms: vec!["reflector-*".into()],
             proxy: None,
             ca_file: None,
@@ -53,6 +56,11 @@ impl Section for Api {
             "api.rooms",
             "is empty, so nothing would be reported: use [\"*\"] for every room",
         ));
+        findings.extend(require(
+            self.agent_id.as_deref().is_none_or(is_agent_id),
+            "api.agent-id",
+            "must be the name that `reflector-api agents enroll` was given: 1 to 64 letters, digits, dots, dashes and underscores",
+        ));
         findings.extend(self.ca_file.as_deref().and_then(ca_file::finding));
         findings.extend(within("api.connect-timeout-seconds", self.connect_timeout_seconds, &SECONDS));
         findings.extend(within("api.request-timeout-seconds", self.request_timeout_seconds, &SECONDS));
@@ -70,6 +78,11 @@ impl Api {
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_seconds)
     }
+}
+
+fn is_agent_id(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// Whether this is an address that deliveries could go to, and that may be shown.
@@ -124,6 +137,16 @@ mod tests {
     fn every_number_has_bounds() {
         assert_bounds(&good(), "connect-timeout-seconds", &SECONDS, |api, n| api.connect_timeout_seconds = n);
         assert_bounds(&good(), "request-timeout-seconds", &SECONDS, |api, n| api.request_timeout_seconds = n);
+    }
+
+    #[test]
+    fn an_agent_id_is_a_name_that_can_be_enrolled() {
+        for (id, is_good) in
+            [("jitsi-1.example.com", true), ("", false), ("two words", false), ("a\nb", false)]
+        {
+            let findings = Api { agent_id: Some(id.into()), ..good() }.findings();
+            assert_eq!(findings.is_empty(), is_good, "{id:?}: {findings:?}");
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
             "spool and recordings are both off, so there is nothing to deliver",
         ));
     }
-    let secret = secret::find(api.secret_file.as_deref(), environment, &mut findings);
+    let secret = secret::find(&api, environment, &mut findings);
     layers.name_origins(&mut findings);
     match secret {
         Some(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => Ok((

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use contract::signature::Secrets;
+use hyper::header::HeaderValue;
 
 use super::environment::{CREDENTIALS, Environment, SECRET};
 use super::finding::Section;
@@ -27,6 +28,8 @@ const PLACEHOLDERS: &[&str] = &[
 pub struct Secret {
     /// The keys; the first signs.
     pub keys: Secrets,
+    /// What the API knows this agent as, where the keys are its own and not those that all hosts share.
+    pub agent: Option<HeaderValue>,
     /// Where they were found, for people.
     pub origin: String,
     /// The file that they stand in, if it is one, and what it is called.
@@ -53,22 +56,22 @@ impl Secret {
 
     /// Reads its file once more; `None` if it is not from a file.
     pub(crate) fn read_again(&self) -> Option<Result<Self, Finding>> {
-        self.file.as_ref().map(|(path, role)| Self::from_file(path, role))
+        let (path, role) = self.file.as_ref()?;
+        Some(Self::from_file(path, role).map(|secret| Self { agent: self.agent.clone(), ..secret }))
     }
 }
 
 /// Finds the secret: the configured file, else the systemd credential, else the environment. If there is none, `findings`
 /// says so.
-pub(super) fn find(
-    file: Option<&Path>,
-    environment: &Environment,
-    findings: &mut Vec<Finding>,
-) -> Option<Secret> {
+pub(super) fn find(api: &Api, environment: &Environment, findings: &mut Vec<Finding>) -> Option<Secret> {
     // What is wrong with the key itself was said. The file that it should name is not the one that the others lead to.
     if findings.iter().any(|finding| finding.key == KEY || finding.key == Api::NAME) {
         return None;
     }
-    search(file, environment).map_err(|finding| findings.push(finding)).ok()
+    let secret =
+        search(api.secret_file.as_deref(), environment).map_err(|finding| findings.push(finding)).ok()?;
+    let agent = api.agent_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok());
+    Some(Secret { agent, ..secret })
 }
 
 fn search(file: Option<&Path>, environment: &Environment) -> Result<Secret, Finding> {
@@ -105,5 +108,5 @@ fn checked(text: &str, origin: &str) -> Result<Secret, Finding> {
     }
     let keys = Secrets::parse(text)
         .map_err(|error| Finding::error(origin, format!("{error}: the value is empty")))?;
-    Ok(Secret { keys, origin: origin.to_owned(), file: None })
+    Ok(Secret { keys, agent: None, origin: origin.to_owned(), file: None })
 }

@@ -50,7 +50,7 @@ pub fn survey(file: Option<&Path>, environment: &Environment) -> Survey {
     }
     // Nothing but their findings is asked for.
     let _: (Delivery, Log) = (layers.section(&mut findings), layers.section(&mut findings));
-    let secret = secret::find(api.secret_file.as_deref(), environment, &mut findings);
+    let secret = secret::find(&api, environment, &mut findings);
     let spool = layers.section(&mut findings);
     let recordings = layers.section(&mut findings);
     let jibri = layers.section(&mut findings);

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use contract::batch;
-use contract::signature::Secrets;
 use hyper::{Method, Request, Uri};
 
+use crate::config::Secret;
 use crate::http::{self, Body};
 use crate::outbox::model::{Claimed, Kind};
 
@@ -29,14 +29,14 @@ impl Routes {
 /// Builds the request that carries `items`: one event or recording as JSON, several events as NDJSON.
 ///
 /// The signature's id is the first item's, its time is `now` (seconds since 1970), so every attempt is dated afresh.
-pub fn build(routes: &Routes, secrets: &Secrets, items: &[Claimed], now: i64) -> Request<Body> {
+pub fn build(routes: &Routes, secret: &Secret, items: &[Claimed], now: i64) -> Request<Body> {
     let (uri, content_type, body) = match items {
         [item] if item.kind == Kind::Recording => (&routes.recordings, batch::JSON, item.body.clone()),
         [item] => (&routes.events, batch::JSON, item.body.clone()),
         items => (&routes.events, batch::NDJSON, lines(items)),
     };
     let id = items.first().map_or("", |item| item.id.as_str());
-    http::signed(Method::POST, uri.clone(), secrets, id, now, content_type, body)
+    http::signed(Method::POST, uri.clone(), secret, id, now, content_type, body)
 }
 
 fn lines(items: &[Claimed]) -> Bytes {

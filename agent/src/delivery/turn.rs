@@ -135,7 +135,7 @@ async fn send_all(
 async fn send(shared: &Shared, group: &[Claimed]) -> Reply {
     let now = now_ms().div_euclid(1000);
     let secret = shared.secret.current();
-    shared.client.send(request::build(&shared.routes, &secret.keys, group, now)).await
+    shared.client.send(request::build(&shared.routes, &secret, group, now)).await
 }
 
 fn id_of(group: &[Claimed], seq: Seq) -> Option<String> {

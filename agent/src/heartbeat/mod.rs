@@ -92,7 +92,7 @@ impl Heart {
         let request = http::signed(
             Method::POST,
             self.uri.clone(),
-            &self.secret.current().keys,
+            &self.secret.current(),
             &id,
             sent.div_euclid(1000),
             batch::JSON,

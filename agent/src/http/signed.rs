@@ -1,23 +1,24 @@
 //! A request that is signed as our API expects it.
 
 use bytes::Bytes;
-use contract::signature::{self, Secrets};
+use contract::signature;
 use hyper::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Uri};
 
 use super::{Body, whole};
+use crate::config::Secret;
 
 /// A request with `body`, signed under `id` at the time `now` (seconds since 1970). Every attempt is signed afresh.
 pub fn signed(
     method: Method,
     uri: Uri,
-    secrets: &Secrets,
+    secret: &Secret,
     id: &str,
     now: i64,
     content_type: &'static str,
     body: Bytes,
 ) -> Request<Body> {
-    let signed = secrets.sign(id, now, &body);
+    let signed = secret.keys.sign(id, now, &body);
     let mut request = Request::new(whole(body));
     *request.method_mut() = method;
     *request.uri_mut() = uri;
@@ -34,6 +35,9 @@ pub fn signed(
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
+    }
+    if let Some(agent) = &secret.agent {
+        headers.insert(signature::AGENT, agent.clone());
     }
     request
 }

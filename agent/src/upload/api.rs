@@ -83,7 +83,7 @@ impl Api {
             Err(error) => return failed(format!("api.url is not an address: {error}")),
         };
         let (secret, now) = (self.secret.current(), now_ms().div_euclid(1000));
-        let request = signed(method, uri, &secret.keys, id, now, contract::batch::JSON, body.into());
+        let request = signed(method, uri, &secret, id, now, contract::batch::JSON, body.into());
         let answer = match self.http.exchange(request, self.timeout).await {
             Ok(answer) => answer,
             Err(error) => return failed(Chain(&error).to_string()),

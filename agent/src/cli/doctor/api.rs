@@ -123,13 +123,15 @@ async fn send(scene: &Scene, trial: Trial, http: http::Client) -> Check {
         return trial.skipped("the address is none");
     };
     let item = super::super::send_test::test_event(now_ms());
-    let request =
-        request::build(&routes, &secret.keys, std::slice::from_ref(&item), now_ms().div_euclid(1000));
+    let request = request::build(&routes, secret, std::slice::from_ref(&item), now_ms().div_euclid(1000));
     let reply: Reply = Client::new(http, PATIENCE).send(request).await;
     if reply.acknowledged {
         return trial.ok(format!("accepted in {} ms: both sides have the same secret", reply.took_ms));
     }
-    trial.failure(super::super::send_test::said(&reply), super::super::send_test::next_step(&reply))
+    trial.failure(
+        super::super::send_test::said(&reply),
+        super::super::send_test::next_step(&reply, secret.agent.is_some()),
+    )
 }
 
 #[cfg(test)]
