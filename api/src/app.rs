@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::PgPool;
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,11 +21,14 @@ use crate::http::{State, router, serve};
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
 use crate::jobs::{self, Wakes};
+use crate::receipts::Receipts;
 use crate::storage::Storage;
 use crate::uploads::Uploads;
 
 /// How long a database that does not answer yet is waited for at the start.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
+/// How long the end may wait for the last receipts.
+const RECEIPTS_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is tried.
 const DATABASE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -90,6 +94,7 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
     };
     Ok(State {
         enrolment: Arc::new(Enrolment::new(pool.clone(), config.agents.secret_key.clone())),
+        receipts: Receipts::start(pool.clone()),
         db: pool,
         ingest: Ingest::start(options),
         config: Arc::new(config),
@@ -113,9 +118,11 @@ async fn serve_from(
         tracing::info!("recordings of rooms in the cloud go to {}", uploads.storage());
     }
     let periodic = jobs::runner::start(&state, periodic);
+    let receipts = state.receipts.clone();
     let router = router::router(state);
     tracing::info!("listening on http://{}", listener.local_addr()?);
     serve::serve(listener, router, stop.requested()).await;
+    receipts.flush(RECEIPTS_PATIENCE).await;
     periodic.stop().await;
     tracing::info!("stopped");
     Ok(())
@@ -154,8 +161,13 @@ impl Store {
     async fn prepare(&self) -> anyhow::Result<()> {
         self.reach().await?;
         let migrated = db::migrate(&self.pool).await;
-        // The error repeats its causes, which a context would print once more.
-        migrated.map_err(|error| anyhow::anyhow!("cannot bring the database's schema up to date: {error}"))
+        migrated.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => anyhow::anyhow!(
+                "a newer release has changed the database (migration {version}); run that release, or restore a backup from before it"
+            ),
+            // The error repeats its causes, which a context would print once more.
+            error => anyhow::anyhow!("cannot bring the database's schema up to date: {error}"),
+        })
     }
 
     /// Waits for a database that is still starting. Whatever else is wrong will not pass by waiting.

@@ -26,5 +26,7 @@ pub mod http;
 pub mod ingest;
 pub mod jitsi;
 pub mod jobs;
+pub mod receipts;
 pub mod storage;
 pub mod uploads;
+pub mod webhooks;

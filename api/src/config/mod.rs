@@ -14,9 +14,12 @@ mod finding;
 mod http;
 mod jitsi;
 mod log;
+mod ops;
 mod reader;
 mod secret;
 mod storage;
+mod webhooks;
+mod whereby;
 
 pub use agents::Agents;
 pub use auth::{Auth, BearerAuth, KeySource};
@@ -25,9 +28,12 @@ pub use finding::{Finding, Severity};
 pub use http::{Cors, is_web_address};
 pub use jitsi::{Jitsi, JitsiMeetings, SigningKey};
 pub use log::{Log, LogFormat};
+pub use ops::Ops;
 pub use reader::{Surroundings, Variables};
 pub use secret::Secret;
 pub use storage::Storage;
+pub use webhooks::{Pipeline, Webhooks};
+pub use whereby::{Whereby, WherebyMeetings, WherebyRecordings};
 
 use reader::Reader;
 
@@ -48,12 +54,18 @@ pub struct Config {
     pub agents: Agents,
     /// Where recordings are uploaded to, if they are.
     pub storage: Option<Storage>,
+    /// The Whereby side.
+    pub whereby: Whereby,
+    /// Webhooks that go out.
+    pub webhooks: Webhooks,
     /// How callers prove who they are.
     pub auth: Auth,
     /// Which origins of browsers may read answers.
     pub cors: Cors,
     /// Whether callers without a token may list shared rooms: `PUBLIC_MODE`.
     pub public_mode: bool,
+    /// What operators see.
+    pub ops: Ops,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -74,9 +86,12 @@ impl Config {
             jitsi: Jitsi::read(&mut reader),
             agents: Agents::read(&mut reader),
             storage: Storage::read(&mut reader),
+            whereby: Whereby::read(&mut reader),
+            webhooks: Webhooks::read(&mut reader),
             auth: Auth::read(&mut reader),
             cors: Cors::read(&mut reader),
             public_mode: reader.flag("PUBLIC_MODE", false),
+            ops: Ops::read(&mut reader),
             log: Log::read(&mut reader),
         };
         reader.refuse_unknown("REFLECTOR_API_");

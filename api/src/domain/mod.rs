@@ -4,6 +4,7 @@ pub mod acceptance;
 pub mod meeting;
 pub mod moment;
 pub mod presence;
+pub mod receipt;
 pub mod recording;
 pub mod recording_object;
 pub mod recording_state;

@@ -10,12 +10,14 @@ use crate::enrolment::Enrolment;
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
 use crate::jobs::Wakes;
+use crate::receipts::Receipts;
 use crate::uploads::Uploads;
 
 pub mod body;
 pub mod caller;
 pub mod cors;
 pub mod date_time;
+mod docs;
 mod fallback;
 pub mod health;
 pub mod invalid_event;
@@ -26,6 +28,7 @@ pub mod path_text;
 pub mod private;
 pub mod problem;
 pub mod query;
+mod receipt;
 pub mod request_id;
 pub mod router;
 pub mod serve;
@@ -49,6 +52,8 @@ pub struct State {
     pub enrolment: Arc<Enrolment>,
     /// Mints the tokens that open Jitsi meetings: [`TokenIssuer::new`] of `config.jitsi.meetings`, `None` where that is an error.
     pub jitsi: Option<Arc<TokenIssuer>>,
+    /// Takes receipts of deliveries.
+    pub receipts: Receipts,
     /// Recordings in the object storage; `None` where `config.storage` is.
     pub uploads: Option<Uploads>,
     /// Wakes periodic work.

@@ -14,19 +14,27 @@ use utoipa_axum::routes;
 
 use super::outage::{self, Outage};
 use super::problem::ApiError;
-use super::{State, cors, fallback, health, openapi, request_id, v1};
+use super::{State, cors, docs, fallback, health, openapi, receipt, request_id, v1};
 use crate::config::Config;
+use crate::receipts::Receipts;
 
 /// The whole service as one router.
 pub fn router(state: State) -> Router {
-    let (routes, _) = documented().split_for_parts();
-    let routes =
-        routes.fallback(fallback::not_found).method_not_allowed_fallback(fallback::method_not_allowed);
+    let (routes, collected) = documented().split_for_parts();
+    let document = openapi::document(&collected, &state.config.root_path);
+    let routes = routes
+        .merge(docs::router(&document))
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed);
     let routes = match state.config.root_path.as_str() {
         "" => routes,
         prefix => Router::new().nest(prefix, routes.clone()).merge(routes),
     };
-    let around = Around { config: Arc::clone(&state.config), outage: Outage::new(state.db.clone()) };
+    let around = Around {
+        config: Arc::clone(&state.config),
+        outage: Outage::new(state.db.clone()),
+        receipts: state.receipts.clone(),
+    };
     routes.layer(from_fn_with_state(Arc::new(around), surround)).with_state(state)
 }
 
@@ -39,6 +47,7 @@ pub fn documented() -> OpenApiRouter<State> {
 struct Around {
     config: Arc<Config>,
     outage: Arc<Outage>,
+    receipts: Receipts,
 }
 
 /// From the outside in: every answer gets a request id, answers for other origins their headers, refusals during an outage are
@@ -53,8 +62,10 @@ async fn surround(
     let around = &around;
     request_id::assign(request, |request| {
         cors::share(&around.config.cors, request, |request| {
-            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-            outage::watch(&around.outage, answer.map(|answer| answer.unwrap_or_else(after_panic)))
+            receipt::watch(&around.receipts, request, |request| {
+                let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+                outage::watch(&around.outage, answer.map(|answer| answer.unwrap_or_else(after_panic)))
+            })
         })
     })
     .await

@@ -25,6 +25,8 @@ mod store;
 
 pub use outcome::Outcome;
 
+use crate::receipts::draft;
+
 /// How many bytes of bodies may wait for their commit. What exceeds this is answered with 503 at once. A parsed event takes
 /// several times the bytes of its body, so this is what bounds the service's memory.
 pub const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
@@ -74,9 +76,12 @@ impl Ingest {
         let share = u32::try_from(bytes).map_err(|_| StoreError::Busy)?;
         let share =
             Arc::clone(&self.room_left).try_acquire_many_owned(share).map_err(|_| StoreError::Busy)?;
+        draft::expect(&events);
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request { events, answer, share }).map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        let outcomes = answered.await.map_err(|_| stopped())??;
+        draft::settle(&outcomes);
+        Ok(outcomes)
     }
 }
 

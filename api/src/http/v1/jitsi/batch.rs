@@ -13,6 +13,7 @@ use crate::http::State;
 use crate::http::invalid_event;
 use crate::http::problem::ApiError;
 use crate::ingest::Outcome;
+use crate::receipts::draft;
 
 /// Stores the events of a batch together.
 pub(super) async fn store(state: &State, body: &Bytes) -> Result<BatchReply, ApiError> {
@@ -24,6 +25,7 @@ pub(super) async fn store(state: &State, body: &Bytes) -> Result<BatchReply, Api
     for line in parsed {
         refused.push(line.map(|event| events.push(event)).err());
     }
+    refused.iter().flatten().filter_map(|refusal: &EventResult| refusal.code).for_each(draft::reject);
     let outcomes =
         if events.is_empty() { Vec::new() } else { state.ingest.store(events, body.len()).await? };
     let mut stored = ids.into_iter().zip(outcomes).map(|(id, outcome)| result(id, outcome));

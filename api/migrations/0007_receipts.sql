@@ -1,0 +1,31 @@
+-- What senders brought, and what became of it: one row for like requests that came together. `position` is the order of
+-- writing, which pages and retention follow.
+CREATE TABLE reflector.receipt (
+  position    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  received_at timestamptz NOT NULL,            -- the first of the requests
+  requests    integer NOT NULL,
+  request_id  text NOT NULL,                   -- the first one's
+  route       text NOT NULL,
+  status      smallint NOT NULL,
+  verdict     text NOT NULL CHECK (verdict IN ('stored', 'duplicate', 'accepted', 'rejected', 'unauthorised', 'limited', 'failed')),
+  code        text,                            -- why not, as in the answer
+  room        text,
+  stored      integer NOT NULL,                -- events
+  duplicates  integer NOT NULL,
+  rejected    integer NOT NULL,
+  agent       text,                            -- who the sender said it was
+  address     text,                            -- where the sender's connection came from
+  user_agent  text,
+  duration_ms integer NOT NULL,                -- the longest
+  missed      bigint NOT NULL                  -- how many requests before this one got no receipt
+);
+CREATE INDEX receipt_room ON reflector.receipt (room, position) WHERE room IS NOT NULL;
+CREATE INDEX receipt_sender ON reflector.receipt (COALESCE(agent, address), position);
+CREATE INDEX receipt_verdict ON reflector.receipt (verdict, position) WHERE verdict <> 'stored';
+CREATE INDEX receipt_trouble ON reflector.receipt (received_at)
+  WHERE verdict IN ('rejected', 'unauthorised', 'limited', 'failed');
+CREATE INDEX receipt_received ON reflector.receipt USING brin (received_at);
+
+-- What operators look for: the newest meetings, and those of a room by the beginning of its name.
+CREATE INDEX meeting_started ON reflector.meeting (start_date DESC, id);
+CREATE INDEX meeting_room_name_begins ON reflector.meeting (room_name text_pattern_ops, start_date DESC);
