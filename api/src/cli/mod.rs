@@ -1,4 +1,4 @@
-//! The command line: `reflector-api serve | migrate | check | agents | token`.
+//! The command line: `reflector-api serve | migrate | check | openapi | agents | token`.
 //!
 //! Exit codes: 0 all went well; 1 it failed; 2 the command line is wrong; 78 the configuration is wrong.
 
@@ -13,6 +13,7 @@ mod check;
 mod configuration;
 mod logging;
 mod migrate;
+mod openapi;
 mod serve;
 pub mod token;
 
@@ -37,6 +38,8 @@ enum Command {
     Migrate,
     /// Check the configuration and say everything that is wrong with it; use the object storage, if there is one, as uploads will.
     Check,
+    /// Print the OpenAPI document, as `GET /openapi.json` answers it.
+    Openapi,
     /// Say who may deliver with a secret of its own.
     #[command(subcommand)]
     Agents(agents::Command),
@@ -57,6 +60,7 @@ fn run(command: Command, out: &mut impl Write, err: &mut impl Write) -> ExitCode
         Command::Serve(arguments) => serve::run(&arguments, err),
         Command::Migrate => migrate::run(err),
         Command::Check => check::run(out),
+        Command::Openapi => openapi::run(out),
         Command::Agents(command) => agents::run(&command, out, err),
         Command::Token(arguments) => make_token(&arguments, out, err),
     };

@@ -8,21 +8,8 @@ use crate::domain::acceptance::accept;
 use crate::domain::recording::File;
 use crate::http::problem::ApiError;
 use crate::http::signed::Signed;
-use crate::http::v1::jitsi::Timestamp;
+use crate::http::v1::jitsi::schema::JibriRecordingEvent;
 use crate::http::{State, invalid_event, store_event};
-
-/// The notice. `reflector-agent` says more, which is kept, too.
-#[derive(Debug, utoipa::ToSchema)]
-pub struct JibriRecordingEvent {
-    /// The room that was recorded: its name, or its address.
-    pub room_name: String,
-    /// The file's path on the host.
-    pub recording_file: String,
-    /// What the file is worth, such as `completed`.
-    pub recording_status: String,
-    /// When the recording ended: RFC 3339, or seconds since 1970.
-    pub timestamp: Timestamp,
-}
 
 /// The members that the existing API answers with.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -1,49 +1,23 @@
 //! `POST /v1/jitsi/events`: one event, or a batch of them.
 
-use axum::response::{IntoResponse, Response};
 use axum::{Json, extract};
 use bytes::Bytes;
 use contract::batch::{BatchReply, EventReply, JSON, NDJSON};
 use contract::event::Event;
-use serde_json::Value;
+use serde::Serialize;
 
 use super::batch;
+use super::schema::JitsiWebhookEvent;
 use crate::domain::acceptance::accept;
 use crate::http::problem::ApiError;
 use crate::http::signed::{Kind, Signed, unsupported};
 use crate::http::{State, invalid_event, store_event};
 
-/// One event.
-#[derive(Debug, utoipa::ToSchema)]
-pub struct JitsiWebhookEvent {
-    /// The event's identity; where it is not said, it is derived from the body.
-    pub id: Option<String>,
-    /// What happened, such as `muc-occupant-joined`. Unknown names are kept.
-    pub event: String,
-    /// Where: the room's name, or its address.
-    pub room: String,
-    /// When: RFC 3339, or seconds since 1970.
-    pub timestamp: Timestamp,
-    /// What else is known.
-    #[schema(value_type = Option<Object>)]
-    pub data: Option<Value>,
-}
-
-/// A time, as senders write it.
-#[derive(Debug, utoipa::ToSchema)]
-#[serde(untagged)]
-pub enum Timestamp {
-    /// RFC 3339.
-    Text(String),
-    /// Seconds since 1970.
-    Seconds(f64),
-}
-
 /// What a sender gets back: for one event, or for a batch.
-#[derive(Debug, utoipa::ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 #[schema(as = JitsiEventsReply)]
-pub enum Answer {
+pub(super) enum Answer {
     /// For one event.
     One(EventReply),
     /// For a batch.
@@ -66,10 +40,10 @@ pub enum Answer {
 pub(super) async fn post(
     extract::State(state): extract::State<State>,
     signed: Signed,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Answer>, ApiError> {
     match signed.kind {
-        Kind::Json => Ok(Json(one(&state, &signed.bytes).await?).into_response()),
-        Kind::Ndjson => Ok(Json(batch::store(&state, &signed.bytes).await?).into_response()),
+        Kind::Json => Ok(Json(Answer::One(one(&state, &signed.bytes).await?))),
+        Kind::Ndjson => Ok(Json(Answer::Batch(batch::store(&state, &signed.bytes).await?))),
         Kind::Other => Err(unsupported(&[JSON, NDJSON])),
     }
 }

@@ -8,8 +8,7 @@ use crate::http::State;
 mod batch;
 mod events;
 mod health;
-
-pub use events::Timestamp;
+pub mod schema;
 
 /// The routes, with their full paths.
 pub fn router() -> OpenApiRouter<State> {

@@ -1,0 +1,43 @@
+//! What Jitsi hosts send, as the OpenAPI document describes it. Bodies are read more leniently, and members that are not named here are
+//! kept.
+
+use serde_json::Value;
+
+/// One event.
+#[derive(Debug, utoipa::ToSchema)]
+pub struct JitsiWebhookEvent {
+    /// The event's identity; where it is not said, it is derived from the body.
+    pub id: Option<String>,
+    /// What happened, such as `muc-occupant-joined`. Unknown names are kept.
+    pub event: String,
+    /// Where: the room's name, or its address.
+    pub room: String,
+    /// When: RFC 3339, or seconds since 1970.
+    pub timestamp: Timestamp,
+    /// What else is known.
+    #[schema(value_type = Option<Object>)]
+    pub data: Option<Value>,
+}
+
+/// A time, as senders write it.
+#[derive(Debug, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Timestamp {
+    /// RFC 3339.
+    Text(String),
+    /// Seconds since 1970.
+    Seconds(f64),
+}
+
+/// The notice. `reflector-agent` says more, which is kept, too.
+#[derive(Debug, utoipa::ToSchema)]
+pub struct JibriRecordingEvent {
+    /// The room that was recorded: its name, or its address.
+    pub room_name: String,
+    /// The file's path on the host.
+    pub recording_file: String,
+    /// What the file is worth, such as `completed`.
+    pub recording_status: String,
+    /// When the recording ended: RFC 3339, or seconds since 1970.
+    pub timestamp: Timestamp,
+}
