@@ -82,6 +82,14 @@ problem_codes! {
     ChecksumMismatch = "checksum_mismatch", 409, "The stored object differs from the file";
     /// The upload is verified and cannot be taken back.
     UploadVerified = "upload_verified", 409, "The upload is verified already";
+    /// No recording has this id.
+    RecordingNotFound = "recording_not_found", 404, "Recording not found";
+    /// The recording's file is not in the object storage; `detail` says where it is.
+    RecordingNotStored = "recording_not_stored", 404, "The recording is not in the storage";
+    /// Somebody in the meeting did not agree to be recorded.
+    RecordingWithheld = "recording_withheld", 410, "The recording is withheld";
+    /// The recording was removed.
+    RecordingDeleted = "recording_deleted", 410, "The recording was removed";
     /// Too many requests; `Retry-After` says when to come back.
     RateLimited = "rate_limited", 429, "Too many requests";
     /// The meeting has been ended.

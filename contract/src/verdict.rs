@@ -124,6 +124,10 @@ fn of_refusal(code: ProblemCode) -> Verdict {
         | ProblemCode::MeetingEnded
         | ProblemCode::ApiKeyNotFound
         | ProblemCode::CalendarNotConfigured
+        | ProblemCode::RecordingNotFound
+        | ProblemCode::RecordingNotStored
+        | ProblemCode::RecordingWithheld
+        | ProblemCode::RecordingDeleted
         | ProblemCode::UploadNotFound
         | ProblemCode::UploadIncomplete
         | ProblemCode::ChecksumMismatch

@@ -180,6 +180,7 @@ pub async fn store(
         );
         bind!(group.boots, |b| b.boot_id, |b| b.event_id, |b| b.source, |b| b.started_at, |b| b.data);
         bind!(group.ends, |(room, ..)| *room, |(_, id, _)| &**id, |(.., m)| m.at, |(.., m)| m.seq);
+        bind!(group.files, |(_, f)| f.started_at);
     }
     let row = query.fetch_one(connection).await?;
     let known: Vec<String> = row.try_get(1)?;

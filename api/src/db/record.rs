@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::event_page::{self, EventPage};
 use super::events::stamp;
-use super::meetings;
+use super::{meetings, recordings};
 use crate::domain::meeting::{Meeting, Tenure};
 use crate::domain::moment::{Boot, Moment, Statement};
 use crate::domain::presence::{Description, Occupant, OccupantKey, Told};
@@ -37,7 +37,7 @@ pub async fn read(db: &PgPool, id: &str, after: i64) -> Result<Option<Record>, s
     let mut snapshot = db.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
     let Some((meeting, tenure)) = meetings::find(&mut *snapshot, id).await? else { return Ok(None) };
     let (occupants, sessions, boots) = attendance(&mut snapshot, id).await?;
-    let files = files(&mut snapshot, id).await?;
+    let files = recordings::list(&mut *snapshot, id).await?;
     let events = event_page::read(&mut snapshot, id, after).await?;
     snapshot.commit().await?;
     Ok(Some(Record { meeting, tenure, occupants, sessions, files, boots, events }))
@@ -224,53 +224,4 @@ async fn boots(
     .await?;
     let boot = |(boot_id, source, started_at)| Boot { boot_id, source, started_at };
     Ok(rows.into_iter().map(boot).collect())
-}
-
-#[derive(FromRow)]
-struct FileRow {
-    id: String,
-    file: String,
-    status: String,
-    completed_at: OffsetDateTime,
-    session_id: Option<String>,
-    host: Option<String>,
-    size_bytes: Option<i64>,
-    duration_ms: Option<i64>,
-    sha256: Option<String>,
-    bucket: Option<String>,
-    object_key: Option<String>,
-    is_stored: bool,
-}
-
-async fn files(db: &mut PgConnection, meeting_id: &str) -> Result<Vec<File>, sqlx::Error> {
-    let rows = sqlx::query_as::<_, FileRow>(
-        "-- record.files
-        SELECT r.id, r.file, r.status, r.completed_at, r.session_id, r.host, r.size_bytes, r.duration_ms, r.sha256, r.bucket,
-          r.object_key, EXISTS (
-            SELECT FROM reflector.upload u
-            WHERE u.recording_id = r.id AND u.meeting_id = r.meeting_id AND u.verified_at IS NOT NULL
-              AND u.bucket = r.bucket AND u.object_key = r.object_key AND u.size_bytes = r.size_bytes AND u.sha256 = r.sha256
-          ) AS is_stored
-        FROM reflector.recording r
-        WHERE r.meeting_id = $1
-        ORDER BY r.completed_at, r.id",
-    )
-    .bind(meeting_id)
-    .fetch_all(db)
-    .await?;
-    let file = |row: FileRow| File {
-        id: row.id,
-        file: row.file,
-        status: row.status,
-        completed_at: row.completed_at,
-        session_id: row.session_id,
-        host: row.host,
-        size_bytes: row.size_bytes,
-        duration_ms: row.duration_ms,
-        sha256: row.sha256,
-        bucket: row.bucket,
-        object_key: row.object_key,
-        is_stored: row.is_stored,
-    };
-    Ok(rows.into_iter().map(file).collect())
 }

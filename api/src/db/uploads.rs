@@ -301,7 +301,7 @@ pub enum Finding<'a> {
     Trouble(&'a str),
 }
 
-/// Writes down how a verification came out; false when it was somebody else's meanwhile, or the upload has ended. After a trouble
+/// Writes down how a verification came out, and where the recording is if it is verified; false when it was somebody else's meanwhile, or the upload has ended. After a trouble
 /// nobody gets the next lease for `pause`, so that those who ask are told of it.
 pub async fn settle(
     db: &PgPool,
@@ -316,13 +316,33 @@ pub async fn settle(
         Finding::Over(reason) => ("ended", Some(reason.as_str()), None),
         Finding::Trouble(trouble) => ("verifying", None, Some(trouble)),
     };
-    let query = sqlx::query(
+    let query = sqlx::query_as::<_, (bool,)>(
         "-- uploads.settle
-        UPDATE reflector.upload
-        SET state = $3, end_reason = $4, trouble = $5, has_debris = $3 = 'ended', lease = NULL,
-          leased_until = CASE WHEN $3 = 'verifying' THEN now() + $6 END,
-          verified_at = CASE WHEN $3 = 'verified' THEN now() END
-        WHERE id = $1 AND lease = $2",
+        WITH settled AS (
+          UPDATE reflector.upload
+          SET state = $3, end_reason = $4, trouble = $5, has_debris = $3 = 'ended', lease = NULL,
+            leased_until = CASE WHEN $3 = 'verifying' THEN now() + $6 END,
+            verified_at = CASE WHEN $3 = 'verified' THEN now() END
+          WHERE id = $1 AND lease = $2
+          RETURNING *
+        ),
+        recording AS (
+          INSERT INTO reflector.recording AS r (
+            id, meeting_id, room_name, file, status, completed_at, session_id, host, size_bytes, sha256, bucket, object_key,
+            announced_at, found_at, stored_at
+          )
+          SELECT s.recording_id, m.id, m.room_name, s.file_name, 'completed', COALESCE(s.finished_at, s.verified_at), s.session_id,
+            s.host, s.size_bytes, s.sha256, s.bucket, s.object_key, s.verified_at, s.verified_at, s.verified_at
+          FROM settled s
+          LEFT JOIN reflector.meeting m ON m.id = s.meeting_id
+          WHERE s.state = 'verified'
+          ON CONFLICT (id) DO UPDATE SET
+            size_bytes = EXCLUDED.size_bytes, sha256 = EXCLUDED.sha256, bucket = EXCLUDED.bucket, object_key = EXCLUDED.object_key,
+            announced_at = LEAST(r.announced_at, EXCLUDED.announced_at), found_at = EXCLUDED.found_at,
+            stored_at = EXCLUDED.stored_at
+          WHERE r.found_at IS NULL AND r.meeting_id = EXCLUDED.meeting_id
+        )
+        SELECT true FROM settled",
     )
     .bind(id)
     .bind(lease)
@@ -330,8 +350,7 @@ pub async fn settle(
     .bind(reason)
     .bind(trouble)
     .bind(interval(pause));
-    let done = patience::execute(db, query).await?;
-    Ok(done.rows_affected() == 1)
+    Ok(patience::fetch_optional(db, query).await?.is_some())
 }
 
 /// Some of the uploads that nobody asked about for `age`, the oldest first.

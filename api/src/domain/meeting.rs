@@ -227,7 +227,9 @@ mod tests {
             sha256: None,
             bucket: None,
             object_key: None,
-            is_stored: false,
+            started_at: None,
+            state: crate::domain::recording_state::State::OnHost,
+            is_withheld: false,
         }
     }
 

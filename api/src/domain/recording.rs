@@ -5,6 +5,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::moment::{Boot, Moment, Statement, bounded, whole_microseconds};
+use super::recording_object::WherebyFile;
+use super::recording_state::State;
 
 /// The session id of recording events that name none.
 const UNNAMED: &str = "unnamed";
@@ -62,8 +64,12 @@ pub struct File {
     pub bucket: Option<String>,
     /// The object's key in the bucket.
     pub object_key: Option<String>,
-    /// Whether a verified upload of this recording vouches for the object. A notice alone never does.
-    pub is_stored: bool,
+    /// When the recording began, where its file's name tells.
+    pub started_at: Option<OffsetDateTime>,
+    /// Where it is. A notice alone never makes it [`State::Stored`].
+    pub state: State,
+    /// Whether it is kept from everybody, because somebody in the meeting did not agree to be recorded.
+    pub is_withheld: bool,
 }
 
 impl Session {
@@ -135,12 +141,25 @@ impl Session {
     }
 }
 
+/// Whereby's word that a file is in the bucket. It names the file, and no folder.
+pub const WHEREBY_FINISHED: &str = "recording.finished";
+
 impl File {
-    /// The file that `event` announces; `None` for other events and for a notice that names no file.
+    /// Whether it may be given to those who may look at its meeting.
+    pub fn is_available(&self) -> bool {
+        self.state == State::Stored && !self.is_withheld
+    }
+
+    /// The file that `event` announces; `None` for other events and for one that names no file.
     pub fn of(event: &Event) -> Option<Self> {
-        if event.name != name::RECORDING_COMPLETED {
-            return None;
+        match event.name.as_str() {
+            name::RECORDING_COMPLETED => Self::of_host(event),
+            WHEREBY_FINISHED => Self::of_whereby(event),
+            _ => None,
         }
+    }
+
+    fn of_host(event: &Event) -> Option<Self> {
         let text = |member| event.text(member).map(ToOwned::to_owned);
         let number = |member| event.data.get(member).and_then(Value::as_i64);
         Some(Self {
@@ -155,7 +174,29 @@ impl File {
             sha256: text("sha256"),
             bucket: text("bucket"),
             object_key: text("object_key"),
-            is_stored: false,
+            started_at: None,
+            state: State::OnHost,
+            is_withheld: false,
+        })
+    }
+
+    fn of_whereby(event: &Event) -> Option<Self> {
+        let file = WherebyFile::parse(event.text("filename")?)?;
+        Some(Self {
+            id: file.id,
+            file: file.name.clone(),
+            status: event.text("status").unwrap_or("completed").to_owned(),
+            completed_at: whole_microseconds(event.timestamp),
+            session_id: None,
+            host: None,
+            size_bytes: None,
+            duration_ms: None,
+            sha256: None,
+            bucket: None,
+            object_key: Some(file.name),
+            started_at: Some(whole_microseconds(file.started_at)),
+            state: State::Announced,
+            is_withheld: false,
         })
     }
 }

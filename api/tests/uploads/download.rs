@@ -20,19 +20,26 @@ async fn a_verified_file_can_be_downloaded_from_its_meeting() {
 }
 
 #[tokio::test]
-async fn a_notice_alone_makes_nothing_downloadable() {
+async fn a_notice_alone_makes_nothing_downloadable_and_takes_nothing_away() {
     let scene = Scene::new().await;
     let (stored, other) = (File::new("rec_1", 10), File::new("rec_2", 10));
     let (_, verified) = scene.upload(&stored).await;
     let key = verified["object_key"].as_str().unwrap();
-    // Another recording claims the object, and one that is not there, and a bucket that is not ours.
+    // Another recording claims the object, and one that is not there.
     scene.service.notice(&other, "recordings", key).await;
     scene.service.notice(&File::new("rec_3", 10), "recordings", "some/key").await;
+    // What was verified counts more than what its own notice says.
     scene.service.notice(&stored, "somebody-elses", key).await;
     let files = scene.service.files("cloud", "owner").await;
     assert_eq!(files.len(), 3);
     for file in files {
-        assert_eq!((&file["state"], &file["download_url"]), (&json!("unconfirmed"), &json!(null)), "{file}");
+        let expected = if file["id"] == "rec_1" { "stored" } else { "announced" };
+        assert_eq!(
+            (&file["state"], file["download_url"].is_null()),
+            (&json!(expected), expected != "stored"),
+            "{file}"
+        );
+        assert!(file["bucket"] == "recordings");
     }
 }
 

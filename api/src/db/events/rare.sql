@@ -52,20 +52,50 @@ session AS (
     mode = GREATEST(r.mode COLLATE "C", EXCLUDED.mode),
     initiator = GREATEST(r.initiator COLLATE "C", EXCLUDED.initiator)
 ),
+-- A host's or platform's word of a finished file. It says what the file is; where the object is, it only says until somebody has
+-- looked, unless a verified upload of the same recording vouches for it.
 file AS (
-  INSERT INTO reflector.recording (
-    id, meeting_id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key
+  INSERT INTO reflector.recording AS r (
+    id, meeting_id, room_name, file, status, completed_at, session_id, host, started_at, announced_at,
+    size_bytes, duration_ms, sha256, bucket, object_key, found_at, stored_at
   )
   SELECT
-    f.id, room.meeting_ids[f.room], f.file, f.status, f.completed_at, f.session_id, f.host, f.size_bytes, f.duration_ms,
-    f.sha256, f.bucket, f.object_key
-  FROM room, unnest(
+    f.id, room.meeting_ids[f.room], ($1::text[])[f.room], f.file, f.status, f.completed_at, f.session_id, f.host, f.started_at,
+    CASE WHEN f.object_key IS NOT NULL THEN f.completed_at END,
+    f.size_bytes, f.duration_ms, f.sha256, f.bucket, f.object_key, u.verified_at, u.verified_at
+  FROM room
+  CROSS JOIN unnest(
     $34::int[], $35::text[], $36::text[], $37::text[], $38::timestamptz[], $39::text[], $40::text[], $41::bigint[],
-    $42::bigint[], $43::text[], $44::text[], $45::text[]
+    $42::bigint[], $43::text[], $44::text[], $45::text[], $55::timestamptz[]
   ) AS f (
-    room, id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key
+    room, id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key, started_at
   )
+  LEFT JOIN LATERAL (
+    SELECT upload.verified_at
+    FROM reflector.upload
+    WHERE upload.recording_id = f.id AND upload.meeting_id = room.meeting_ids[f.room] AND upload.verified_at IS NOT NULL
+      AND upload.bucket = f.bucket AND upload.object_key = f.object_key
+      AND upload.size_bytes = f.size_bytes AND upload.sha256 = f.sha256
+    LIMIT 1
+  ) u ON true
   WHERE room.meeting_ids[f.room] IS NOT NULL
+  ON CONFLICT (id) DO UPDATE SET
+    meeting_id = COALESCE(r.meeting_id, EXCLUDED.meeting_id),
+    room_name = COALESCE(r.room_name, EXCLUDED.room_name),
+    file = EXCLUDED.file,
+    status = EXCLUDED.status,
+    completed_at = EXCLUDED.completed_at,
+    session_id = EXCLUDED.session_id,
+    host = EXCLUDED.host,
+    started_at = COALESCE(r.started_at, EXCLUDED.started_at),
+    duration_ms = EXCLUDED.duration_ms,
+    announced_at = LEAST(r.announced_at, EXCLUDED.announced_at),
+    size_bytes = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.size_bytes ELSE EXCLUDED.size_bytes END,
+    sha256 = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.sha256 ELSE EXCLUDED.sha256 END,
+    bucket = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.bucket ELSE EXCLUDED.bucket END,
+    object_key = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.object_key ELSE EXCLUDED.object_key END,
+    found_at = GREATEST(r.found_at, EXCLUDED.found_at),
+    stored_at = LEAST(r.stored_at, EXCLUDED.stored_at)
 ),
 boot AS (
   INSERT INTO reflector.source_boot (boot_id, event_id, source, started_at, data)

@@ -9,13 +9,11 @@ use time::OffsetDateTime;
 
 use super::body::MeetingBody;
 use super::links::Links;
-use crate::auth::identity::Identity;
 use crate::db::event_page::StoredEvent;
 use crate::db::record::{self, Record};
 use crate::domain::meeting::{Recording, Tenure, people_present, recordings};
 use crate::domain::moment::Boot;
 use crate::domain::presence::{Occupant, OccupantKey, Told};
-use crate::domain::recording::File;
 use crate::http::State;
 use crate::http::caller::User;
 use crate::http::date_time::DateTime;
@@ -23,8 +21,7 @@ use crate::http::path_text::PathText;
 use crate::http::private::Private;
 use crate::http::problem::ApiError;
 use crate::http::query;
-use crate::storage::{Place, Storage};
-use crate::uploads::Uploads;
+use crate::http::v1::recordings::body::{Downloads, FileBody};
 
 /// A meeting with all that is known of it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -72,60 +69,6 @@ struct RecordingBody {
     failure_reason: Option<String>,
     running: bool,
     files: Vec<FileBody>,
-}
-
-/// A finished recording file.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = RecordingFile)]
-struct FileBody {
-    id: String,
-    file: String,
-    status: String,
-    completed_at: DateTime,
-    host: Option<String>,
-    size_bytes: Option<i64>,
-    duration_ms: Option<i64>,
-    sha256: Option<String>,
-    bucket: Option<String>,
-    object_key: Option<String>,
-    state: FileState,
-    /// Leads to the file for a while; null where there is nothing to download. Made for each answer and kept nowhere.
-    download_url: Option<String>,
-    /// Until when it does.
-    download_expires_at: Option<DateTime>,
-}
-
-/// Where a finished recording file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[schema(as = RecordingFileState)]
-#[serde(rename_all = "snake_case")]
-enum FileState {
-    /// On the host that recorded it.
-    OnHost,
-    /// In the object storage; what it holds was compared with what the host held.
-    Stored,
-    /// In an object storage, as its host says. Nobody has looked.
-    Unconfirmed,
-}
-
-/// Makes addresses for downloads.
-#[derive(Debug, Clone, Copy)]
-struct Downloads<'a> {
-    storage: Option<&'a Storage>,
-    now: OffsetDateTime,
-}
-
-impl Downloads<'_> {
-    /// The address of a file that the storage is known to hold, and until when it is good.
-    fn of(self, file: &File) -> Option<(String, DateTime)> {
-        let storage = self.storage.filter(|_| file.is_stored)?;
-        let place = Place { bucket: file.bucket.as_deref()?, key: file.object_key.as_deref()? };
-        // The signature counts whole seconds.
-        let signed_at = self.now.replace_nanosecond(0).unwrap_or(self.now);
-        // A bucket of an earlier configuration may have no address in this one.
-        let url = storage.download_url(place).ok()?;
-        Some((url.into(), DateTime(signed_at + storage.settings().download_lifetime)))
-    }
 }
 
 /// An event, in the guide's structure.
@@ -179,32 +122,6 @@ impl RecordingBody {
     }
 }
 
-impl FileBody {
-    fn new(file: File, downloads: Downloads<'_>) -> Self {
-        let state = match (&file.object_key, file.is_stored) {
-            (_, true) => FileState::Stored,
-            (Some(_), false) => FileState::Unconfirmed,
-            (None, false) => FileState::OnHost,
-        };
-        let (download_url, download_expires_at) = downloads.of(&file).unzip();
-        Self {
-            id: file.id,
-            file: file.file,
-            status: file.status,
-            completed_at: DateTime(file.completed_at),
-            host: file.host,
-            size_bytes: file.size_bytes,
-            duration_ms: file.duration_ms,
-            sha256: file.sha256,
-            bucket: file.bucket,
-            object_key: file.object_key,
-            state,
-            download_url,
-            download_expires_at,
-        }
-    }
-}
-
 impl From<StoredEvent> for EventBody {
     fn from(event: StoredEvent) -> Self {
         Self { id: event.id, name: event.name, timestamp: DateTime(event.received_at), data: event.data }
@@ -235,15 +152,6 @@ impl MeetingRecordBody {
     }
 }
 
-/// The addresses for the caller; empty where the platform has been taken off this server since.
-fn links(state: &State, record: &Record, caller: &Identity, now: OffsetDateTime) -> Result<Links, ApiError> {
-    let is_owner = record.tenure.as_ref().is_some_and(|tenure| tenure.owner == caller.user_id);
-    match Links::of(state, &record.meeting, Some(caller), is_owner, now) {
-        Err(error) if error.code() == ProblemCode::PlatformNotConfigured => Ok(Links::default()),
-        links => links,
-    }
-}
-
 /// Answers with the record of a meeting in a room that is the caller's own or shared.
 #[utoipa::path(
     get, path = "/v1/meetings/{meeting_id}", operation_id = "v1_meetings_get",
@@ -265,7 +173,8 @@ pub async fn get(
     if !record.tenure.as_ref().is_some_and(|tenure: &Tenure| tenure.admits(&caller.user_id)) {
         return Err(ApiError::new(ProblemCode::Forbidden, "Meeting access denied"));
     }
-    let links = links(&state, &record, &caller, now)?;
-    let downloads = Downloads { storage: state.uploads.as_ref().map(Uploads::storage), now };
+    let is_owner = record.tenure.as_ref().is_some_and(|tenure| tenure.owner == caller.user_id);
+    let links = Links::of(&state, &record.meeting, Some(&caller), is_owner, now)?;
+    let downloads = Downloads::of(&state, now);
     Ok(Private(MeetingRecordBody::new(record, links, downloads, now)))
 }
