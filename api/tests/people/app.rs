@@ -15,6 +15,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use time::{Duration, OffsetDateTime};
 use tower::ServiceExt as _;
 
@@ -40,6 +41,7 @@ pub(crate) struct App {
     /// The database, for what no route offers.
     pub(crate) db: PgPool,
     config: Arc<Config>,
+    options: PgConnectOptions,
 }
 
 /// An answer.
@@ -70,8 +72,18 @@ impl App {
         let (config, _) =
             Config::read(&variables, &Surroundings { read_file: &read_file, is_root: false }).unwrap();
         let (db, options) = database().await;
+        Self::over(config, db, options)
+    }
+
+    /// Another replica of the service: the same database, and nothing else in common.
+    pub(crate) fn replica(&self) -> Self {
+        let config = Config::clone(&self.config);
+        Self::over(config, api::db::pool(self.options.clone()), self.options.clone())
+    }
+
+    fn over(config: Config, db: PgPool, options: PgConnectOptions) -> Self {
         let state = state(config, db.clone(), &options).unwrap();
-        Self { db, config: state.config.clone(), router: router(state) }
+        Self { db, config: state.config.clone(), router: router(state), options }
     }
 
     /// A bearer token of `user`.

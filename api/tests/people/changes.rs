@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::{Answer, App};
 use crate::rooms::guide_room;
 
-async fn send(app: &App, method: Method, user: Option<&str>, path: &str, body: &Value) -> Answer {
+pub(crate) async fn send(app: &App, method: Method, user: Option<&str>, path: &str, body: &Value) -> Answer {
     let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
     if let Some(user) = user {
         request = request.header(AUTHORIZATION, format!("Bearer {}", app.token(user)));
@@ -16,12 +16,12 @@ async fn send(app: &App, method: Method, user: Option<&str>, path: &str, body: &
     app.send(request.body(Body::from(body.to_string())).unwrap()).await
 }
 
-async fn patch(app: &App, user: Option<&str>, path: &str, body: &Value) -> Answer {
+pub(crate) async fn patch(app: &App, user: Option<&str>, path: &str, body: &Value) -> Answer {
     send(app, Method::PATCH, user, path, body).await
 }
 
 /// The service with a room of alice's, and the room's path.
-async fn app_with_room() -> (App, String) {
+pub(crate) async fn app_with_room() -> (App, String) {
     let app = App::start().await;
     let room = app.post(Some("alice"), "/v1/rooms", &guide_room("daily")).await.ok();
     let path = format!("/v1/rooms/{}", room["id"].as_str().unwrap());
@@ -177,17 +177,6 @@ async fn a_user_s_last_answer_counts_and_anonymous_answers_stand_side_by_side() 
     for body in [json!({}), json!({"consent_given": null}), json!({"consent_given": "maybe"})] {
         assert_eq!(app.post(None, &path, &body).await.status, 422, "{body}");
     }
-}
-
-#[tokio::test]
-async fn a_calendar_is_empty_for_every_caller_and_every_room_that_is_there() {
-    let (app, _) = app_with_room().await;
-    for path in ["meetings", "meetings/upcoming", "meetings/upcoming?minutes_ahead=30"] {
-        assert_eq!(app.get(None, &format!("/v1/rooms/daily/{path}")).await.ok(), json!([]), "{path}");
-        assert_eq!(app.get(None, &format!("/v1/rooms/none/{path}")).await.status, 404, "{path}");
-    }
-    let answer = app.get(None, "/v1/rooms/daily/meetings/upcoming?minutes_ahead=soon").await;
-    assert_eq!((answer.status, &answer.json["detail"][0]["type"]), (422, &json!("int_parsing")));
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ async fn joins_leaves_and_recordings_become_a_record() {
                 "id": "rec_1", "file": "/recordings/s-1/a.mp4", "status": "completed",
                 "completed_at": "2025-01-15T10:00:09Z", "host": "jibri-1", "size_bytes": 1234, "duration_ms": 5000,
                 "sha256": null, "bucket": null, "object_key": null, "state": "on_host", "download_url": null,
-                "download_expires_at": null,
+                "download_expires_at": null, "started_at": null, "withheld": false,
             }],
         }])
     );

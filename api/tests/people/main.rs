@@ -5,10 +5,13 @@
 mod api_keys;
 mod app;
 mod auth;
+mod calendar;
 mod changes;
+mod common;
 mod events;
 mod jwks;
 mod meetings;
+mod replicas;
 mod rooms;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other test binaries use the rest of it")]
