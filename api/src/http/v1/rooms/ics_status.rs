@@ -54,7 +54,11 @@ pub(super) async fn own_room(
 ) -> Result<Room, ApiError> {
     let room = rooms::find_by_name(&state.db, name).await?;
     let room = room.ok_or_else(|| ApiError::titled(ProblemCode::RoomNotFound))?;
-    if room.is_owned_by(&caller.user_id) { Ok(room) } else { Err(ApiError::new(ProblemCode::Forbidden, refusal)) }
+    if room.is_owned_by(&caller.user_id) {
+        Ok(room)
+    } else {
+        Err(ApiError::new(ProblemCode::Forbidden, refusal))
+    }
 }
 
 /// Answers the room's owner.
