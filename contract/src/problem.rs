@@ -12,7 +12,6 @@ macro_rules! problem_codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)*) => {
         /// A reason for a refusal. The list is closed: a body whose `code` is not here was not written by our API.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub enum ProblemCode {
             $($(#[$doc])* #[serde(rename = $code)] $variant,)*
         }
@@ -38,6 +37,18 @@ macro_rules! problem_codes {
         }
     };
 }
+
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for ProblemCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let codes = Self::ALL.iter().map(|code| code.as_str());
+        let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
+        text.enum_values(Some(codes)).description(Some("A reason for a refusal.")).into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for ProblemCode {}
 
 problem_codes! {
     /// The body is not JSON, or its encoding is not UTF-8.
@@ -98,6 +109,8 @@ problem_codes! {
     MeetingEnded = "meeting_ended", 400, "Meeting has ended";
     /// The room's meeting platform is not configured on this server.
     PlatformNotConfigured = "platform_not_configured", 503, "The meeting platform is not configured";
+    /// The meeting platform does not answer, or refuses what it is asked.
+    PlatformUnavailable = "platform_unavailable", 503, "The meeting platform does not answer";
     /// The server has no object storage.
     StorageNotConfigured = "storage_not_configured", 503, "The object storage is not configured";
     /// The object storage does not answer, or refuses what it is asked.

@@ -4,12 +4,13 @@
 //! database, and of the guides.
 
 use time::OffsetDateTime;
+use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, Type};
 
 /// Declares a setting with a closed list of values and one spelling for all its readers.
 macro_rules! setting {
-    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+    ($(#[doc = $doc_text:literal])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal,)* }) => {
+        $(#[doc = $doc_text])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
         pub enum $name {
             $($(#[$value_doc])* #[serde(rename = $text)] $value,)*
         }
@@ -25,7 +26,21 @@ macro_rules! setting {
                 match self { $(Self::$value => $text),* }
             }
         }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                texts(Self::SPELLINGS, concat!($($doc_text),*)).into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
     };
+}
+
+/// The description of a closed list of texts.
+fn texts(spellings: &[&str], description: &str) -> Object {
+    let texts = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(spellings.iter().copied()));
+    texts.description(Some(description.trim())).build()
 }
 
 /// A setting with a closed list of values.

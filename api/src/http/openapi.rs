@@ -27,8 +27,14 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::validation;
 
-/// The name of the error bodies' content type.
+/// The content type of error bodies.
 const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What the names of schemas begin with.
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The name of [`super::date_time::DateTime`].
+const DATE_TIME: &str = "#/components/schemas/DateTime";
 
 /// The document without a path: what it says of itself, and the schemas of errors.
 pub fn frame() -> OpenApi {
@@ -89,7 +95,58 @@ pub fn document(collected: &OpenApi, root_path: &str) -> Value {
             complete(operation);
         }
     }
+    describe_detail(&mut document);
+    let schemas = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
+    simplify(&mut document, &schemas);
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.remove("DateTime");
+    }
     document
+}
+
+/// `detail` is one sentence, or all that is wrong with a request.
+fn describe_detail(document: &mut Value) {
+    let detail = &mut document["components"]["schemas"]["Problem"]["properties"]["detail"];
+    let findings = json!({"type": "array", "items": {"$ref": "#/components/schemas/ValidationError"}});
+    detail["anyOf"] = json!([{"type": "string"}, findings]);
+}
+
+/// Writes a date-time where it stands instead of naming it, and the members of an object that is put together from others in one
+/// list; takes the marks of links out of descriptions.
+fn simplify(value: &mut Value, schemas: &Map<String, Value>) {
+    match value {
+        Value::Object(members) => {
+            if members.get("$ref").is_some_and(|name| name == DATE_TIME) {
+                members.remove("$ref");
+                members.insert("type".to_owned(), json!("string"));
+                members.insert("format".to_owned(), json!("date-time"));
+            }
+            if let Some(parts) = members.get("allOf").and_then(Value::as_array).cloned() {
+                join(members, &parts, schemas);
+            }
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                *text = text.replace("[`", "`").replace("`]", "`");
+            }
+            members.values_mut().for_each(|member| simplify(member, schemas));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| simplify(item, schemas)),
+        _ => {}
+    }
+}
+
+/// Makes one object of `parts`, some of which are only named.
+fn join(whole: &mut Map<String, Value>, parts: &[Value], schemas: &Map<String, Value>) {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts {
+        let name = part["$ref"].as_str().and_then(|name| name.strip_prefix(SCHEMAS));
+        let part = name.and_then(|name| schemas.get(name)).unwrap_or(part);
+        properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
+        required.extend(part["required"].as_array().cloned().unwrap_or_default());
+    }
+    whole.remove("allOf");
+    whole.insert("type".to_owned(), json!("object"));
+    whole.insert("properties".to_owned(), Value::Object(properties));
+    whole.insert("required".to_owned(), Value::Array(required));
 }
 
 /// Adds to an operation what follows from its form.
@@ -97,6 +154,8 @@ fn complete(operation: &mut Map<String, Value>) {
     let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
     describe(operation, title(&id));
     accept_api_keys(operation);
+    unwrap_optional_body(operation);
+    refuse_empty_segments(operation);
     let common = refusals(operation);
     let is_signed = names_scheme(operation, "jitsi") || names_scheme(operation, "whereby");
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
@@ -105,7 +164,7 @@ fn complete(operation: &mut Map<String, Value>) {
     }
     for (status, response) in responses.iter_mut().filter(|(status, _)| status.as_str() >= "400") {
         let schema = if status == "422" && !is_signed { "HTTPValidationError" } else { "Problem" };
-        let content = json!({PROBLEM_JSON: {"schema": {"$ref": format!("#/components/schemas/{schema}")}}});
+        let content = json!({PROBLEM_JSON: {"schema": {"$ref": format!("{SCHEMAS}{schema}")}}});
         if let Some(response) = response.as_object_mut() {
             response.entry("content").or_insert(content);
         }
@@ -153,6 +212,26 @@ fn accept_api_keys(operation: &mut Map<String, Value>) {
     }
 }
 
+/// A body that may be missing is not one that may be null.
+fn unwrap_optional_body(operation: &mut Map<String, Value>) {
+    let schema =
+        operation.get_mut("requestBody").map(|body| &mut body["content"]["application/json"]["schema"]);
+    if let Some(schema) = schema
+        && let Some(content) =
+            schema["oneOf"].as_array().and_then(|forms| forms.iter().find(|form| form["$ref"].is_string()))
+    {
+        *schema = content.clone();
+    }
+}
+
+/// A path with an empty segment is another path.
+fn refuse_empty_segments(operation: &mut Map<String, Value>) {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten().filter(|parameter| parameter["in"] == "path") {
+        parameter["schema"]["minLength"] = json!(1);
+    }
+}
+
 /// The refusals that an operation of this form has.
 fn refusals(operation: &Map<String, Value>) -> Vec<(&'static str, &'static str)> {
     let parameters = operation.get("parameters").and_then(Value::as_array);
@@ -170,3 +249,6 @@ fn refusals(operation: &Map<String, Value>) -> Vec<(&'static str, &'static str)>
     ];
     rules.into_iter().filter_map(|(applies, status, text)| applies.then_some((status, text))).collect()
 }
+
+#[cfg(test)]
+mod tests;

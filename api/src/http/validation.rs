@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::problem::ApiError;
 use crate::domain::room::Setting;
 
-/// The body of a 422: the schema `HTTPValidationError`, and the members that every error body has.
+/// The body of a 422: the findings, and the members that every error body has.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = HTTPValidationError)]
 pub struct HttpValidationError {

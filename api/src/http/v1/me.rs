@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use crate::http::caller::MaybeUser;
 
-/// The schema `UserInfo`.
+/// The caller.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct UserInfo {
     /// The id that the caller's rooms have as `user_id`.
     sub: String,
+    #[schema(required)]
     email: Option<String>,
 }
 

@@ -7,13 +7,13 @@ use time::OffsetDateTime;
 use super::links::Links;
 use crate::auth::identity::Identity;
 use crate::db::record;
-use crate::domain::meeting::{Meeting, people_present};
+use crate::domain::meeting::Meeting;
 use crate::domain::room::{Platform, RecordingTrigger, RecordingType, Room, RoomMode};
 use crate::http::State;
 use crate::http::date_time::DateTime;
 use crate::http::problem::ApiError;
 
-/// The schema `Meeting`. Members of calendars and of other platforms are always empty: this service has neither.
+/// A meeting. Members of calendars and of other platforms are always empty: this service has neither.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Meeting)]
 pub struct MeetingBody {
@@ -25,11 +25,17 @@ pub struct MeetingBody {
     end_date: DateTime,
     user_id: Option<String>,
     room_id: Option<String>,
+    #[schema(default = false)]
     is_locked: bool,
+    #[schema(default = "normal")]
     room_mode: RoomMode,
+    #[schema(default = "cloud")]
     recording_type: RecordingType,
+    #[schema(default = "automatic-2nd-participant")]
     recording_trigger: RecordingTrigger,
+    #[schema(default = 0)]
     num_clients: usize,
+    #[schema(default = true)]
     is_active: bool,
     platform: Platform,
     calendar_event_id: Option<String>,
@@ -47,10 +53,10 @@ impl MeetingBody {
         caller: Option<&Identity>,
         now: OffsetDateTime,
     ) -> Result<Self, ApiError> {
-        let (occupants, boots) = record::presence(&state.db, &meeting.id).await?;
+        let people = record::people(&state.db, &meeting).await?;
         let is_owner = caller.is_some_and(|caller| room.is_owned_by(&caller.user_id));
         let links = Links::of(state, &meeting, caller, is_owner, now)?;
-        Ok(Self::new(meeting, links, people_present(&occupants, &boots), now))
+        Ok(Self::new(meeting, links, people, now))
     }
 
     /// `meeting` as it is at `now`, with `people` in it.

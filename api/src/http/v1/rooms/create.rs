@@ -23,7 +23,7 @@ use crate::http::json_body::JsonObject;
 use crate::http::problem::ApiError;
 use crate::http::validation::{Fields, Invalid};
 
-/// What a caller says about a new room: the schema `CreateRoom`.
+/// What a caller says about a new room.
 ///
 /// What decides over recording and access must be said (`name`, `is_locked`, `room_mode`, `recording_type`,
 /// `recording_trigger`); the rest has defaults.

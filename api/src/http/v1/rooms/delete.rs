@@ -11,7 +11,7 @@ use crate::http::caller::User;
 use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
 
-/// The schema `DeletionStatus`.
+/// What the caller gets back.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct DeletionStatus {
     status: &'static str,

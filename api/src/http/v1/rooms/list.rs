@@ -23,7 +23,7 @@ const DEFAULT_SIZE: i64 = 50;
 /// The last page that is counted to: beyond it the offset would not fit.
 const MAX_PAGE: i64 = i64::MAX / MAX_SIZE;
 
-/// A page of rooms: the schema `Page[RoomDetails]`.
+/// A page of rooms.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Page_RoomDetails_, title = "Page[RoomDetails]")]
 pub struct RoomPage {

@@ -21,6 +21,7 @@ pub mod list;
 pub mod meeting;
 pub mod schema;
 pub mod update;
+pub mod webhook_test;
 
 /// The routes under `/v1/rooms`, with their full paths.
 pub fn router() -> OpenApiRouter<State> {
@@ -36,9 +37,10 @@ pub fn router() -> OpenApiRouter<State> {
         .routes(routes!(ics_sync::ics_sync))
         .routes(routes!(meeting::get))
         .routes(routes!(meeting::join))
+        .routes(routes!(webhook_test::test_webhook))
 }
 
-/// A room in answers: the schema `Room`.
+/// A room.
 ///
 /// Nothing synchronises calendars yet, so that `ics_last_sync` and `ics_last_etag` are always null.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -59,10 +61,13 @@ pub struct RoomBody {
     is_shared: bool,
     platform: Platform,
     ics_url: Option<String>,
+    #[schema(default = 300)]
     ics_fetch_interval: u32,
+    #[schema(default = false)]
     ics_enabled: bool,
     ics_last_sync: Option<DateTime>,
     ics_last_etag: Option<String>,
+    #[schema(default = false)]
     skip_consent: bool,
 }
 
@@ -92,13 +97,15 @@ impl From<Room> for RoomBody {
     }
 }
 
-/// A room with its webhook: the schema `RoomDetails`.
+/// A room with its webhook, which is null for those who do not own the room.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = RoomDetails)]
 pub struct RoomDetailsBody {
     #[serde(flatten)]
     room: RoomBody,
+    #[schema(required)]
     webhook_url: Option<String>,
+    #[schema(required)]
     webhook_secret: Option<String>,
 }
 

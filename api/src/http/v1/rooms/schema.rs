@@ -9,6 +9,7 @@ use crate::domain::room::{Platform, RecordingTrigger, RecordingType, RoomMode};
 #[expect(clippy::struct_excessive_bools, reason = "the schema's own form")]
 pub struct CreateRoomBody {
     /// The name that leads into the room: letters, digits and hyphens, as the platform takes them.
+    #[schema(pattern = "^[a-z0-9-]+$", max_length = 100)]
     pub name: String,
     /// The product that carries the meetings. Where it is not said, the server chooses; a room keeps its platform.
     #[schema(value_type = Platform, required = false)]
@@ -55,7 +56,7 @@ pub struct CreateRoomBody {
 #[schema(as = UpdateRoom)]
 pub struct UpdateRoomBody {
     /// The name that leads into the room: letters, digits and hyphens, as the platform takes them.
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = String, required = false, pattern = "^[a-z0-9-]+$", max_length = 100)]
     pub name: Option<String>,
     /// The product that carries the meetings. A room keeps its platform.
     #[schema(value_type = Platform, required = false)]

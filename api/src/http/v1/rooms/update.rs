@@ -18,7 +18,7 @@ use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
 use crate::http::validation::{Fields, Invalid};
 
-/// `room` as `body` (the schema `UpdateRoom`) wants it.
+/// `room` as `body` wants it.
 fn change(body: &Map<String, Value>, room: Room) -> Result<Room, Vec<Invalid>> {
     let mut fields = Fields::of(body);
     let (current, named, hooked) = (room.settings, room.name.clone(), room.webhook_url.clone());
