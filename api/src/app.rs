@@ -17,13 +17,17 @@ use crate::db;
 use crate::db::connect::{self, Unreachable};
 use crate::db::embedded::{self, Embedded};
 use crate::enrolment::Enrolment;
+use crate::http::timeouts::Patience;
 use crate::http::{State, router, serve};
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
 use crate::jobs::{self, Wakes};
+use crate::meters::Meters;
 use crate::receipts::Receipts;
 use crate::storage::Storage;
 use crate::uploads::Uploads;
+use crate::webhooks::Webhooks;
+use crate::whereby::Whereby;
 
 /// How long a database that does not answer yet is waited for at the start.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
@@ -92,15 +96,27 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
         }
         None => None,
     };
+    let whereby = match &config.whereby.meetings {
+        Ok(settings) => {
+            let whereby = Whereby::new(pool.clone(), settings.clone());
+            Some(whereby.context("the way to Whereby cannot be used")?)
+        }
+        Err(_) => None,
+    };
+    let webhooks = Webhooks::new(pool.clone(), &config.webhooks, uploads.clone())
+        .context("the client for webhooks cannot be made")?;
     Ok(State {
         enrolment: Arc::new(Enrolment::new(pool.clone(), config.agents.secret_key.clone())),
         receipts: Receipts::start(pool.clone()),
         db: pool,
         ingest: Ingest::start(options),
+        meters: Meters::start(),
         config: Arc::new(config),
         authenticator: Arc::new(authenticator),
         jitsi,
         uploads,
+        whereby,
+        webhooks,
         wakes: Wakes::default(),
     })
 }
@@ -118,12 +134,15 @@ async fn serve_from(
         tracing::info!("recordings of rooms in the cloud go to {}", uploads.storage());
     }
     let periodic = jobs::runner::start(&state, periodic);
+    let webhooks = state.webhooks.start();
     let receipts = state.receipts.clone();
+    tokio::spawn(state.meters.clone().keep_up());
+    let limits = state.config.limits.clone();
     let router = router::router(state);
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    serve::serve(listener, router, stop.requested()).await;
+    serve::serve(listener, router, &limits, Patience::default(), stop.requested()).await;
     receipts.flush(RECEIPTS_PATIENCE).await;
-    periodic.stop().await;
+    tokio::join!(periodic.stop(), webhooks.stop());
     tracing::info!("stopped");
     Ok(())
 }

@@ -26,6 +26,8 @@ pub const WEBHOOK_ID: &str = "webhook-id";
 pub const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
 /// The header with one or more space-separated signatures (Standard Webhooks).
 pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
+/// The header of the signature of a room's webhook, which goes out.
+pub const ROOM_SIGNATURE: &str = "x-webhook-signature";
 /// The header that names an enrolled agent, whose own secret then verifies.
 pub const AGENT: &str = "x-reflector-agent";
 
@@ -88,6 +90,21 @@ impl Secrets {
         let keys: Vec<_> =
             list.split(',').map(str::trim).filter(|secret| !secret.is_empty()).map(keyed).collect();
         if keys.is_empty() { Err(NoSecret) } else { Ok(Self(keys)) }
+    }
+
+    /// One secret as it stands: a comma in it belongs to it.
+    pub fn one(secret: &str) -> Self {
+        Self(vec![keyed(secret)])
+    }
+
+    /// The value of [`ROOM_SIGNATURE`] for `body` at `now` (seconds since 1970), with the first secret: `t=`, the time, `,v1=` and the
+    /// lower-case hexadecimal HMAC-SHA256 of `time.body`.
+    pub fn sign_for_room(&self, now: i64, body: &[u8]) -> String {
+        let mut mac = self.0[0].clone();
+        for part in [now.to_string().as_bytes(), b".", body] {
+            mac.update(part);
+        }
+        format!("t={now},v1={}", hex(&mac.finalize().into_bytes()))
     }
 
     /// Signs `body` as delivery `id` at `now` (seconds since 1970) with the first secret.
@@ -278,6 +295,17 @@ mod tests {
         ] {
             assert_eq!(secrets("one").verify(given, body, NOW, require), expected, "{what}");
         }
+    }
+
+    /// The expected value was made with `printf '%s' "1736937000.$BODY" | openssl dgst -sha256 -hmac 'a,b'`.
+    #[test]
+    fn a_room_s_signature_covers_time_and_body_and_its_secret_may_hold_a_comma() {
+        let signature = Secrets::one("a,b").sign_for_room(NOW, BODY);
+        assert_eq!(
+            signature,
+            "t=1736937000,v1=267cb66fe1c856622ea4c4072014a09fa33499010d7c826006a08189b7001359"
+        );
+        assert_ne!(signature, Secrets::one("a").sign_for_room(NOW, BODY));
     }
 
     #[test]

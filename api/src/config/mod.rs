@@ -13,8 +13,11 @@ mod database;
 mod finding;
 mod http;
 mod jitsi;
+mod limits;
 mod log;
+mod metrics;
 mod ops;
+mod queue;
 mod reader;
 mod secret;
 mod storage;
@@ -27,8 +30,11 @@ pub use database::Database;
 pub use finding::{Finding, Severity};
 pub use http::{Cors, is_web_address};
 pub use jitsi::{Jitsi, JitsiMeetings, SigningKey};
+pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use metrics::{Metrics, MetricsReaders};
 pub use ops::Ops;
+pub use queue::Queue;
 pub use reader::{Surroundings, Variables};
 pub use secret::Secret;
 pub use storage::Storage;
@@ -54,6 +60,8 @@ pub struct Config {
     pub agents: Agents,
     /// Where recordings are uploaded to, if they are.
     pub storage: Option<Storage>,
+    /// Where the storage's notifications come from, if they do.
+    pub queue: Option<Queue>,
     /// The Whereby side.
     pub whereby: Whereby,
     /// Webhooks that go out.
@@ -66,6 +74,10 @@ pub struct Config {
     pub public_mode: bool,
     /// What operators see.
     pub ops: Ops,
+    /// How much one caller may ask for.
+    pub limits: Limits,
+    /// Who may read metrics.
+    pub metrics: Metrics,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -86,12 +98,15 @@ impl Config {
             jitsi: Jitsi::read(&mut reader),
             agents: Agents::read(&mut reader),
             storage: Storage::read(&mut reader),
+            queue: Queue::read(&mut reader),
             whereby: Whereby::read(&mut reader),
             webhooks: Webhooks::read(&mut reader),
             auth: Auth::read(&mut reader),
             cors: Cors::read(&mut reader),
             public_mode: reader.flag("PUBLIC_MODE", false),
             ops: Ops::read(&mut reader),
+            limits: Limits::read(&mut reader),
+            metrics: Metrics::read(&mut reader),
             log: Log::read(&mut reader),
         };
         reader.refuse_unknown("REFLECTOR_API_");

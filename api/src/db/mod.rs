@@ -27,6 +27,8 @@ pub mod recordings;
 pub mod rooms;
 mod setting;
 pub mod uploads;
+pub mod webhook_deliveries;
+pub mod whereby;
 
 /// The schema's history, compiled in.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();

@@ -86,15 +86,14 @@ impl Tenure {
     }
 }
 
+/// Whether the occupant is a person, on a phone or elsewhere.
+pub fn is_person(occupant: &Occupant) -> bool {
+    !occupant.kind().is_some_and(|kind| kind == "transcriber" || MACHINES.contains(&kind))
+}
+
 /// How many people are in the meeting now. Machines are no people; who came without a kind is one.
 pub fn people_present(occupants: &BTreeMap<OccupantKey, Occupant>, boots: &[Boot]) -> usize {
-    occupants
-        .values()
-        .filter(|occupant| {
-            !occupant.kind().is_some_and(|kind| kind == "transcriber" || MACHINES.contains(&kind))
-        })
-        .filter(|occupant| occupant.stay(boots).present)
-        .count()
+    occupants.values().filter(|occupant| is_person(occupant) && occupant.stay(boots).present).count()
 }
 
 /// One recording session with its files.

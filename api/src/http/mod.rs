@@ -10,11 +10,15 @@ use crate::enrolment::Enrolment;
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
 use crate::jobs::Wakes;
+use crate::meters::Meters;
 use crate::receipts::Receipts;
 use crate::uploads::Uploads;
+use crate::webhooks::Webhooks;
+use crate::whereby::Whereby;
 
 pub mod body;
 pub mod caller;
+pub mod client_address;
 pub mod cors;
 pub mod date_time;
 mod docs;
@@ -22,6 +26,9 @@ mod fallback;
 pub mod health;
 pub mod invalid_event;
 pub mod json_body;
+mod limits;
+mod metrics;
+mod observe;
 pub mod openapi;
 mod outage;
 pub mod path_text;
@@ -34,6 +41,7 @@ pub mod router;
 pub mod serve;
 pub mod signed;
 pub mod store_event;
+pub mod timeouts;
 pub mod v1;
 pub mod validation;
 
@@ -54,8 +62,14 @@ pub struct State {
     pub jitsi: Option<Arc<TokenIssuer>>,
     /// Takes receipts of deliveries.
     pub receipts: Receipts,
+    /// Everything that is counted.
+    pub meters: Meters,
     /// Recordings in the object storage; `None` where `config.storage` is.
     pub uploads: Option<Uploads>,
+    /// The way to Whereby; `None` where `config.whereby.meetings` is an error.
+    pub whereby: Option<Whereby>,
     /// Wakes periodic work.
     pub wakes: Wakes,
+    /// Webhooks that go out.
+    pub webhooks: Webhooks,
 }

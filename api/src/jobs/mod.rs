@@ -4,7 +4,8 @@
 //! row; one gets the lease and runs ([`runner`]). What a job does is decided by what it finds in the database when it runs, so a run
 //! that is cut short, repeated or late does no harm.
 //!
-//! A new job is one function that does the work once, beside the code that it belongs to, and one line in [`list`]. Work that cannot wait for its period calls [`Wakes::wake`] after its commit.
+//! A new job is one function that does the work once, beside the code that it belongs to, and one line in [`list`]. Work
+//! that cannot wait for its period calls [`Wakes::wake`] after its commit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,19 +15,60 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::http::State;
+use crate::whereby;
 
 pub mod runner;
 
 /// The name of the job that removes what uploads have left in the storage.
 pub const CLEAN_UPLOADS: &str = "uploads.clean_up";
 
+/// The name of the job that removes rooms at Whereby that were made for nobody.
+pub const CLEAN_WHEREBY: &str = "whereby.clean_up";
+
+/// The name of the job that stores webhooks of Whereby's whose meetings are there by now.
+pub const STRAYS: &str = "whereby.strays";
+
+/// The name of the job that forgets webhooks that were settled long ago.
+pub const FORGET_WEBHOOKS: &str = "webhooks.retention";
+
 /// All periodic work that `state` has the parts for.
 pub fn list(state: &State) -> Vec<Job> {
-    let mut jobs = Vec::new();
+    let mut jobs =
+        vec![Job::new(FORGET_WEBHOOKS, Duration::from_hours(6), |state| Box::pin(forget_webhooks(state)))];
     if state.uploads.is_some() {
         jobs.push(Job::new(CLEAN_UPLOADS, Duration::from_hours(1), |state| Box::pin(clean_uploads(state))));
     }
+    if state.whereby.is_some() {
+        jobs.push(Job::new(CLEAN_WHEREBY, Duration::from_mins(1), |state| Box::pin(clean_whereby(state))));
+    }
+    if !state.config.whereby.webhook_secrets.is_empty() {
+        jobs.push(Job::new(STRAYS, Duration::from_mins(1), |state| Box::pin(bring_strays_home(state))));
+    }
     jobs
+}
+
+async fn clean_whereby(state: State) -> anyhow::Result<Summary> {
+    let Some(whereby) = &state.whereby else { return Ok(Summary::nothing()) };
+    Ok(match whereby.clean_up().await? {
+        0 => Summary::nothing(),
+        removed => Summary::of(format!("removed {removed} rooms at Whereby that were made for nobody")),
+    })
+}
+
+async fn bring_strays_home(state: State) -> anyhow::Result<Summary> {
+    Ok(match whereby::strays::bring_home(&state.db, &state.ingest).await? {
+        0 => Summary::nothing(),
+        stored => {
+            Summary::of(format!("stored {stored} webhooks of Whereby's that came before their meetings"))
+        }
+    })
+}
+
+async fn forget_webhooks(state: State) -> anyhow::Result<Summary> {
+    Ok(match state.webhooks.forget_old().await? {
+        0 => Summary::nothing(),
+        forgotten => Summary::of(format!("forgot {forgotten} webhooks that were settled long ago")),
+    })
 }
 
 async fn clean_uploads(state: State) -> anyhow::Result<Summary> {

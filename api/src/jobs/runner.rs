@@ -14,13 +14,13 @@ use crate::db::{self, jobs};
 use crate::http::State;
 
 /// How long a run that nobody renews keeps others away: after this time a process that died does not count.
-const TERM: Duration = Duration::from_secs(60);
+const TERM: Duration = Duration::from_mins(1);
 
 /// How often a run renews its lease. Three attempts fit into a term.
 const RENEWAL: Duration = Duration::from_secs(15);
 
-/// A run that could not renew its lease is cut short this long before others may begin.
-const MARGIN: Duration = Duration::from_secs(5);
+/// A run that could not renew its lease for this long is cut short, some time before others may begin.
+const DEADLINE: Duration = Duration::from_secs(55);
 
 /// The longest between two looks at a job's row: what another replica hastens is seen by then.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -141,11 +141,11 @@ async fn until_lost(state: &State, job: Job, holder: &str) {
     loop {
         sleep(RENEWAL).await;
         let asked = Instant::now();
-        let left = (TERM - MARGIN).saturating_sub(kept.elapsed());
+        let left = DEADLINE.saturating_sub(kept.elapsed());
         match timeout(left, jobs::renew(&state.db, job.name, holder, TERM)).await {
             Ok(Ok(true)) => kept = asked,
             Ok(Ok(false)) | Err(_) => return,
-            Ok(Err(_)) if kept.elapsed() + RENEWAL >= TERM - MARGIN => return,
+            Ok(Err(_)) if kept.elapsed() + RENEWAL >= DEADLINE => return,
             Ok(Err(_)) => {}
         }
     }
@@ -170,6 +170,6 @@ mod tests {
 
     #[test]
     fn a_lease_is_renewed_twice_before_it_would_have_to_be_given_up() {
-        assert!(2 * RENEWAL + Duration::from_secs(10) < TERM - MARGIN);
+        assert!(2 * RENEWAL + Duration::from_secs(10) < DEADLINE && DEADLINE < TERM);
     }
 }

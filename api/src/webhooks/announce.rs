@@ -1,0 +1,71 @@
+//! Makes deliveries of what is to be told.
+
+use uuid::Uuid;
+
+use super::body::{RECORDING_READY, Subject, body};
+use super::{Target, Webhooks};
+use crate::db::webhook_deliveries::{self as deliveries, Fact, NewDelivery};
+use crate::db::{meetings, record, recordings, rooms};
+use crate::domain::meeting::is_person;
+
+/// How many facts are looked at, at a time.
+const BATCH: i64 = 100;
+
+impl Webhooks {
+    /// Makes deliveries of all that is to be told.
+    pub(super) async fn announce(&self) -> Result<(), sqlx::Error> {
+        loop {
+            let facts = deliveries::facts(&self.db, BATCH).await?;
+            let is_last = i64::try_from(facts.len()).unwrap_or(BATCH) < BATCH;
+            for fact in facts {
+                self.announce_one(&fact).await?;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is read before the fact is taken may change meanwhile, as it may after.
+    async fn announce_one(&self, fact: &Fact) -> Result<(), sqlx::Error> {
+        let made = match self.subject(fact).await? {
+            Some(subject) => self.deliveries(fact, &subject),
+            None => Vec::new(),
+        };
+        let Some(mut transaction) = deliveries::take_fact(&self.db, fact).await? else { return Ok(()) };
+        for delivery in &made {
+            deliveries::create(&mut transaction, fact, delivery).await?;
+        }
+        transaction.commit().await
+    }
+
+    fn deliveries(&self, fact: &Fact, subject: &Subject) -> Vec<NewDelivery> {
+        let room = subject.room.webhook_url.as_ref().map(|_| Target::Room(&subject.room.id));
+        let pipeline = self.pipeline.as_ref().map(|_| Target::Pipeline);
+        let delivery = |target: Target<'_>| {
+            let id = format!("msg_{}", Uuid::new_v4().simple());
+            let body = body(&id, &fact.event, fact.occurred_at, subject);
+            NewDelivery { id, target: target.to_string(), body }
+        };
+        room.into_iter().chain(pipeline).map(delivery).collect()
+    }
+
+    /// What there is to tell; `None` when nobody is to be told, because it is gone, belongs to no room or is withheld.
+    async fn subject(&self, fact: &Fact) -> Result<Option<Subject>, sqlx::Error> {
+        let Some((meeting, _)) = meetings::find(&self.db, &fact.meeting_id).await? else { return Ok(None) };
+        let Some(room_id) = &meeting.room_id else { return Ok(None) };
+        let Some(room) = rooms::find(&self.db, room_id).await? else { return Ok(None) };
+        let recording = if fact.event == RECORDING_READY {
+            match recordings::find(&self.db, &fact.subject_id).await? {
+                Some((file, _)) if file.is_available() => Some(file),
+                _ => return Ok(None),
+            }
+        } else {
+            None
+        };
+        let (occupants, boots) = record::presence(&self.db, &meeting.id).await?;
+        let people = occupants.into_iter().filter(|(_, occupant)| is_person(occupant)).collect();
+        let chronicle = deliveries::chronicle(&self.db, &meeting.id).await?;
+        Ok(Some(Subject { meeting, chronicle, room, people, boots, recording }))
+    }
+}
