@@ -11,6 +11,7 @@
 //! 5. [`db`] holds every SQL statement, and the Postgres that is started when none is configured.
 //! 6. [`uploads`] gets recording files into the object [`storage`], which agents send them to.
 //! 7. [`jitsi`] makes the addresses and tokens that lead people into a meeting.
+//!    [`whereby`] makes rooms there, and takes in what is told of them.
 //! 8. [`jobs`] do what has to be done from time to time, once however many replicas there are.
 //!
 //! Dependencies point one way: `cli → app → {http, jobs} → {db, ingest, uploads → storage, jitsi, auth} → domain → contract`.
@@ -26,7 +27,10 @@ pub mod http;
 pub mod ingest;
 pub mod jitsi;
 pub mod jobs;
+pub mod meters;
+pub mod queue;
 pub mod receipts;
 pub mod storage;
 pub mod uploads;
 pub mod webhooks;
+pub mod whereby;

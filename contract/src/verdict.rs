@@ -120,6 +120,7 @@ fn of_refusal(code: ProblemCode) -> Verdict {
         | ProblemCode::MethodNotAllowed
         | ProblemCode::MediaTypeUnsupported
         | ProblemCode::PlatformNotConfigured
+        | ProblemCode::PlatformUnavailable
         | ProblemCode::MeetingNotActive
         | ProblemCode::MeetingEnded
         | ProblemCode::ApiKeyNotFound

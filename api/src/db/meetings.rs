@@ -91,7 +91,8 @@ pub async fn enter(
     Ok(Some(Entered::Begun(meeting)))
 }
 
-async fn find_open(
+/// The newest meeting that is on with the room's settings.
+pub async fn find_open(
     db: impl PgExecutor<'_>,
     room: &Room,
     now: OffsetDateTime,
@@ -120,7 +121,8 @@ async fn find_open(
     .transpose()
 }
 
-async fn insert(db: impl PgExecutor<'_>, meeting: &Meeting) -> Result<(), sqlx::Error> {
+/// Stores a new meeting.
+pub(super) async fn insert(db: impl PgExecutor<'_>, meeting: &Meeting) -> Result<(), sqlx::Error> {
     let settings = &meeting.settings;
     sqlx::query(
         "-- meetings.insert

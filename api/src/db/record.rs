@@ -7,11 +7,12 @@ use time::OffsetDateTime;
 
 use super::event_page::{self, EventPage};
 use super::events::stamp;
-use super::{meetings, recordings};
-use crate::domain::meeting::{Meeting, Tenure};
+use super::{meetings, recordings, whereby};
+use crate::domain::meeting::{Meeting, Tenure, people_present};
 use crate::domain::moment::{Boot, Moment, Statement};
 use crate::domain::presence::{Description, Occupant, OccupantKey, Told};
 use crate::domain::recording::{File, Session};
+use crate::domain::room::Platform;
 
 /// Everything that is known of one meeting.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Record {
     pub tenure: Option<Tenure>,
     /// Everybody who was seen.
     pub occupants: BTreeMap<OccupantKey, Occupant>,
+    /// How many people are in the meeting now.
+    pub people: usize,
     /// Recording sessions by id.
     pub sessions: BTreeMap<String, Session>,
     /// Finished recording files, oldest first.
@@ -37,10 +40,30 @@ pub async fn read(db: &PgPool, id: &str, after: i64) -> Result<Option<Record>, s
     let mut snapshot = db.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
     let Some((meeting, tenure)) = meetings::find(&mut *snapshot, id).await? else { return Ok(None) };
     let (occupants, sessions, boots) = attendance(&mut snapshot, id).await?;
+    let people = counted(&mut snapshot, &meeting).await?;
+    let people = people.unwrap_or_else(|| people_present(&occupants, &boots));
     let files = recordings::list(&mut *snapshot, id).await?;
     let events = event_page::read(&mut snapshot, id, after).await?;
     snapshot.commit().await?;
-    Ok(Some(Record { meeting, tenure, occupants, sessions, files, boots, events }))
+    Ok(Some(Record { meeting, tenure, occupants, people, sessions, files, boots, events }))
+}
+
+/// How many people are in `meeting` now.
+pub async fn people(db: &PgPool, meeting: &Meeting) -> Result<usize, sqlx::Error> {
+    let mut db = db.acquire().await?;
+    if let Some(people) = counted(&mut db, meeting).await? {
+        return Ok(people);
+    }
+    let (occupants, _, boots) = attendance(&mut db, &meeting.id).await?;
+    Ok(people_present(&occupants, &boots))
+}
+
+/// The people in a meeting whose platform counts them: such a count is right again after a webhook was lost.
+async fn counted(db: &mut PgConnection, meeting: &Meeting) -> Result<Option<usize>, sqlx::Error> {
+    match meeting.settings.platform {
+        Platform::Whereby => whereby::counts::latest(db, &meeting.id).await,
+        Platform::Jitsi => Ok(None),
+    }
 }
 
 /// Everybody who was seen in the meeting `id`, and the boots that their stays depend on.

@@ -42,7 +42,17 @@ impl ApiError {
         Self { retry_after: Some(RETRY_SECONDS), ..Self::new(ProblemCode::Unavailable, detail) }
     }
 
-    /// The same for want of the database. The reason is for the log only, which has one line for all of an outage's requests.
+    /// The same, with the time after which it is worth trying again.
+    pub fn for_now_in(seconds: u32, detail: impl Into<serde_json::Value>) -> Self {
+        Self { retry_after: Some(seconds), ..Self::for_now(detail) }
+    }
+
+    /// The caller asks too often: 429, with the time after which it may again.
+    pub fn too_many(seconds: u32, detail: impl Into<serde_json::Value>) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(ProblemCode::RateLimited, detail) }
+    }
+
+    /// The same as [`Self::for_now`] for want of the database. The reason is for the log only, which has one line for all of an outage's requests.
     pub fn unavailable(reason: &dyn std::fmt::Display, detail: &str) -> Self {
         tracing::debug!(request.id = request_id::current(), "answering 503: {reason}");
         Self { outage: Some(Reason(reason.to_string())), ..Self::for_now(detail) }
@@ -51,6 +61,12 @@ impl ApiError {
     /// The object storage does not do what it is asked. The reason is logged by whoever knows it.
     pub fn storage_unavailable(detail: impl Into<serde_json::Value>) -> Self {
         Self { retry_after: Some(RETRY_SECONDS), ..Self::new(ProblemCode::StorageUnavailable, detail) }
+    }
+
+    /// The meeting platform does not do what it is asked; it may in `wait`. The reason is logged by whoever knows it.
+    pub fn platform_unavailable(detail: impl Into<serde_json::Value>, wait: Duration) -> Self {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(RETRY_SECONDS);
+        Self { retry_after: Some(seconds), ..Self::new(ProblemCode::PlatformUnavailable, detail) }
     }
 
     /// The sender did not get its body through in time. 503, because a sender must not take this for an objection to the body.

@@ -75,7 +75,8 @@ impl Signed {
         let limit = if kind == Kind::Ndjson { MAX_BYTES } else { MAX_EVENT_BYTES };
         let bytes = body::read(&parts.headers, content, limit).await?;
         let secrets = secrets_of(&parts.headers, state).await?;
-        let (now, needs_date) = (OffsetDateTime::now_utc(), needs_date || state.config.jitsi.require_timestamp);
+        let (now, needs_date) =
+            (OffsetDateTime::now_utc(), needs_date || state.config.jitsi.require_timestamp);
         webhook::verify(secrets.as_deref(), &parts.headers, &bytes, now, needs_date).map_err(refusal)?;
         body::refuse_encoded(&parts.headers)?;
         Ok(Self { kind, bytes })
@@ -118,7 +119,7 @@ impl Kind {
 }
 
 /// The refusal of a body that is no JSON, or has another form.
-fn malformed(body: &[u8], error: &serde_json::Error) -> ApiError {
+pub fn malformed(body: &[u8], error: &serde_json::Error) -> ApiError {
     if !error.is_data() {
         return ApiError::new(ProblemCode::JsonInvalid, json!([Invalid::not_json(body, error)]));
     }
@@ -134,7 +135,8 @@ pub fn unsupported(types: &[&str]) -> ApiError {
     ApiError::new(ProblemCode::MediaTypeUnsupported, format!("Content-Type must be {}", types.join(" or ")))
 }
 
-fn refusal(error: SignatureError) -> ApiError {
+/// The refusal of a signature.
+pub fn refusal(error: SignatureError) -> ApiError {
     match error {
         SignatureError::Missing | SignatureError::Mismatch => ApiError::titled(ProblemCode::SignatureInvalid),
         SignatureError::Undated => ApiError::new(

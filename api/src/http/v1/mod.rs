@@ -13,12 +13,14 @@ pub mod meetings;
 pub mod recordings;
 pub mod rooms;
 pub mod user;
+pub mod whereby;
 
 /// Every route under `/v1`.
 pub fn router() -> OpenApiRouter<State> {
     OpenApiRouter::new()
         .merge(jitsi::router())
         .merge(jibri::router())
+        .merge(whereby::router())
         .merge(recordings::router())
         .merge(agents::router())
         .merge(rooms::router())

@@ -11,7 +11,7 @@ use super::body::MeetingBody;
 use super::links::Links;
 use crate::db::event_page::StoredEvent;
 use crate::db::record::{self, Record};
-use crate::domain::meeting::{Recording, Tenure, people_present, recordings};
+use crate::domain::meeting::{Recording, Tenure, recordings};
 use crate::domain::moment::Boot;
 use crate::domain::presence::{Occupant, OccupantKey, Told};
 use crate::http::State;
@@ -130,7 +130,7 @@ impl From<StoredEvent> for EventBody {
 
 impl MeetingRecordBody {
     fn new(record: Record, links: Links, downloads: Downloads<'_>, now: OffsetDateTime) -> Self {
-        let people = people_present(&record.occupants, &record.boots);
+        let people = record.people;
         let boots = record.boots;
         let mut participants: Vec<_> = record
             .occupants

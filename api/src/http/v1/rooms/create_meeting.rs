@@ -1,5 +1,7 @@
 //! `POST /v1/rooms/{room_name}/meeting`: the address of the room's meeting, which begins if none is on.
 
+use std::time::Duration;
+
 use axum::extract;
 use contract::problem::ProblemCode;
 use serde_json::{Map, Value};
@@ -8,7 +10,7 @@ use uuid::Uuid;
 
 use crate::db::meetings::{self, Entered};
 use crate::db::{record, rooms};
-use crate::domain::meeting::{Meeting, people_present};
+use crate::domain::meeting::Meeting;
 use crate::domain::moment::whole_microseconds;
 use crate::domain::room::{Platform, Room};
 use crate::http::State;
@@ -21,6 +23,10 @@ use crate::http::v1::meetings::body::MeetingBody;
 use crate::http::v1::meetings::links::{self, Links};
 use crate::http::validation::{Fields, Invalid};
 use crate::jitsi::address;
+use crate::whereby::{EnterError, Whereby, WherebyError};
+
+/// When it is worth asking again after Whereby refused: a person has to do something first.
+const REFUSAL_LASTS: Duration = Duration::from_mins(1);
 
 /// What a caller may say about the meeting. No body says nothing.
 #[derive(Debug, utoipa::ToSchema)]
@@ -43,13 +49,52 @@ fn begin(room: &Room, now: OffsetDateTime) -> Meeting {
     Meeting::begin(room, id.to_string(), address::room_name(&room.name, id), now)
 }
 
-fn refuse_without_platform(state: &State, platform: Platform) -> Result<(), ApiError> {
-    match platform {
-        Platform::Jitsi => links::jitsi(state).map(drop),
-        Platform::Whereby => Err(ApiError::new(
-            ProblemCode::PlatformNotConfigured,
-            "Whereby is not available on this server; use a room with the platform jitsi.",
-        )),
+/// Leads the caller into the meeting that is on, or into a new one.
+async fn enter(
+    state: &State,
+    room: &Room,
+    always_begin: bool,
+    now: OffsetDateTime,
+) -> Result<Option<Entered>, ApiError> {
+    match room.settings.platform {
+        Platform::Jitsi => {
+            links::jitsi(state)?;
+            Ok(meetings::enter(&state.db, room, always_begin, now, |room| begin(room, now)).await?)
+        }
+        Platform::Whereby => {
+            let entered = whereby(state)?.enter(room, always_begin, now).await;
+            entered.map_err(no_meeting)
+        }
+    }
+}
+
+/// The way to Whereby; an error that names what is missing without it.
+fn whereby(state: &State) -> Result<&Whereby, ApiError> {
+    state.whereby.as_ref().ok_or_else(|| {
+        let missing = state.config.whereby.meetings.as_ref().err().map(|names| names.join(" and "));
+        let missing = missing.unwrap_or_default();
+        let detail = format!("Whereby is not configured on this server; its operator must set {missing}.");
+        ApiError::new(ProblemCode::PlatformNotConfigured, detail)
+    })
+}
+
+/// What a caller is told when Whereby has no meeting for them. What Whereby says is for the log.
+fn no_meeting(error: EnterError) -> ApiError {
+    match error {
+        EnterError::InProgress => ApiError::for_now("Meeting creation in progress, please try again"),
+        EnterError::Whereby(WherebyError::Throttled { after }) => {
+            let detail = format!("Whereby takes no more requests now; try again in {} s.", after.as_secs());
+            ApiError::platform_unavailable(detail, after)
+        }
+        EnterError::Whereby(WherebyError::Refused { .. }) => ApiError::platform_unavailable(
+            "Whereby refuses to make a meeting; this server's operator finds its reason in the log.",
+            REFUSAL_LASTS,
+        ),
+        EnterError::Whereby(WherebyError::Database(error)) | EnterError::Database(error) => error.into(),
+        EnterError::Whereby(WherebyError::Failed { .. } | WherebyError::Silent { .. }) => {
+            ApiError::platform_unavailable("Whereby does not answer; try again shortly.", Duration::ZERO)
+        }
+        EnterError::Ended => ApiError::internal(&error),
     }
 }
 
@@ -71,12 +116,11 @@ pub async fn create_meeting(
     let now = whole_microseconds(OffsetDateTime::now_utc());
     let not_found = || ApiError::titled(ProblemCode::RoomNotFound);
     let room = rooms::find_by_name(&state.db, &name).await?.ok_or_else(not_found)?;
-    refuse_without_platform(&state, room.settings.platform)?;
-    let entered = meetings::enter(&state.db, &room, always_begin, now, |room| begin(room, now)).await?;
+    let entered = enter(&state, &room, always_begin, now).await?;
     let (meeting, people) = match entered.ok_or_else(not_found)? {
         Entered::Running(meeting) => {
-            let (occupants, boots) = record::presence(&state.db, &meeting.id).await?;
-            (meeting, people_present(&occupants, &boots))
+            let people = record::people(&state.db, &meeting).await?;
+            (meeting, people)
         }
         Entered::Begun(meeting) => {
             tracing::info!(meeting.id, room.name, "began a meeting");

@@ -1,0 +1,110 @@
+//! Whatever Whereby does, a visitor gets a defined answer, and no room is left that no meeting knows.
+
+use std::time::Duration;
+
+use http::Method;
+use testbed::whereby::Fault;
+
+use crate::app::{App, OWNER};
+use crate::support::wait;
+
+const CREATE: &str = "POST /v1/meetings";
+
+const OPEN: &str = "SELECT count(*) FROM reflector.whereby_intent WHERE abandoned_at IS NULL";
+const ABANDONED: &str = "SELECT count(*) FROM reflector.whereby_intent WHERE abandoned_at IS NOT NULL";
+
+#[tokio::test]
+async fn every_failure_is_a_503_that_says_when_to_come_again() {
+    let app = App::start().await;
+    for (fault, retry_after, may_have_made_one) in [
+        (Fault::Status(400), 60, 0),
+        (Fault::Status(401), 60, 0),
+        (Fault::Status(403), 60, 0),
+        (Fault::Status(500), 1, 1),
+        (Fault::Status(503), 1, 1),
+        (Fault::Reset, 1, 1),
+        (Fault::LostAnswer, 1, 1),
+        (Fault::Slow(Duration::from_secs(11)), 1, 1),
+        (Fault::TooMany(40), 40, 0),
+    ] {
+        app.whereby.fail(CREATE, fault);
+        let answer = app.visit().await;
+        assert_eq!(answer.refusal(), (503, "platform_unavailable"), "{fault:?}");
+        assert_eq!(answer.retry_after(), Some(retry_after), "{fault:?}");
+        let detail = answer.json["detail"].as_str().unwrap();
+        assert!(detail.contains("Whereby") && !detail.contains(app.whereby.api_key()), "{fault:?}: {detail}");
+        assert_eq!(app.count(OPEN).await, 0, "{fault:?}");
+        assert_eq!(app.count(ABANDONED).await, may_have_made_one, "{fault:?}");
+        app.change("DELETE FROM reflector.whereby_intent").await;
+    }
+}
+
+#[tokio::test]
+async fn a_room_whose_answer_was_lost_is_found_and_removed_and_no_other() {
+    let app = App::start().await;
+    app.whereby.fail(CREATE, Fault::LostAnswer);
+    assert_eq!(app.visit().await.status, 503);
+    let live = app.visit().await.ok();
+    let lost = app.rooms()[0].clone();
+    assert_eq!((app.rooms().len(), live["id"] == lost.as_str()), (2, false));
+    assert_eq!(app.clean_up().await, 1);
+    assert_eq!(app.rooms(), [live["id"].as_str().unwrap()]);
+    assert_eq!((app.clean_up().await, app.count(ABANDONED).await), (0, 0));
+}
+
+#[tokio::test]
+async fn what_was_never_made_is_looked_for_until_it_cannot_appear_any_more() {
+    let app = App::start().await;
+    app.whereby.fail(CREATE, Fault::Status(500));
+    assert_eq!(app.visit().await.status, 503);
+    assert_eq!((app.clean_up().await, app.count(ABANDONED).await), (0, 1));
+    app.change("UPDATE reflector.whereby_intent SET abandoned_at = now() - interval '6 minutes'").await;
+    assert_eq!((app.clean_up().await, app.count(ABANDONED).await), (0, 0));
+    let asked = app.calls("GET /v1/meetings");
+    assert_eq!(
+        (app.clean_up().await, app.calls("GET /v1/meetings")),
+        (0, asked),
+        "nothing is left to look for"
+    );
+}
+
+#[tokio::test]
+async fn a_clean_up_that_fails_is_begun_again() {
+    let app = App::start().await;
+    app.whereby.fail(CREATE, Fault::LostAnswer);
+    assert_eq!(app.visit().await.status, 503);
+    let whereby = app.replica.state.whereby.clone().unwrap();
+    for what in ["GET /v1/meetings", "DELETE /v1/meetings"] {
+        app.whereby.fail(what, Fault::Status(500));
+        assert!(whereby.clean_up().await.is_err(), "{what}");
+        assert_eq!((app.rooms().len(), app.count(ABANDONED).await), (1, 1), "{what}");
+    }
+    assert_eq!((app.clean_up().await, app.rooms().len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_that_others_gave_up_waiting_for_is_not_begun_twice() {
+    let app = App::start().await;
+    app.whereby.fail(CREATE, Fault::Slow(Duration::from_millis(500)));
+    let replica = app.replica.clone();
+    let slow = tokio::spawn(async move { replica.visit().await });
+    wait::until("the room", async || (app.rooms().len() == 1).then_some(())).await;
+    app.change("UPDATE reflector.whereby_intent SET leased_until = now() - interval '1 s'").await;
+    let taken_over = app.another().visit().await.ok();
+    assert_eq!(slow.await.unwrap().refusal(), (503, "unavailable"));
+    assert_eq!(app.visit().await.ok()["id"], taken_over["id"]);
+    assert_eq!((app.clean_up().await, app.rooms()), (1, vec![taken_over["id"].as_str().unwrap().to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_deleted_while_its_meeting_is_made_leaves_nothing_at_whereby() {
+    let app = App::start().await;
+    app.whereby.fail(CREATE, Fault::Slow(Duration::from_millis(500)));
+    let replica = app.replica.clone();
+    let visit = tokio::spawn(async move { replica.visit().await });
+    wait::until("the room", async || (app.rooms().len() == 1).then_some(())).await;
+    let id: String = sqlx::query_scalar("SELECT id FROM reflector.room").fetch_one(app.db()).await.unwrap();
+    app.replica.ask(Method::DELETE, Some(OWNER), &format!("/v1/rooms/{id}"), None).await.ok();
+    assert_eq!(visit.await.unwrap().refusal(), (404, "room_not_found"));
+    assert_eq!((app.clean_up().await, app.rooms().len()), (1, 0));
+}

@@ -1,0 +1,16 @@
+//! Meetings at Whereby: rooms that are made there once and for somebody, and webhooks that come from there. On a real Postgres, with a
+//! Whereby built from what Whereby publishes.
+
+#![expect(clippy::unwrap_used, reason = "a test whose scene cannot be set has failed")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod app;
+mod crash;
+mod creation;
+mod failures;
+mod limits;
+mod people;
+mod sessions;
+mod webhooks;
