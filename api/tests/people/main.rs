@@ -16,3 +16,4 @@ mod rooms;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other test binaries use the rest of it")]
 mod support;
+mod webhook_test;
