@@ -18,6 +18,9 @@ ALTER TABLE reflector.meeting
   ADD COLUMN empty_since timestamptz,
   DROP CONSTRAINT meeting_ended_reason_check,
   ADD CONSTRAINT meeting_ended_reason_check CHECK (ended_reason IN ('owner', 'empty', 'expired'));
+-- Nothing ended meetings until now. Those of days past are over, and nobody is to be told of them.
+UPDATE reflector.meeting SET is_active = false, ended_at = end_date, ended_reason = 'expired'
+WHERE is_active AND end_date < now() - interval '1 day';
 CREATE INDEX meeting_active ON reflector.meeting (id) WHERE is_active;
 
 -- What webhooks are to tell of. The transaction that makes it true writes it here; whoever turns it into deliveries removes it.

@@ -23,7 +23,9 @@ use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
 use crate::jobs::{self, Wakes};
 use crate::meters::Meters;
+use crate::queue::Queue;
 use crate::receipts::Receipts;
+use crate::recordings::consumer;
 use crate::storage::Storage;
 use crate::uploads::Uploads;
 use crate::webhooks::Webhooks;
@@ -135,6 +137,7 @@ async fn serve_from(
     }
     let periodic = jobs::runner::start(&state, periodic);
     let webhooks = state.webhooks.start();
+    let notifications = listen_to_storage(&state)?;
     let receipts = state.receipts.clone();
     tokio::spawn(state.meters.clone().keep_up());
     let limits = state.config.limits.clone();
@@ -142,9 +145,17 @@ async fn serve_from(
     tracing::info!("listening on http://{}", listener.local_addr()?);
     serve::serve(listener, router, &limits, Patience::default(), stop.requested()).await;
     receipts.flush(RECEIPTS_PATIENCE).await;
-    tokio::join!(periodic.stop(), webhooks.stop());
+    tokio::join!(periodic.stop(), webhooks.stop(), consumer::stop(notifications));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes what the storage tells of its objects, where there is a queue for it.
+fn listen_to_storage(state: &State) -> anyhow::Result<Option<consumer::Running>> {
+    let Some(settings) = &state.config.queue else { return Ok(None) };
+    let queue = Queue::new(settings.clone()).context("the queue cannot be used")?;
+    tracing::info!("the storage's notifications come from {queue}");
+    Ok(Some(consumer::start(state.db.clone(), queue)))
 }
 
 /// The database, with the schema up to date.

@@ -13,6 +13,7 @@ mod database;
 mod finding;
 mod http;
 mod jitsi;
+mod lifecycle;
 mod limits;
 mod log;
 mod metrics;
@@ -30,6 +31,7 @@ pub use database::Database;
 pub use finding::{Finding, Severity};
 pub use http::{Cors, is_web_address};
 pub use jitsi::{Jitsi, JitsiMeetings, SigningKey};
+pub use lifecycle::Lifecycle;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use metrics::{Metrics, MetricsReaders};
@@ -64,6 +66,8 @@ pub struct Config {
     pub queue: Option<Queue>,
     /// The Whereby side.
     pub whereby: Whereby,
+    /// When meetings end by themselves.
+    pub lifecycle: Lifecycle,
     /// Webhooks that go out.
     pub webhooks: Webhooks,
     /// How callers prove who they are.
@@ -100,6 +104,7 @@ impl Config {
             storage: Storage::read(&mut reader),
             queue: Queue::read(&mut reader),
             whereby: Whereby::read(&mut reader),
+            lifecycle: Lifecycle::read(&mut reader),
             webhooks: Webhooks::read(&mut reader),
             auth: Auth::read(&mut reader),
             cors: Cors::read(&mut reader),

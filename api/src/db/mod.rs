@@ -19,6 +19,7 @@ pub mod embedded;
 pub mod event_page;
 pub mod events;
 pub mod jobs;
+pub mod lifecycle;
 pub mod meetings;
 pub mod patience;
 pub mod receipts;

@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::http::State;
+use crate::lifecycle::Lifecycle;
 use crate::whereby;
 
 pub mod runner;
@@ -31,10 +32,15 @@ pub const STRAYS: &str = "whereby.strays";
 /// The name of the job that forgets webhooks that were settled long ago.
 pub const FORGET_WEBHOOKS: &str = "webhooks.retention";
 
+/// The name of the job that begins and ends meetings.
+pub const SWEEP_MEETINGS: &str = "lifecycle.sweep";
+
 /// All periodic work that `state` has the parts for.
 pub fn list(state: &State) -> Vec<Job> {
-    let mut jobs =
-        vec![Job::new(FORGET_WEBHOOKS, Duration::from_hours(6), |state| Box::pin(forget_webhooks(state)))];
+    let mut jobs = vec![
+        Job::new(SWEEP_MEETINGS, Duration::from_secs(15), |state| Box::pin(sweep_meetings(state))),
+        Job::new(FORGET_WEBHOOKS, Duration::from_hours(6), |state| Box::pin(forget_webhooks(state))),
+    ];
     if state.uploads.is_some() {
         jobs.push(Job::new(CLEAN_UPLOADS, Duration::from_hours(1), |state| Box::pin(clean_uploads(state))));
     }
@@ -62,6 +68,12 @@ async fn bring_strays_home(state: State) -> anyhow::Result<Summary> {
             Summary::of(format!("stored {stored} webhooks of Whereby's that came before their meetings"))
         }
     })
+}
+
+async fn sweep_meetings(state: State) -> anyhow::Result<Summary> {
+    let grace = time::Duration::try_from(state.config.lifecycle.grace)?;
+    let lifecycle = Lifecycle { db: state.db.clone(), whereby: state.whereby.clone(), grace };
+    Ok(Summary::of(lifecycle.sweep().await?.to_string()))
 }
 
 async fn forget_webhooks(state: State) -> anyhow::Result<Summary> {

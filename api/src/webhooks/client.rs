@@ -231,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_to_this_host_is_refused_after_it_was_resolved() {
         let client = WebhookClient::guarded(Guard::default()).unwrap();
-        for url in ["http://localhost:9/", "https://localhost:9/", "http://LOCALHOST.:9/"] {
+        for url in ["http://localhost:9/", "https://localhost:9/", "http://LocalHost:9/"] {
             let message =
                 Message { url, secret: None, id: "msg_1", event: "test", retry: 0, body: Vec::new() };
             let outcome = client.send(message, OffsetDateTime::UNIX_EPOCH, Duration::from_secs(5)).await;

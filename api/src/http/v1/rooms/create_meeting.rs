@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::db::meetings::{self, Entered};
-use crate::db::{record, rooms};
+use crate::db::{lifecycle, record, rooms};
 use crate::domain::meeting::Meeting;
 use crate::domain::moment::whole_microseconds;
 use crate::domain::room::{Platform, Room};
@@ -119,6 +119,7 @@ pub async fn create_meeting(
     let entered = enter(&state, &room, always_begin, now).await?;
     let (meeting, people) = match entered.ok_or_else(not_found)? {
         Entered::Running(meeting) => {
+            lifecycle::expect_visitor(&state.db, &meeting.id).await?;
             let people = record::people(&state.db, &meeting).await?;
             (meeting, people)
         }

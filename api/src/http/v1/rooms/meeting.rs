@@ -7,7 +7,7 @@ use http::request::Parts;
 use time::OffsetDateTime;
 
 use crate::auth::identity::Identity;
-use crate::db::{meetings, rooms};
+use crate::db::{lifecycle, meetings, rooms};
 use crate::domain::meeting::Meeting;
 use crate::domain::room::Room;
 use crate::http::State;
@@ -83,5 +83,6 @@ pub async fn join(
     if meeting.addresses.is_none() {
         links::jitsi(&state)?;
     }
+    lifecycle::expect_visitor(&state.db, &meeting.id).await?;
     visit.answer(&state).await
 }
