@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use super::{EXIT_CONFIG, configuration};
 use crate::config;
 use crate::storage::Storage;
+use crate::whereby;
 
-/// Writes every finding to `out`; this is the same check that `serve` begins with. Then it uses the object storage, if there is one,
-/// as uploads will.
+/// Writes every finding to `out`; this is the same check that `serve` begins with. Then it uses what the service would use: the object
+/// storage as uploads will, and Whereby's API.
 pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let (storage, findings, code) = match configuration::read(&configuration::environment()) {
-        Ok((config, warnings)) => (config.storage, warnings, ExitCode::SUCCESS),
-        Err(findings) => (None, findings, ExitCode::from(EXIT_CONFIG)),
+    let (config, findings) = match configuration::read(&configuration::environment()) {
+        Ok((config, warnings)) => (Some(config), warnings),
+        Err(findings) => (None, findings),
     };
     for finding in &findings {
         writeln!(out, "{finding}")?;
@@ -20,25 +21,40 @@ pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     if findings.is_empty() {
         writeln!(out, "The configuration is complete.")?;
     }
-    match storage {
-        Some(settings) => use_storage(settings, out),
-        None => Ok(code),
+    let Some(config) = config else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let mut works = true;
+    if let Some(settings) = config.storage {
+        works &= use_storage(settings, out)?;
     }
+    if let Ok(settings) = &config.whereby.meetings {
+        works &= ask_whereby(settings, out)?;
+    }
+    Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn use_storage(settings: config::Storage, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+fn use_storage(settings: config::Storage, out: &mut impl Write) -> anyhow::Result<bool> {
     let place = format!("the bucket {} at {}", settings.bucket, settings.endpoint);
     let storage = Storage::new(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(storage.rehearse()) {
         Ok(()) => {
             writeln!(out, "The object storage works: an object was written, read and removed in {place}.")?;
-            Ok(ExitCode::SUCCESS)
+            Ok(true)
         }
         Err(error) => {
             let (variable, advice) = error.advice();
             writeln!(out, "error: {variable}: {place} cannot be used: {error}; {advice}")?;
-            Ok(ExitCode::FAILURE)
+            Ok(false)
         }
     }
+}
+
+fn ask_whereby(settings: &config::WherebyMeetings, out: &mut impl Write) -> anyhow::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(whereby::rehearse(settings));
+    match &answer {
+        Ok(()) => writeln!(out, "Whereby takes the key: its rooms were listed.")?,
+        Err(error) => writeln!(out, "error: WHEREBY_API_KEY: {error}")?,
+    }
+    Ok(answer.is_ok())
 }

@@ -63,6 +63,12 @@ enum Asker {
     Background,
 }
 
+/// Asks Whereby what changes nothing: whether it can be reached and takes the key. The points for it are not counted.
+pub async fn rehearse(settings: &WherebyMeetings) -> anyhow::Result<()> {
+    Client::new(settings)?.rooms(None).await?;
+    Ok(())
+}
+
 impl Whereby {
     /// The way to the Whereby that `settings` describe. Nothing is asked of it yet.
     pub fn new(db: PgPool, settings: WherebyMeetings) -> Result<Self, reqwest::Error> {

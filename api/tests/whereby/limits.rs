@@ -55,3 +55,13 @@ async fn when_whereby_wants_to_be_left_alone_every_replica_leaves_it() {
     app.change("UPDATE reflector.whereby_budget SET closed_until = now()").await;
     app.visit().await.ok();
 }
+
+#[tokio::test]
+async fn neither_key_nor_secrets_are_printed() {
+    let app = App::start().await;
+    let printed = format!("{:?}", app.replica.state);
+    assert!(printed.contains("Whereby"));
+    for secret in [app.whereby.api_key(), app.whereby.webhook_secret()] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}

@@ -8,6 +8,7 @@
 mod support;
 
 mod app;
+mod check;
 mod crash;
 mod creation;
 mod failures;
