@@ -1,20 +1,26 @@
 //! All routes, and what surrounds each of them.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{self, Request};
+use axum::extract::{self, ConnectInfo, MatchedPath, Request};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use futures_util::FutureExt as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::client_address::ClientAddress;
+use super::limits::{self, Limits};
+use super::observe::observe;
 use super::outage::{self, Outage};
 use super::problem::ApiError;
-use super::{State, cors, docs, fallback, health, openapi, receipt, request_id, v1};
+use super::timeouts::{Patience, answer_within};
+use super::{State, cors, docs, fallback, health, metrics, openapi, receipt, request_id, v1};
 use crate::config::Config;
 use crate::receipts::Receipts;
 
@@ -24,6 +30,7 @@ pub fn router(state: State) -> Router {
     let document = openapi::document(&collected, &state.config.root_path);
     let routes = routes
         .merge(docs::router(&document))
+        .route("/metrics", get(metrics::get))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed);
     let routes = match state.config.root_path.as_str() {
@@ -32,6 +39,7 @@ pub fn router(state: State) -> Router {
     };
     let around = Around {
         config: Arc::clone(&state.config),
+        limits: Limits::new(&state.config.limits),
         outage: Outage::new(state.db.clone()),
         receipts: state.receipts.clone(),
     };
@@ -46,29 +54,56 @@ pub fn documented() -> OpenApiRouter<State> {
 /// What surrounds every route.
 struct Around {
     config: Arc<Config>,
+    limits: Limits,
     outage: Arc<Outage>,
     receipts: Receipts,
 }
 
-/// From the outside in: every answer gets a request id, answers for other origins their headers, refusals during an outage are
-/// counted, and a panic becomes an answer.
+/// From the outside in: every answer gets a request id, is told of, and gets the headers for other origins; who sends too much is
+/// told to wait; deliveries get receipts, refusals during an outage are counted, an answer that takes too long is given up, and a
+/// panic becomes an answer.
 ///
 /// One layer for all of it: the router copies and boxes what it calls, once for each layer and request.
 async fn surround(
     extract::State(around): extract::State<Arc<Around>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let around = &around;
+    note_client(&around.config, &mut request);
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("", |matched| route(&around.config.root_path, matched.as_str()));
     request_id::assign(request, |request| {
-        cors::share(&around.config.cors, request, |request| {
-            receipt::watch(&around.receipts, request, |request| {
-                let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-                outage::watch(&around.outage, answer.map(|answer| answer.unwrap_or_else(after_panic)))
+        observe(route, request, |request| {
+            cors::share(&around.config.cors, request, |request| {
+                limits::guard(&around.limits, route, request, |request| around.answer(request, next))
             })
         })
     })
     .await
+}
+
+impl Around {
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        receipt::watch(&self.receipts, request, |request| {
+            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+            let answer = answer.map(|answer| answer.unwrap_or_else(after_panic));
+            outage::watch(&self.outage, answer_within(Patience::default().request, answer))
+        })
+        .await
+    }
+}
+
+/// Notes on the request where it comes from.
+fn note_client(config: &Config, request: &mut Request) {
+    let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else { return };
+    let client = ClientAddress::of(peer.ip(), request.headers(), &config.limits.trusted_proxies);
+    request.extensions_mut().insert(client);
+}
+
+/// A route's template without the prefix that a proxy leaves on requests.
+fn route<'a>(root_path: &str, matched: &'a str) -> &'a str {
+    matched.strip_prefix(root_path).filter(|rest| rest.starts_with('/')).unwrap_or(matched)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]

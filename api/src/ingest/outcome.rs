@@ -23,6 +23,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The outcome's name in metrics.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Duplicate => "duplicate",
+            Self::Acknowledged => "acknowledged",
+            Self::MeetingUnknown => "meeting_unknown",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// Whether the event's id is stored now.
     fn takes_id(&self) -> bool {
         matches!(self, Self::Stored | Self::Duplicate)

@@ -1,6 +1,7 @@
 //! Stores a group's events, whatever happens to the connection and whatever one of them holds.
 
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
 
 use contract::event::Event;
 use futures_util::FutureExt as _;
@@ -11,6 +12,7 @@ use super::StoreError;
 use super::group::group;
 use super::outcome::{Ledger, Outcome, outcomes};
 use crate::db::{self, events::Answer, patience::patiently};
+use crate::meters;
 
 /// How often a statement is tried that gets into the way of others. Each time it does, another one has got through.
 const MAX_TRIES: u32 = 10;
@@ -40,6 +42,7 @@ impl Store {
     /// Stores all of `events`. When the database objects to what an event says, the group is halved until that event stands
     /// alone, so that it cannot take others with it.
     pub(super) async fn all(&mut self, events: &[Event]) -> Result<Vec<Outcome>, StoreError> {
+        let begun = Instant::now();
         let mut ledger = Ledger::new(events);
         let mut limit = usize::MAX;
         while let Some(part) = ledger.open(limit) {
@@ -56,7 +59,9 @@ impl Store {
                 Err(Failure::Of(error)) => return Err(error),
             }
         }
-        Ok(ledger.close())
+        let outcomes = ledger.close();
+        count(&outcomes, begun.elapsed());
+        Ok(outcomes)
     }
 
     /// Stores `events` in one transaction. A connection that has died since its last use is replaced once; repeating is safe
@@ -101,6 +106,14 @@ impl Store {
             none => none.insert(connect(&self.options).await?),
         };
         patiently(db::events::store(connection, &group, self.is_cautious)).await
+    }
+}
+
+/// Events of one outcome are counted together: there are hundreds, and few outcomes.
+fn count(outcomes: &[Outcome], took: Duration) {
+    meters::group(u32::try_from(outcomes.len()).unwrap_or(u32::MAX), took);
+    for neighbours in outcomes.chunk_by(|one, other| one.label() == other.label()) {
+        meters::events(neighbours[0].label(), neighbours.len() as u64);
     }
 }
 

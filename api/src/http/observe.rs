@@ -1,0 +1,66 @@
+//! Tells of each request once it is answered: one log line, one observation.
+//!
+//! Neither holds the path, only the route's template: paths and query strings may carry names and tokens. Deliveries that went well and
+//! questions for the service's health come by the thousand; their lines are for `RUST_LOG=debug`.
+
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::{limits, request_id};
+use crate::meters;
+
+/// What stands for a path that no route takes.
+const UNMATCHED: &str = "unmatched";
+
+/// Answers a request to `route`, which is empty for no route, and tells of it.
+pub(super) async fn observe<F: Future<Output = Response>>(
+    route: &str,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let begun = Instant::now();
+    let method = request.method().clone();
+    let answer = next(request).await;
+    let (took, status) = (begun.elapsed(), answer.status());
+    let route = if route.is_empty() { UNMATCHED } else { route };
+    meters::request(&method, route, status, took);
+    let (id, ms) = (request_id::current(), took.as_millis());
+    if is_routine(&method, route, status) {
+        tracing::debug!(request.id = id, %method, route, status = status.as_u16(), ms, "answered");
+    } else {
+        tracing::info!(request.id = id, %method, route, status = status.as_u16(), ms, "answered");
+    }
+    answer
+}
+
+fn is_routine(method: &http::Method, route: &str, status: StatusCode) -> bool {
+    let is_look = matches!(route, "/health" | "/metrics") || route.ends_with("/health");
+    status.is_success() && (is_look || limits::is_delivery(method, route))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_by_the_thousand_is_told_when_it_fails() {
+        for (method, route, status, expected) in [
+            (Method::GET, "/health", 200, true),
+            (Method::GET, "/health", 503, false),
+            (Method::GET, "/v1/jitsi/health", 200, true),
+            (Method::POST, "/v1/jitsi/events", 200, true),
+            (Method::POST, "/v1/jitsi/events", 401, false),
+            (Method::POST, "/v1/whereby", 200, true),
+            (Method::POST, "/v1/rooms", 200, false),
+            (Method::GET, UNMATCHED, 404, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(is_routine(&method, route, status), expected, "{method} {route} {status}");
+        }
+    }
+}
