@@ -11,12 +11,13 @@
 //! - [`xmpp`]: participants and recorders; [`focus`] answers them as jicofo does.
 //! - [`jibri`]: recordings by a real ffmpeg, laid out and finished as Jibri does it.
 //! - [`meeting`]: a scripted meeting in that Prosody with that recorder.
-//! - [`s3`]: the object storage that recordings are uploaded to.
+//! - [`s3`]: the object storage that recordings are uploaded to; [`sqs`]: another one, with the queue that it notifies.
 //! - [`whereby`]: the other platform, with its webhooks.
 //! - [`api`], [`agent`] and [`stack`]: the real programs, and everything at once; [`secrets`] is what they share.
 //! - [`proxy`]: a network between them that fails on demand; [`trouble`] is an API that fails in every way, at random.
 //! - [`demo`]: all of it, told as it happens; [`guide`] is what the Jitsi guide's commands take for granted.
-//! - [`process`] and [`ports`]: programs that end with the testbed, and where they listen.
+//! - [`replicas`]: several of the API on one [`postgres`], behind a balancer.
+//! - [`process`], [`home`] and [`ports`]: programs that end with the testbed, where they live and where they listen.
 
 pub mod agent;
 pub mod api;
@@ -25,17 +26,21 @@ pub mod demo;
 pub mod floor;
 pub mod focus;
 pub mod guide;
+pub mod home;
 pub mod jibri;
 pub mod load;
 pub mod meeting;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod prosody;
 pub mod proxy;
+pub mod replicas;
 pub mod s3;
 pub mod secrets;
 pub mod sink;
 pub mod spool;
+pub mod sqs;
 pub mod stack;
 pub mod trouble;
 pub mod wait;

@@ -1,0 +1,11 @@
+//! Recordings in a bucket that notifies a queue: found, missed, looked for, withheld, removed. Real Postgres, and moto for bucket and queue.
+
+#![expect(clippy::unwrap_used, reason = "a test whose scene cannot be set has failed")]
+
+#[expect(dead_code, reason = "other test binaries use the rest")]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod queue;
+mod scene;
+mod state;

@@ -1,0 +1,136 @@
+//! What the bucket tells through the queue.
+
+use api::domain::recording_object::WherebyFile;
+use serde_json::json;
+
+use crate::scene::{ROOM, Scene, file};
+use crate::support::wait;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_whereby_leaves_becomes_a_recording_of_its_meeting_and_one_that_goes_is_missing() {
+    let scene = Scene::new().await;
+    let consumer = scene.listen();
+    let (first, second) = (file(ROOM, 2), format!("a+b/{}", file("unknown", 3)));
+    scene.place.put(&first, b"twelve bytes").unwrap();
+    scene.place.put(&second.replace('+', "%20"), b"x").unwrap();
+    scene.place.put("jitsi/room/session/0123/room.mp4", b"an upload of this service").unwrap();
+    let rows = scene.until_states(&["stored", "stored"]).await;
+    let key = second.replace('+', " ");
+    assert_eq!((rows[0].object_key.as_deref(), rows[0].meeting_id.as_deref()), (Some(key.as_str()), None));
+    assert_eq!(
+        (rows[1].object_key.as_deref(), rows[1].meeting_id.as_deref()),
+        (Some(first.as_str()), Some("m"))
+    );
+    assert_eq!((rows[1].size_bytes, &rows[1].id), (Some(12), &WherebyFile::parse(&first).unwrap().id));
+    scene.until_read().await;
+
+    scene.place.remove(&first).unwrap();
+    scene.until_states(&["stored", "missing"]).await;
+    scene.place.put(&first, b"twelve bytes").unwrap();
+    scene.until_states(&["stored", "stored"]).await;
+    scene.until_read().await;
+    consumer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_news_by_every_way_and_in_any_order_is_one_recording() {
+    let scene = Scene::new().await;
+    let key = file(ROOM, 2);
+    let at = |second: u32, event: &str| {
+        json!({"Records": [{
+            "eventName": event, "eventTime": format!("2026-03-01T10:30:{second:02}.000Z"),
+            "s3": {"bucket": {"name": scene.place.bucket()}, "object": {"key": key.replace(':', "%3A"), "size": 5}},
+        }]})
+    };
+    let bridged = json!({
+        "detail-type": "Object Created", "time": "2026-03-01T10:30:05Z",
+        "detail": {"bucket": {"name": scene.place.bucket()}, "object": {"key": key, "size": 5}},
+    });
+    let removed = at(9, "ObjectRemoved:Delete");
+    let wrapped = json!({"Type": "Notification", "Message": at(5, "ObjectCreated:Put").to_string()});
+    let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"});
+    let consumer = scene.listen();
+    for body in [&at(5, "ObjectCreated:Put"), &test, &wrapped, &bridged] {
+        scene.place.say(&body.to_string()).unwrap();
+    }
+    scene.until_states(&["stored"]).await;
+    scene.until_read().await;
+    // What is late says nothing new: the object was there before it went.
+    for body in [&removed, &bridged, &wrapped] {
+        scene.place.say(&body.to_string()).unwrap();
+    }
+    scene.until_read().await;
+    assert_eq!(scene.until_states(&["missing"]).await[0].size_bytes, Some(5));
+    consumer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_can_read_holds_nothing_up_and_is_put_aside_by_the_queue() {
+    let scene = Scene::new().await;
+    scene.place.say("nonsense").unwrap();
+    scene.place.say(r#"{"Records":[{"eventName":"ObjectCreated:Put"}]}"#).unwrap();
+    scene.place.put(&file(ROOM, 2), b"x").unwrap();
+    let consumer = scene.listen();
+    scene.until_states(&["stored"]).await;
+    wait::until("the readable ones to be gone, and the others to be held", async || {
+        let count = scene.place.count().unwrap();
+        (count.visible == 0 && count.held == 2).then_some(())
+    })
+    .await;
+    assert_eq!(scene.place.dead().unwrap(), 0, "the queue decides, after more than one delivery");
+    consumer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_replicas_share_the_queue() {
+    let scene = Scene::new().await;
+    let minutes = 30;
+    for minute in 0..minutes {
+        scene.place.put(&file(ROOM, minute), b"x").unwrap();
+    }
+    let consumers = [scene.listen(), scene.listen(), scene.listen()];
+    scene.until_states(&vec!["stored"; minutes as usize]).await;
+    scene.until_read().await;
+    for consumer in consumers {
+        consumer.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_stays_until_the_database_has_it_and_is_given_back_at_the_end() {
+    let scene = Scene::new().await;
+    // As when the database goes away: an error of the class "insufficient resources".
+    scene.execute("CREATE SEQUENCE reflector.tries").await;
+    scene
+        .execute(
+            "CREATE FUNCTION reflector.away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+               PERFORM nextval('reflector.tries');
+               RAISE 'away' USING ERRCODE = '53300';
+             END $$",
+        )
+        .await;
+    scene
+        .execute("CREATE TRIGGER away BEFORE INSERT ON reflector.recording FOR EACH ROW EXECUTE FUNCTION reflector.away()")
+        .await;
+    scene.place.put(&file(ROOM, 2), b"x").unwrap();
+    let consumer = scene.listen();
+    wait::until("the database to be asked", async || {
+        let tried: bool =
+            sqlx::query_scalar("SELECT is_called FROM reflector.tries").fetch_one(&scene.db).await.unwrap();
+        tried.then_some(())
+    })
+    .await;
+    consumer.stop().await;
+    assert!(scene.rows().await.is_empty());
+    wait::until("the message to be given back", async || {
+        let count = scene.place.count().unwrap();
+        (count.held == 0 && count.visible >= 1).then_some(())
+    })
+    .await;
+
+    scene.execute("DROP TRIGGER away ON reflector.recording").await;
+    let consumer = scene.listen();
+    scene.until_states(&["stored"]).await;
+    scene.until_read().await;
+    consumer.stop().await;
+}
