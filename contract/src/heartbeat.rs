@@ -23,6 +23,7 @@ pub struct Heartbeat {
     /// The host's name, for people. It may change, and two hosts may share it.
     pub host: String,
     /// What the agent's outbox calls the host: the same for as long as the outbox is. 1 to [`MAX_HOST_ID_BYTES`] bytes.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 128))]
     pub host_id: String,
     /// When the agent's process started.
     #[serde(with = "utc")]

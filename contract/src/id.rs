@@ -16,7 +16,7 @@ pub const MAX_ID_BYTES: usize = 128;
 /// Ids that this project makes begin with `evt_` (events) or `rec_` (recordings) and are followed by hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "schema", schema(value_type = String))]
+#[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^[A-Za-z0-9_.:-]{1,128}$"))]
 #[serde(try_from = "String", into = "String")]
 pub struct EventId(String);
 

@@ -44,14 +44,17 @@ pub struct UploadRequest {
     /// The room that was recorded.
     pub room_name: RoomName,
     /// The name of Jibri's session directory.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 1024))]
     pub session_id: String,
     /// The file's name, without its directory.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 1024))]
     pub file_name: String,
     /// The file's size in bytes.
     pub size_bytes: u64,
     /// The checksum of the whole file.
     pub sha256: Checksum,
     /// The host that holds the file.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 1024))]
     pub host: String,
     /// When the file was finished.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "utc::option")]

@@ -7,10 +7,13 @@ use serde_json::Value;
 #[derive(Debug, utoipa::ToSchema)]
 pub struct JitsiWebhookEvent {
     /// The event's identity; where it is not said, it is derived from the body.
+    #[schema(pattern = "^[A-Za-z0-9_.:-]{1,128}$")]
     pub id: Option<String>,
     /// What happened, such as `muc-occupant-joined`. Unknown names are kept.
+    #[schema(pattern = "^[^\\x00-\\x1f\\x7f]+$", max_length = 128)]
     pub event: String,
     /// Where: the room's name, or its address.
+    #[schema(min_length = 1, max_length = 1023)]
     pub room: String,
     /// When: RFC 3339, or seconds since 1970.
     pub timestamp: Timestamp,
@@ -24,6 +27,7 @@ pub struct JitsiWebhookEvent {
 #[serde(untagged)]
 pub enum Timestamp {
     /// RFC 3339.
+    #[schema(format = DateTime)]
     Text(String),
     /// Seconds since 1970.
     Seconds(f64),
@@ -33,10 +37,13 @@ pub enum Timestamp {
 #[derive(Debug, utoipa::ToSchema)]
 pub struct JibriRecordingEvent {
     /// The room that was recorded: its name, or its address.
+    #[schema(min_length = 1, max_length = 1023)]
     pub room_name: String,
     /// The file's path on the host.
+    #[schema(min_length = 1)]
     pub recording_file: String,
     /// What the file is worth, such as `completed`.
+    #[schema(min_length = 1)]
     pub recording_status: String,
     /// When the recording ended: RFC 3339, or seconds since 1970.
     pub timestamp: Timestamp,

@@ -35,6 +35,7 @@ pub struct CreateRoomBody {
     #[schema(required = false, default = "")]
     pub zulip_topic: String,
     /// The address that is told what happens; empty for none.
+    #[schema(pattern = "^(https?://.+)?$")]
     pub webhook_url: Option<String>,
     /// The secret that signs what is sent there. Where there is none, the server makes one.
     pub webhook_secret: Option<String>,
@@ -86,6 +87,7 @@ pub struct UpdateRoomBody {
     #[schema(value_type = String, required = false)]
     pub zulip_topic: Option<String>,
     /// The address that is told what happens; empty for none.
+    #[schema(pattern = "^(https?://.+)?$")]
     pub webhook_url: Option<String>,
     /// The secret that signs what is sent there. Where there is none, the server makes one.
     pub webhook_secret: Option<String>,

@@ -1,0 +1,66 @@
+//! Requests that are made up from the document, right ones and wrong ones: whatever comes, the answer is one that it announces.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use testbed::api::Api;
+
+use crate::scene::{Scene, attempt, installed, run, sources};
+
+/// What is looked for in every answer.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
+                      response_schema_conformance,unsupported_method,allow_header_conformance,ignored_auth";
+
+#[test]
+fn the_document_is_valid() {
+    let scene = Scene::new();
+    let document = scene.directory.path().join("openapi.json");
+    let mut answer = ureq::get(format!("{}/openapi.json", scene.api.url())).call().unwrap();
+    fs::write(&document, answer.body_mut().read_to_vec().unwrap()).unwrap();
+    run(Command::new(installed().join("python/bin/openapi-spec-validator")).arg(&document));
+}
+
+#[test]
+fn every_answer_is_one_that_the_document_announces() {
+    let scene = Scene::new();
+    let owner = scene.api.client("owner").unwrap();
+    let known = ["jitsi", "whereby"].map(|platform| {
+        let room = create_room(&scene.api, owner.token(), platform);
+        let meeting = owner.create_meeting(platform).unwrap();
+        json!({"room_id": room, "room_name": platform, "meeting_id": meeting.id})
+    });
+    // Kept, so that a failure can be looked into: each one comes with a request to repeat it by.
+    let reports = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
+    let mut command = Command::new(installed().join("python/bin/schemathesis"));
+    command
+        .current_dir(scene.directory.path())
+        .env("PYTHONPATH", sources().join("schemathesis"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("SCHEMATHESIS_HOOKS", "hooks")
+        .env("KNOWN", json!(known).to_string())
+        .env("JITSI_WEBHOOK_SECRET", &scene.secrets.webhook)
+        .env("WHEREBY_WEBHOOK_SECRET", scene.whereby.webhook_secret())
+        .args(["run", &format!("{}/openapi.json", scene.api.url()), "--checks", CHECKS])
+        .args(["--header", &format!("Authorization: Bearer {}", owner.token())])
+        .args(["--phases", "coverage,fuzzing", "--max-examples", "15", "--seed", "20260301"])
+        .args(["--workers", "2", "--request-timeout", "20", "--continue-on-failure", "--no-color"])
+        .args(["--report", "junit", "--report-dir"])
+        .arg(&reports);
+    let (succeeded, printed) = attempt(&mut command);
+    let log = scene.log();
+    assert!(succeeded, "{printed}\nReports are in {}. The API's log:\n{log}", reports.display());
+}
+
+/// The id of a new room.
+fn create_room(api: &Api, token: &str, platform: &str) -> String {
+    let room = json!({
+        "name": platform, "platform": platform, "is_locked": false, "room_mode": "normal", "recording_type": "cloud",
+        "recording_trigger": "none",
+    });
+    let request =
+        ureq::post(format!("{}/v1/rooms", api.url())).header("Authorization", format!("Bearer {token}"));
+    let room: Value = request.send_json(room).unwrap().body_mut().read_json().unwrap();
+    room["id"].as_str().unwrap().to_owned()
+}

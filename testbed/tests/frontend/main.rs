@@ -1,0 +1,6 @@
+//! What developers of frontends rely on: types made from the API's own document, and answers that are as it says.
+#![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
+
+mod conformance;
+mod scene;
+mod typescript;
