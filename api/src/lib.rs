@@ -14,7 +14,7 @@
 //!    [`whereby`] makes rooms there, and takes in what is told of them.
 //! 8. [`jobs`] do what has to be done from time to time, once however many replicas there are.
 //!
-//! Dependencies point one way: `cli → app → {http, jobs} → {db, ingest, uploads → storage, jitsi, auth} → domain → contract`.
+//! Dependencies point one way: `cli → app → {http, jobs} → {db, ingest, uploads → storage, jitsi, whereby, auth} → domain → contract`.
 
 pub mod app;
 pub mod auth;
