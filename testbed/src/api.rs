@@ -80,10 +80,15 @@ impl Api {
 
     /// A bearer token for `user`, made by the program's own command.
     pub fn token(&self, user: &str) -> Result<String> {
+        self.ask(&["token", "--subject", user])
+    }
+
+    /// What the program itself answers to another command line, in the same surroundings.
+    pub fn ask(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(process::program("reflector-api")?);
         environment(&mut command, &self.directory, &self.secrets, &self.storage);
-        let output = command.args(["token", "--subject", user]).output()?;
-        ensure!(output.status.success(), "reflector-api token: {}", String::from_utf8_lossy(&output.stderr));
+        let output = command.args(arguments).output()?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 

@@ -1,15 +1,15 @@
 //! Gives deliveries receipts: what came, from whom, and what became of it.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use contract::problem::ProblemCode;
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
 use time::OffsetDateTime;
 
+use super::client_address::ClientAddress;
 use super::request_id;
 use crate::domain::receipt::{Counts, Kind, Receipt, Verdict};
 use crate::receipts::{Receipts, draft};
@@ -75,11 +75,11 @@ fn interesting(method: &Method, path: &str) -> Option<(Interest, String)> {
 impl Arrival {
     fn of(request: &Request, route: String) -> Self {
         let text = |name| text(request.headers(), name);
-        let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let address = request.extensions().get().map(|ClientAddress(address)| address.to_string());
         Self {
             route,
             agent: text(AGENT),
-            address: address.map(|info| info.0.ip().to_canonical().to_string()),
+            address,
             user_agent: text(USER_AGENT.as_str()),
             received_at: OffsetDateTime::now_utc(),
             begun: Instant::now(),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{Job, Summary};
 use crate::db::{self, jobs};
 use crate::http::State;
+use crate::meters;
 
 /// How long a run that nobody renews keeps others away: after this time a process that died does not count.
 const TERM: Duration = Duration::from_mins(1);
@@ -100,6 +101,7 @@ async fn turn(state: &State, job: Job, holder: &str, stopping: watch::Receiver<b
 
 /// Runs the job under its lease, and notes what came of it.
 async fn run(state: &State, job: Job, holder: &str, mut stopping: watch::Receiver<bool>) {
+    let begun = Instant::now();
     let work = AssertUnwindSafe((job.run)(state.clone())).catch_unwind();
     let outcome = tokio::select! {
         outcome = work => outcome,
@@ -130,6 +132,7 @@ async fn run(state: &State, job: Job, holder: &str, mut stopping: watch::Receive
             (false, "panicked".to_owned())
         }
     };
+    meters::job(job.name, succeeded, begun.elapsed());
     if let Err(error) = jobs::finish(&state.db, job.name, holder, succeeded, &said).await {
         tracing::debug!(job.name, "the end of a job is not noted: {error}");
     }
