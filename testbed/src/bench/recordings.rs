@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
-use super::agent::home;
 use super::announce;
 use super::figure::{Aim, Figure};
 use super::scale::Scale;
 use super::stats::{millis, percentile};
+use crate::home;
 use crate::load::{self, Agent, Settings, cpu_time};
 use crate::sink::{Ledger, Sink};
 
@@ -126,7 +126,7 @@ struct Stage {
 
 impl Stage {
     fn prepare() -> anyhow::Result<Self> {
-        let (home, sink) = (home()?, Sink::start()?);
+        let (home, sink) = (home::directory()?, Sink::start()?);
         let secret = "benchmark-0123456789abcdef0123456789".to_owned();
         let agent =
             Agent::prepare(home.path(), &Settings { url: sink.url(), secret, batch_max_events: None })?;

@@ -11,12 +11,12 @@ use rusty_s3::actions::PutObject;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use tempfile::TempDir;
 
-use super::agent::home;
 use super::announce;
 use super::figure::{Aim, Figure};
 use super::scale::Scale;
 use super::stats::{median, number, percentile};
 use crate::api::{self, Api};
+use crate::home;
 use crate::load::{self, Agent, Settings};
 use crate::ports;
 use crate::s3::{BUCKET, S3};
@@ -121,7 +121,7 @@ struct Stage {
 
 impl Stage {
     fn start(length: usize) -> anyhow::Result<Self> {
-        let home = home()?;
+        let home = home::directory()?;
         let at = home.path();
         let secrets = Secrets::random()?;
         let s3 = S3::start(&at.join("s3"))?;

@@ -11,6 +11,7 @@ mod lines;
 mod paced;
 mod requests;
 mod spool;
+mod stubborn;
 mod usage;
 
 pub use agent::{Agent, Settings};
@@ -21,4 +22,5 @@ pub use lines::{Line, Lines};
 pub use paced::{Paced, Plan};
 pub use requests::{Request, Requests};
 pub use spool::{Rotation, SpoolWriter};
+pub use stubborn::{Seen, Stubborn};
 pub use usage::{Memory, cpu_time, memory};

@@ -7,8 +7,6 @@ pub(super) mod outage;
 mod sink_limit;
 mod stage;
 
-pub(super) use stage::home;
-
 use std::io::Write;
 
 use super::figure::Figure;

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::env;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -14,6 +13,7 @@ use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
 use crate::bench::stats::{millis, number};
+use crate::home;
 use crate::load::{Agent, Lines, Settings, SpoolWriter, cpu_time, memory};
 use crate::process::Process;
 use crate::sink::{Ledger, Sink};
@@ -79,18 +79,9 @@ pub(super) struct Backlog {
     pub(super) cpu_per_thousand: f64,
 }
 
-/// A directory on a disk (`/tmp` may be memory, where a sync costs nothing) that other users may enter.
-pub(in crate::bench) fn home() -> anyhow::Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix("reflector-bench-")
-        .permissions(PermissionsExt::from_mode(0o755))
-        .tempdir_in("/var/tmp")
-        .context("cannot create a directory in /var/tmp")
-}
-
 impl Stage {
     pub(super) fn start(shipper: Shipper) -> anyhow::Result<Self> {
-        let home = home()?;
+        let home = home::directory()?;
         let sink = Sink::start()?;
         let lines = Lines::in_rooms(fastrand::u64(..) >> 32, ROOMS);
         let (running, writer) = match shipper {

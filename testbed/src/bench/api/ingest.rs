@@ -6,13 +6,13 @@ use anyhow::ensure;
 use time::OffsetDateTime;
 
 use super::pgbench;
-use super::postgres::Postgres;
 use super::server::{Burst, Server, stored, supplies};
 use crate::bench::announce;
 use crate::bench::figure::{Aim, Figure};
 use crate::bench::scale::Scale;
 use crate::bench::stats::median;
 use crate::load::Lines;
+use crate::postgres::Postgres;
 
 /// Connections of the load and of `pgbench`.
 const CONNECTIONS: usize = 32;

@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use super::postgres::Postgres;
 use super::server::{Burst, Server, make_meetings};
 use crate::bench::announce;
 use crate::bench::figure::{Aim, Figure};
 use crate::bench::scale::Scale;
 use crate::bench::stats::median;
 use crate::load::Lines;
+use crate::postgres::Postgres;
 
 /// Few enough connections that the cost of an event, not the depth of a queue, is what shows.
 const CONNECTIONS: usize = 4;

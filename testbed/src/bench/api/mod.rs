@@ -3,7 +3,6 @@
 mod ingest;
 mod large_meeting;
 mod pgbench;
-mod postgres;
 mod server;
 
 use std::io::Write;
@@ -11,9 +10,10 @@ use std::io::Write;
 use super::figure::{Aim, Figure};
 use super::scale::Scale;
 use crate::load;
+use crate::postgres::Postgres;
 
 pub(super) fn measure(scale: &Scale, figures: &mut Vec<Figure>, out: &mut impl Write) -> anyhow::Result<()> {
-    let postgres = postgres::Postgres::start()?;
+    let postgres = Postgres::start()?;
     let server = server::Server::start(&postgres)?;
     ingest::against_pgbench(scale, &postgres, &server, figures, out)?;
     large_meeting::against_empty(scale, &postgres, &server, figures, out)?;

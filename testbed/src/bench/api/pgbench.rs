@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::postgres::{Postgres, succeeded};
+use crate::postgres::{Postgres, succeeded};
 
 const SCRIPT: &str =
     "INSERT INTO bench_event (id, room, at, body) VALUES (gen_random_uuid(), :room, now(), :body);\n";

@@ -11,9 +11,9 @@ use contract::signature::Secrets;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use super::postgres::Postgres;
-use crate::bench::agent::home;
+use crate::home;
 use crate::load::{Fired, Lines, Requests, binary, fire};
+use crate::postgres::Postgres;
 use crate::process::Process;
 
 const SECRET: &str = "6d9c1a6f0c9b4a7e8f3d2b1c0a9e8d7c";
@@ -37,7 +37,7 @@ pub(super) struct Burst {
 
 impl Server {
     pub(super) fn start(postgres: &Postgres) -> anyhow::Result<Self> {
-        let home = home()?;
+        let home = home::directory()?;
         let address = free_address()?;
         let mut command = Command::new(binary("reflector-api")?);
         command.args(["serve", "--listen", &address.to_string()]);

@@ -10,22 +10,24 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User, chown};
 use tempfile::TempDir;
 
-use crate::bench::agent::home;
+use crate::home;
 use crate::process::Process;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A running Postgres that listens on a socket in its own directory.
-pub(super) struct Postgres {
+#[derive(Debug)]
+pub struct Postgres {
     process: Process,
     programs: PathBuf,
     home: TempDir,
 }
 
 impl Postgres {
-    pub(super) fn start() -> anyhow::Result<Self> {
+    /// Makes a cluster and starts its server.
+    pub fn start() -> anyhow::Result<Self> {
         let programs = programs()?;
-        let home = home()?;
+        let home = home::directory()?;
         if Uid::effective().is_root() {
             let user = User::from_name("postgres")?
                 .context("there is no user postgres; `make setup` installs it")?;
@@ -35,30 +37,53 @@ impl Postgres {
         let mut initdb = unprivileged(&programs.join("initdb"));
         initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
         succeeded(&initdb.arg("-D").arg(&data).current_dir(home.path()).output()?, "initdb")?;
-        let mut command = unprivileged(&programs.join("postgres"));
-        command.arg("-D").arg(&data).arg("-k").arg(home.path()).args(["-c", "listen_addresses="]);
-        command.current_dir(home.path());
-        let process = Process::spawn("postgres", &command, &home.path().join("postgres.log"))?;
+        let process = launch(&programs, home.path())?;
         let mut postgres = Self { process, programs, home };
-        let mut ready = postgres.client("pg_isready");
-        ready.arg("--quiet");
-        postgres.process.wait_until(DEADLINE, || ready.status().is_ok_and(|status| status.success()))?;
+        postgres.wait_until_ready()?;
         Ok(postgres)
     }
 
+    /// Ends the server as an administrator does: clients are cut off, what was committed is on the disk.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        // The default SIGTERM would wait for clients.
+        self.process.signal(Signal::SIGINT)?;
+        self.process.wait(DEADLINE)?;
+        Ok(())
+    }
+
+    /// Ends the server as a power cut does.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        // Not SIGKILL, which would leave its children to themselves.
+        self.process.signal(Signal::SIGQUIT)?;
+        self.process.wait(DEADLINE)?;
+        Ok(())
+    }
+
+    /// Starts the server again, with the same data at the same place.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.process = launch(&self.programs, self.home.path())?;
+        self.wait_until_ready()
+    }
+
+    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let mut ready = self.client("pg_isready");
+        ready.arg("--quiet");
+        self.process.wait_until(DEADLINE, || ready.status().is_ok_and(|status| status.success()))
+    }
+
     /// The address as the API takes it.
-    pub(super) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("postgresql://postgres@localhost/postgres?host={}", self.socket().display())
     }
 
     /// Runs a statement and returns its unadorned result.
-    pub(super) fn query(&self, sql: &str) -> anyhow::Result<String> {
+    pub fn query(&self, sql: &str) -> anyhow::Result<String> {
         let output = self.client("psql").args(["-qXAt", "-v", "ON_ERROR_STOP=1", "-c", sql]).output()?;
         succeeded(&output, "psql")
     }
 
     /// A client program of the same release, told where the server is.
-    pub(super) fn client(&self, program: &str) -> Command {
+    pub fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
         command.arg("-h").arg(self.socket()).args(["-U", "postgres"]);
         command.env("PGDATABASE", "postgres");
@@ -72,14 +97,20 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // Fast shutdown: the default SIGTERM would wait for clients. `Process` waits for the end.
-        let _ = self.process.signal(Signal::SIGINT);
-        let _ = self.process.wait(DEADLINE);
+        // It may have been stopped already; `Process` kills what does not end.
+        let _ = self.stop();
     }
 }
 
+fn launch(programs: &Path, home: &Path) -> anyhow::Result<Process> {
+    let mut command = unprivileged(&programs.join("postgres"));
+    command.arg("-D").arg(home.join("data")).arg("-k").arg(home);
+    command.args(["-c", "listen_addresses="]).current_dir(home);
+    Process::spawn("postgres", &command, &home.join("postgres.log"))
+}
+
 /// What a program printed, or why it failed.
-pub(super) fn succeeded(output: &Output, program: &str) -> anyhow::Result<String> {
+pub fn succeeded(output: &Output, program: &str) -> anyhow::Result<String> {
     let error = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{program} failed with {}: {error}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
