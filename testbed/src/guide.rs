@@ -1,6 +1,9 @@
-//! What the commands of the Jitsi guide take for granted: rooms by these names, and a meeting by that one.
+//! The commands of the guides, and what those of the Jitsi guide take for granted: rooms by these names, and a meeting by that one.
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::stack::Stack;
 
@@ -25,4 +28,41 @@ pub fn prepare(stack: &Stack) -> Result<()> {
          ON CONFLICT DO NOTHING"
     );
     stack.api.sql(&insert).map(drop)
+}
+
+/// Runs commands of a guide in bash as they are written there.
+#[derive(Debug, Default)]
+pub struct Shell {
+    /// What the guide marks as a placeholder, and what is put in its place.
+    pub placeholders: Vec<(&'static str, String)>,
+    /// The variables that the guide tells its reader to set.
+    pub variables: Vec<(&'static str, String)>,
+}
+
+/// What a command printed.
+#[derive(Debug)]
+pub struct Said {
+    /// On standard output.
+    pub out: String,
+    /// On standard error, where curl tells of requests.
+    pub error: String,
+}
+
+impl Shell {
+    /// Runs `command`, which must succeed.
+    pub fn run(&self, command: &str) -> Result<Said> {
+        let put_in = |text: String, (mark, value): &(&str, String)| text.replace(mark, value);
+        let command = self.placeholders.iter().fold(command.to_owned(), put_in);
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        let output = Command::new("bash").args(["-c", &command]).envs(variables).output()?;
+        let (out, error) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "{command}\n{out}\n{error}");
+        Ok(Said { out, error: error.into_owned() })
+    }
+
+    /// The JSON that `command` prints.
+    pub fn answer(&self, command: &str) -> Result<Value> {
+        let said = self.run(command)?;
+        serde_json::from_str(&said.out).with_context(|| format!("{command}\n{}\n{}", said.out, said.error))
+    }
 }

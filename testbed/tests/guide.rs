@@ -4,16 +4,15 @@
 //! secret, and the id of the meeting.
 #![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testbed::guide;
+use testbed::guide::{self, Shell};
 use testbed::stack::Stack;
 
 /// A stack that the guide's commands can be run against.
 struct Reader {
     stack: Stack,
+    shell: Shell,
     _directory: TempDir,
 }
 
@@ -22,31 +21,32 @@ impl Reader {
         let directory = tempfile::tempdir().unwrap();
         let stack = Stack::start_anywhere(directory.path()).unwrap();
         guide::prepare(&stack).unwrap();
-        Self { stack, _directory: directory }
+        let token = stack.client.token().to_owned();
+        let shell = Shell {
+            placeholders: vec![
+                ("https://your-reflector-domain.com", stack.api.url()),
+                ("your-webhook-secret-here", stack.secrets.webhook.clone()),
+                ("{meeting-id}", guide::EXAMPLE_MEETING.to_owned()),
+            ],
+            variables: vec![
+                ("AUTH_TOKEN", token.clone()),
+                ("TOKEN", token),
+                ("JITSI_WEBHOOK_SECRET", stack.secrets.webhook.clone()),
+                ("REFLECTOR_API_URL", stack.api.url()),
+            ],
+        };
+        Self { stack, shell, _directory: directory }
     }
 
-    /// Runs a command of the guide in bash and returns what it prints and what curl says beside it.
+    /// Runs a command of the guide and returns what it prints and what curl says beside it.
     fn run(&self, command: &str) -> (String, String) {
-        let command = command
-            .replace("https://your-reflector-domain.com", &self.stack.api.url())
-            .replace("your-webhook-secret-here", &self.stack.secrets.webhook)
-            .replace("{meeting-id}", guide::EXAMPLE_MEETING);
-        let output = Command::new("bash")
-            .args(["-c", &command])
-            .env("AUTH_TOKEN", self.stack.client.token())
-            .env("TOKEN", self.stack.client.token())
-            .env("JITSI_WEBHOOK_SECRET", &self.stack.secrets.webhook)
-            .env("REFLECTOR_API_URL", self.stack.api.url())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        let said = self.shell.run(command).unwrap();
+        (said.out, said.error)
     }
 
     /// The JSON that a command of the guide prints.
     fn answer(&self, command: &str) -> Value {
-        let (out, error) = self.run(command);
-        serde_json::from_str(&out).unwrap_or_else(|_| panic!("{command}\n{out}\n{error}"))
+        self.shell.answer(command).unwrap()
     }
 
     fn query(&self, statement: &str) -> String {
@@ -227,4 +227,44 @@ echo "Recording finalization webhook sent for room: $ROOM_NAME""#,
     );
     let file = reader.query("SELECT file FROM reflector.recording WHERE meeting_id = 'meeting-uuid'");
     assert_eq!(file, "/var/recordings/rec-789.mp4");
+}
+
+#[test]
+fn the_guides_debug_commands_show_what_they_promise() {
+    let reader = Reader::new();
+    let (_, said) = reader.run(
+        r#"# Test from Jitsi server
+curl -v "https://your-reflector-domain.com/v1/jitsi/health""#,
+    );
+    assert!(said.contains("200 OK"), "{said}");
+
+    let meeting = reader.answer(
+        r#"# Check meeting exists
+curl -H "Authorization: Bearer $TOKEN" \
+"https://your-reflector-domain.com/v1/meetings/{meeting-id}""#,
+    );
+    assert_eq!(meeting["id"], guide::EXAMPLE_MEETING);
+
+    let token = reader.stack.client.create_meeting("test-room").unwrap().host_room_url;
+    let (_, token) = token.split_once("?jwt=").unwrap();
+    let decode = r#"# Decode JWT payload
+echo "JWT_TOKEN_HERE" | cut -d'.' -f2 | base64 -d | jq"#;
+    let claims = reader.answer(&decode.replace("JWT_TOKEN_HERE", token));
+    assert_eq!((&claims["iss"], &claims["aud"]), (&json!("reflector"), &json!("jitsi")));
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 8 * 3600);
+
+    let queries = reader.query("SELECT * FROM pg_stat_activity WHERE query LIKE '%meeting%';");
+    assert!(queries.contains("reflector-api") && queries.contains("-- meetings."), "{queries}");
+}
+
+#[test]
+fn a_meeting_that_cannot_be_created_is_explained() {
+    let reader = Reader::new();
+    let (said, _) = reader.run(
+        r#"curl -s -X POST "https://your-reflector-domain.com/v1/rooms/nowhere/meeting" \
+-H "Authorization: Bearer $TOKEN""#,
+    );
+    let problem: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&problem["code"], &problem["detail"]), (&json!("room_not_found"), &json!("Room not found")));
+    assert!(problem["request_id"].is_string(), "the log has the rest under this id: {problem}");
 }
