@@ -274,7 +274,7 @@ fn statements_are_found_however_they_are_written() {
         fn quotes<'a>() -> [char; 3] { ['"', '\'', '\u{22}'] }
         const WHOLE: &str = "-- a.whole\nSELECT \"x\"";
         const RAW: &str = r#"-- a.raw
-            SELECT "y""#;
+            SELECT "y" "#;
         const JOINED: &str = concat!("-- a.joined
             SELECT ", columns!(), " FROM t",);
         macro_rules! chosen { ($what:literal) => { concat!("-- a.chosen SELECT ", columns!(), " FROM ", $what) }; }
