@@ -95,6 +95,13 @@ pub const WEBHOOK_SECONDS: Meter = Meter {
     help: "How long attempts at outgoing webhooks took; ok or failed",
     kind: SECONDS,
 };
+/// What became of questions to Whereby.
+pub const WHEREBY_SECONDS: Meter = Meter {
+    name: "reflector_api_whereby_seconds",
+    labels: &["outcome"],
+    help: "How long Whereby's API took; ok, throttled, refused, failed or silent",
+    kind: SECONDS,
+};
 /// Connections to the database.
 pub const POOL_CONNECTIONS: Meter =
     gauge("reflector_api_database_connections", "Connections to the database that are open");
@@ -118,6 +125,7 @@ pub const ALL: &[Meter] = &[
     CONNECTIONS_REFUSED,
     JOB_SECONDS,
     WEBHOOK_SECONDS,
+    WHEREBY_SECONDS,
     POOL_CONNECTIONS,
     POOL_IDLE,
     RESIDENT_BYTES,

@@ -15,7 +15,7 @@ pub mod catalogue;
 use catalogue::{
     CONNECTIONS_REFUSED, EVENTS_TOTAL, GROUP_EVENTS, GROUP_SECONDS, JOB_SECONDS, Kind, POOL_CONNECTIONS,
     POOL_IDLE, RATE_LIMITED, REQUEST_SECONDS, RESIDENT_BYTES, SIGNATURES_REFUSED, START_SECONDS,
-    WEBHOOK_SECONDS,
+    WEBHOOK_SECONDS, WHEREBY_SECONDS,
 };
 
 /// How often observations are sorted into their buckets. Until then each of them is kept.
@@ -152,6 +152,11 @@ pub fn job(name: &'static str, succeeded: bool, took: Duration) {
 /// An outgoing webhook was tried.
 pub fn webhook(succeeded: bool, took: Duration) {
     histogram!(WEBHOOK_SECONDS.name, "outcome" => outcome(succeeded)).record(took);
+}
+
+/// Whereby was asked.
+pub fn whereby(outcome: &'static str, took: Duration) {
+    histogram!(WHEREBY_SECONDS.name, "outcome" => outcome).record(took);
 }
 
 fn outcome(succeeded: bool) -> &'static str {

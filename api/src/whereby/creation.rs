@@ -126,7 +126,8 @@ impl Whereby {
     ) -> Result<Meeting, WherebyError> {
         let bucket = self.0.settings.recordings.as_ref();
         let wish = NewRoom::new(&intent.prefix, intent.end_date, room.settings, bucket);
-        let made = self.ask(Asker::Visitor, cost::WRITE, self.0.client.create(&wish)).await?;
+        let asker = if intent.is_exclusive { Asker::Visitor } else { Asker::Another };
+        let made = self.ask(asker, cost::WRITE, self.0.client.create(&wish)).await?;
         made.into_meeting(room, now, intent.end_date)
             .ok_or_else(|| WherebyError::Failed { status: 201, said: "a room without id or name".to_owned() })
     }

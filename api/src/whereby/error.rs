@@ -73,6 +73,16 @@ impl WherebyError {
         }
     }
 
+    /// The error's kind, for metrics.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Throttled { .. } => "throttled",
+            Self::Refused { .. } => "refused",
+            Self::Failed { .. } | Self::Database(_) => "failed",
+            Self::Silent { .. } => "silent",
+        }
+    }
+
     /// Whether Whereby certainly did nothing.
     pub fn changed_nothing(&self) -> bool {
         match self {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::WherebyMeetings;
 use crate::db::whereby::budget;
+use crate::meters;
 
 mod clean_up;
 mod client;
@@ -57,8 +58,10 @@ struct Parts {
 /// For whom a question is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asker {
-    /// Somebody who waits.
+    /// Somebody who waits for the room's meeting.
     Visitor,
+    /// Somebody who waits for another one, which anybody may ask for as often as they like.
+    Another,
     /// Periodic work, which leaves visitors their part and can come again.
     Background,
 }
@@ -95,7 +98,9 @@ impl Whereby {
         question: impl Future<Output = Result<T, WherebyError>>,
     ) -> Result<T, WherebyError> {
         self.pay(asker, cost).await?;
+        let begun = Instant::now();
         let answer = question.await;
+        meters::whereby(answer.as_ref().err().map_or("ok", WherebyError::kind), begun.elapsed());
         if let Err(WherebyError::Throttled { after }) = &answer {
             tracing::warn!("Whereby's rate limit is reached; nobody asks it for {} s", after.as_secs());
             budget::close(&self.0.db, *after).await?;
@@ -105,9 +110,11 @@ impl Whereby {
 
     async fn pay(&self, asker: Asker, cost: u32) -> Result<(), WherebyError> {
         let per_minute = self.0.settings.points_per_minute;
+        let reserve = per_minute / RESERVE_PART;
         let (reserve, patience) = match asker {
             Asker::Visitor => (0, VISITORS_PATIENCE),
-            Asker::Background => (per_minute / RESERVE_PART, Duration::ZERO),
+            Asker::Another => (reserve, VISITORS_PATIENCE),
+            Asker::Background => (reserve, Duration::ZERO),
         };
         let deadline = Instant::now() + patience;
         loop {
