@@ -1,0 +1,84 @@
+//! Meetings at Whereby end by what its webhooks count, and by what it says when it is asked.
+
+use axum::body::Body;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request};
+use testbed::whereby::{Event, Fault, Person, Whereby, signature};
+use time::OffsetDateTime;
+
+use crate::app::App;
+
+const SESSIONS: &str = "GET /v1/insights/room-sessions";
+
+/// A room at Whereby with a meeting; its name there.
+async fn scene() -> (Whereby, App, String) {
+    let whereby = Whereby::start().unwrap();
+    let variables = whereby.environment();
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let app = App::with(&variables).await;
+    app.room("standup", "").await;
+    app.change("UPDATE reflector.room SET platform = 'whereby'").await;
+    let (status, meeting) = app.visit(Method::POST, "/v1/rooms/standup/meeting").await;
+    assert_eq!(status, 200, "{meeting}");
+    let name = app.text("SELECT room_name FROM reflector.meeting").await.unwrap();
+    (whereby, app, name)
+}
+
+/// Brings the webhooks of what happened.
+async fn tell(app: &App, whereby: &Whereby, events: Option<Vec<Event>>) {
+    for event in events.unwrap() {
+        let body = event.body();
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let signed = signature(whereby.webhook_secret(), now, body.as_bytes());
+        let request = Request::post("/v1/whereby")
+            .header(CONTENT_TYPE, "application/json")
+            .header("Whereby-Signature", signed)
+            .body(Body::from(body))
+            .unwrap();
+        assert_eq!(app.send(request).await.0, 200);
+    }
+}
+
+fn asked(whereby: &Whereby) -> usize {
+    whereby.calls().iter().filter(|call| call.what.starts_with(SESSIONS)).count()
+}
+
+/// Looks twice, with the grace time between; returns how many meetings ended.
+async fn look(app: &App) -> u64 {
+    let first = app.sweep().await.ended;
+    sqlx::query("UPDATE reflector.meeting SET empty_since = empty_since - interval '1 minute'")
+        .execute(app.db())
+        .await
+        .unwrap();
+    first + app.sweep().await.ended
+}
+
+#[tokio::test]
+async fn a_meeting_at_whereby_goes_on_for_one_who_is_left_alone_and_ends_when_nobody_is() {
+    let (whereby, app, name) = scene().await;
+    assert_eq!(look(&app).await, 0);
+    tell(&app, &whereby, whereby.join(&name, &Person::new("p1", "Ann", "host"))).await;
+    tell(&app, &whereby, whereby.join(&name, &Person::new("p2", "Bob", "visitor"))).await;
+    tell(&app, &whereby, whereby.leave(&name, "p2")).await;
+    assert_eq!(look(&app).await, 0, "the session has ended, and Ann is still there");
+    tell(&app, &whereby, whereby.leave(&name, "p1")).await;
+    assert_eq!(asked(&whereby), 0, "nothing was to be decided");
+    assert_eq!(look(&app).await, 1);
+    assert_eq!(asked(&whereby), 1);
+}
+
+#[tokio::test]
+async fn a_webhook_that_was_lost_ends_no_meeting_that_is_in_session() {
+    let (whereby, app, name) = scene().await;
+    tell(&app, &whereby, whereby.join(&name, &Person::new("p1", "Ann", "host"))).await;
+    tell(&app, &whereby, whereby.leave(&name, "p1")).await;
+    for person in ["p2", "p3"] {
+        whereby.join(&name, &Person::new(person, "Somebody", "visitor")).unwrap();
+    }
+    assert_eq!(look(&app).await, 0);
+    whereby.leave(&name, "p2").unwrap();
+    whereby.leave(&name, "p3").unwrap();
+    whereby.fail(SESSIONS, Fault::Status(500));
+    assert_eq!(look(&app).await, 0, "nobody knows who is there");
+    assert_eq!(look(&app).await, 1);
+}
