@@ -30,6 +30,7 @@ mod limits;
 mod metrics;
 mod observe;
 pub mod openapi;
+mod ops;
 mod outage;
 pub mod path_text;
 pub mod private;

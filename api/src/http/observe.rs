@@ -27,7 +27,7 @@ pub(super) async fn observe<F: Future<Output = Response>>(
     let (took, status) = (begun.elapsed(), answer.status());
     let route = if route.is_empty() { UNMATCHED } else { route };
     meters::request(&method, route, status, took);
-    let (id, ms) = (request_id::current(), took.as_millis());
+    let (id, ms) = (request_id::current(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     if is_routine(&method, route, status) {
         tracing::debug!(request.id = id, %method, route, status = status.as_u16(), ms, "answered");
     } else {
@@ -37,7 +37,9 @@ pub(super) async fn observe<F: Future<Output = Response>>(
 }
 
 fn is_routine(method: &http::Method, route: &str, status: StatusCode) -> bool {
-    let is_look = matches!(route, "/health" | "/metrics") || route.ends_with("/health");
+    let is_look =
+        matches!(route, "/health" | "/metrics") || route.ends_with("/health") || route.starts_with("/ops/");
+    let is_look = is_look && method == http::Method::GET;
     status.is_success() && (is_look || limits::is_delivery(method, route))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::response::Response;
 use contract::problem::ProblemCode;
 use http::header::USER_AGENT;
@@ -40,14 +40,17 @@ struct Arrival {
     begun: Instant,
 }
 
-/// Handles the request with `next`, and takes a receipt of a delivery when it is answered.
+/// Handles the request to `route` with `next`, and takes a receipt of a delivery when it is answered.
 pub(super) async fn watch<F: Future<Output = Response>>(
     receipts: &Receipts,
+    route: &str,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let Some((interest, route)) = interesting(request.method(), path) else { return next(request).await };
+    let interest = interest(request.method(), route);
+    if interest == Interest::None {
+        return next(request).await;
+    }
     let arrival = Arrival::of(&request, route);
     let (response, rooms) = draft::watch(next(request)).await;
     if interest == Interest::All || response.status().as_u16() >= 400 {
@@ -56,28 +59,26 @@ pub(super) async fn watch<F: Future<Output = Response>>(
     response
 }
 
-/// What is wanted of requests to the route `path`, and the route's name.
-fn interesting(method: &Method, path: &str) -> Option<(Interest, String)> {
-    let path = &path[path.find("/v1/")?..];
-    let interest = match path {
+/// What is wanted of requests to `route`.
+fn interest(method: &Method, route: &str) -> Interest {
+    match route {
         "/v1/jitsi/events" | "/v1/jibri/recording-complete" | "/v1/whereby" | "/v1/recordings/uploads"
             if method == Method::POST =>
         {
             Interest::All
         }
         "/v1/agents/heartbeat" => Interest::Refused,
-        _ if path.starts_with("/v1/recordings/uploads/") => Interest::Refused,
+        _ if route.starts_with("/v1/recordings/uploads/") => Interest::Refused,
         _ => Interest::None,
-    };
-    (interest != Interest::None).then(|| (interest, format!("{method} {path}")))
+    }
 }
 
 impl Arrival {
-    fn of(request: &Request, route: String) -> Self {
+    fn of(request: &Request, route: &str) -> Self {
         let text = |name| text(request.headers(), name);
         let address = request.extensions().get().map(|ClientAddress(address)| address.to_string());
         Self {
-            route,
+            route: format!("{} {route}", request.method()),
             agent: text(AGENT),
             address,
             user_agent: text(USER_AGENT.as_str()),
@@ -123,24 +124,20 @@ mod tests {
 
     #[test]
     fn what_brings_something_gets_a_receipt_and_the_rest_when_it_is_refused() {
-        for (method, path, expected) in [
-            (Method::POST, "/v1/jitsi/events", Some(Interest::All)),
-            (Method::POST, "/server-api/v1/jitsi/events", Some(Interest::All)),
-            (Method::GET, "/v1/jitsi/events", None),
-            (Method::POST, "/v1/jibri/recording-complete", Some(Interest::All)),
-            (Method::POST, "/v1/whereby", Some(Interest::All)),
-            (Method::GET, "/v1/whereby/health", None),
-            (Method::POST, "/v1/recordings/uploads", Some(Interest::All)),
-            (Method::GET, "/v1/recordings/uploads/{upload_id}/parts", Some(Interest::Refused)),
-            (Method::POST, "/v1/agents/heartbeat", Some(Interest::Refused)),
-            (Method::POST, "/v1/rooms", None),
-            (Method::GET, "/ops", None),
-            (Method::GET, "", None),
+        for (method, route, expected) in [
+            (Method::POST, "/v1/jitsi/events", Interest::All),
+            (Method::GET, "/v1/jitsi/events", Interest::None),
+            (Method::POST, "/v1/jibri/recording-complete", Interest::All),
+            (Method::POST, "/v1/whereby", Interest::All),
+            (Method::GET, "/v1/whereby/health", Interest::None),
+            (Method::POST, "/v1/recordings/uploads", Interest::All),
+            (Method::GET, "/v1/recordings/uploads/{upload_id}/parts", Interest::Refused),
+            (Method::POST, "/v1/agents/heartbeat", Interest::Refused),
+            (Method::POST, "/v1/rooms", Interest::None),
+            (Method::GET, "/ops/overview", Interest::None),
+            (Method::GET, "", Interest::None),
         ] {
-            let found = interesting(&method, path).map(|(interest, _)| interest);
-            assert_eq!(found, expected, "{method} {path}");
+            assert_eq!(interest(&method, route), expected, "{method} {route}");
         }
-        let (_, route) = interesting(&Method::POST, "/server-api/v1/jitsi/events").unwrap();
-        assert_eq!(route, "POST /v1/jitsi/events");
     }
 }

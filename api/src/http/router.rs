@@ -20,7 +20,7 @@ use super::observe::observe;
 use super::outage::{self, Outage};
 use super::problem::ApiError;
 use super::timeouts::{Patience, answer_within};
-use super::{State, cors, docs, fallback, health, metrics, openapi, receipt, request_id, v1};
+use super::{State, cors, docs, fallback, health, metrics, openapi, ops, receipt, request_id, v1};
 use crate::config::Config;
 use crate::receipts::Receipts;
 
@@ -31,6 +31,7 @@ pub fn router(state: State) -> Router {
     let routes = routes
         .merge(docs::router(&document))
         .route("/metrics", get(metrics::get))
+        .merge(ops::router(&state.config.ops))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed);
     let routes = match state.config.root_path.as_str() {
@@ -59,8 +60,8 @@ struct Around {
     receipts: Receipts,
 }
 
-/// From the outside in: every answer gets a request id, is told of, and gets the headers for other origins; who sends too much is
-/// told to wait; deliveries get receipts, refusals during an outage are counted, an answer that takes too long is given up, and a
+/// From the outside in: every answer gets a request id, is told of, and gets the headers for other origins; deliveries get
+/// receipts; who sends too much is told to wait; refusals during an outage are counted, an answer that takes too long is given up, and a
 /// panic becomes an answer.
 ///
 /// One layer for all of it: the router copies and boxes what it calls, once for each layer and request.
@@ -76,7 +77,9 @@ async fn surround(
     request_id::assign(request, |request| {
         observe(route, request, |request| {
             cors::share(&around.config.cors, request, |request| {
-                limits::guard(&around.limits, route, request, |request| around.answer(request, next))
+                receipt::watch(&around.receipts, route, request, |request| {
+                    limits::guard(&around.limits, route, request, |request| around.answer(request, next))
+                })
             })
         })
     })
@@ -85,12 +88,9 @@ async fn surround(
 
 impl Around {
     async fn answer(&self, request: Request, next: Next) -> Response {
-        receipt::watch(&self.receipts, request, |request| {
-            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-            let answer = answer.map(|answer| answer.unwrap_or_else(after_panic));
-            outage::watch(&self.outage, answer_within(Patience::default().request, answer))
-        })
-        .await
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let answer = answer.map(|answer| answer.unwrap_or_else(after_panic));
+        outage::watch(&self.outage, answer_within(Patience::default().request, answer)).await
     }
 }
 

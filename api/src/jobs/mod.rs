@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 
 use crate::http::State;
 use crate::lifecycle::Lifecycle;
+use crate::receipts;
+use crate::recordings::{clean_up, scan};
 use crate::whereby;
 
 pub mod runner;
@@ -35,13 +37,27 @@ pub const FORGET_WEBHOOKS: &str = "webhooks.retention";
 /// The name of the job that begins and ends meetings.
 pub const SWEEP_MEETINGS: &str = "lifecycle.sweep";
 
+/// The name of the job that removes receipts of deliveries that are too old or too many.
+pub const PRUNE_RECEIPTS: &str = "receipts.prune";
+
+/// The name of the job that looks through the buckets for recordings that nobody has told of.
+pub const SCAN_BUCKETS: &str = "recordings.scan";
+
+/// The name of the job that removes recordings that are not to be kept.
+pub const CLEAN_RECORDINGS: &str = "recordings.clean_up";
+
 /// All periodic work that `state` has the parts for.
 pub fn list(state: &State) -> Vec<Job> {
     let mut jobs = vec![
         Job::new(SWEEP_MEETINGS, Duration::from_secs(15), |state| Box::pin(sweep_meetings(state))),
         Job::new(FORGET_WEBHOOKS, Duration::from_hours(6), |state| Box::pin(forget_webhooks(state))),
     ];
+    jobs.push(Job::new(PRUNE_RECEIPTS, Duration::from_mins(10), |state| Box::pin(prune_receipts(state))));
+    jobs.push(Job::new(CLEAN_RECORDINGS, Duration::from_mins(5), |state| {
+        Box::pin(clean_up::run_once(state))
+    }));
     if state.uploads.is_some() {
+        jobs.push(Job::new(SCAN_BUCKETS, Duration::from_hours(1), |state| Box::pin(scan::run_once(state))));
         jobs.push(Job::new(CLEAN_UPLOADS, Duration::from_hours(1), |state| Box::pin(clean_uploads(state))));
     }
     if state.whereby.is_some() {
@@ -80,6 +96,14 @@ async fn forget_webhooks(state: State) -> anyhow::Result<Summary> {
     Ok(match state.webhooks.forget_old().await? {
         0 => Summary::nothing(),
         forgotten => Summary::of(format!("forgot {forgotten} webhooks that were settled long ago")),
+    })
+}
+
+async fn prune_receipts(state: State) -> anyhow::Result<Summary> {
+    let now = time::OffsetDateTime::now_utc();
+    Ok(match receipts::prune(&state.db, &state.config.ops, now).await? {
+        0 => Summary::nothing(),
+        removed => Summary::of(format!("removed {removed} receipts of deliveries")),
     })
 }
 

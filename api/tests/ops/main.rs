@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails the test")]
 
+mod access;
 mod app;
+mod pages;
 mod receipts;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other test binaries use the rest of it")]
