@@ -91,7 +91,7 @@ impl TryFrom<Row> for Room {
 
 type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-/// Binds `$1` to the room's id and `$2` to `$16` to what can be changed of it.
+/// Binds `$1` to the room's id and `$2` to `$17` to what can be changed of it.
 fn bind<'q>(statement: Statement<'q>, room: &'q Room) -> Statement<'q> {
     let settings = &room.settings;
     statement
@@ -111,6 +111,7 @@ fn bind<'q>(statement: Statement<'q>, room: &'q Room) -> Statement<'q> {
         .bind(&room.calendar.url)
         .bind(room.calendar.fetch_interval.cast_signed())
         .bind(room.calendar.enabled)
+        .bind(settings.platform.as_str())
 }
 
 /// Stores a new room.
@@ -120,12 +121,11 @@ pub async fn create(db: &PgPool, room: &Room) -> Result<(), SaveError> {
         INSERT INTO reflector.room (
           id, name, room_mode, recording_type, recording_trigger, is_locked, is_shared, zulip_auto_post, zulip_stream,
           zulip_topic, webhook_url, webhook_secret, skip_consent, ics_url, ics_fetch_interval, ics_enabled,
-          user_id, created_at, platform
+          platform, user_id, created_at
         ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     );
-    let statement =
-        bind(statement, room).bind(&room.user_id).bind(room.created_at).bind(room.settings.platform.as_str());
-    statement.execute(db).await.map(drop).map_err(save_error)
+    let stored = bind(statement, room).bind(&room.user_id).bind(room.created_at).execute(db).await;
+    stored.map(drop).map_err(save_error)
 }
 
 fn save_error(error: sqlx::Error) -> SaveError {
@@ -158,7 +158,7 @@ async fn replace(db: impl PgExecutor<'_>, room: &Room) -> Result<(), sqlx::Error
         UPDATE reflector.room SET
           name = $2, room_mode = $3, recording_type = $4, recording_trigger = $5, is_locked = $6, is_shared = $7,
           zulip_auto_post = $8, zulip_stream = $9, zulip_topic = $10, webhook_url = $11, webhook_secret = $12,
-          skip_consent = $13, ics_url = $14, ics_fetch_interval = $15, ics_enabled = $16
+          skip_consent = $13, ics_url = $14, ics_fetch_interval = $15, ics_enabled = $16, platform = $17
         WHERE id = $1",
     );
     bind(statement, room).execute(db).await.map(drop)

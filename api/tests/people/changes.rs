@@ -70,7 +70,7 @@ async fn what_a_room_cannot_be_is_refused_and_changes_nothing() {
     for (body, member, kind) in [
         (json!({"room_mode": "huge"}), "room_mode", "literal_error"),
         (json!({"platform": "daily"}), "platform", "literal_error"),
-        (json!({"platform": "whereby"}), "platform", "value_error"),
+        (json!({"platform": null}), "platform", "literal_error"),
         (json!({"name": null}), "name", "string_type"),
         (json!({"name": "A B"}), "name", "value_error"),
         (json!({"is_locked": null}), "is_locked", "bool_type"),
@@ -84,6 +84,34 @@ async fn what_a_room_cannot_be_is_refused_and_changes_nothing() {
     let taken = patch(&app, Some("alice"), &path, &json!({"name": "taken"})).await;
     assert_eq!(taken.refusal(), (400, "room_name_taken", &json!("Room name is not unique")));
     assert_eq!(app.get(Some("alice"), &path).await.ok(), before);
+}
+
+#[tokio::test]
+async fn a_room_that_moves_has_its_next_meeting_on_the_other_platform() {
+    let (app, path) = app_with_room().await;
+    let on = app.post_nothing(Some("alice"), "/v1/rooms/daily/meeting").await.ok();
+    let moved = patch(&app, Some("alice"), &path, &json!({"platform": "whereby"})).await.ok();
+    assert_eq!(moved["platform"], "whereby");
+    assert_eq!(app.get(Some("alice"), &path).await.ok(), moved);
+    let next = app.post_nothing(None, "/v1/rooms/daily/meeting").await;
+    assert_eq!(
+        (next.status, &next.json["code"]),
+        (503, &json!("platform_not_configured")),
+        "no Whereby here"
+    );
+    let active = app.get(None, "/v1/rooms/daily/meetings/active").await.ok();
+    assert_eq!((&active[0]["id"], &active[0]["platform"]), (&on["id"], &json!("jitsi")), "what is on stays");
+
+    patch(&app, Some("alice"), &path, &json!({"platform": "jitsi"})).await.ok();
+    assert_eq!(app.post_nothing(None, "/v1/rooms/daily/meeting").await.ok()["id"], on["id"]);
+    patch(&app, Some("alice"), &path, &json!({"name": "x".repeat(39)})).await.ok();
+    let refused = patch(&app, Some("alice"), &path, &json!({"platform": "whereby"})).await;
+    let item = &refused.json["detail"][0];
+    assert_eq!(
+        (refused.status, &item["loc"]),
+        (422, &json!(["body", "name"])),
+        "Whereby's names are shorter"
+    );
 }
 
 #[tokio::test]

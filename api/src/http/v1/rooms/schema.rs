@@ -11,7 +11,7 @@ pub struct CreateRoomBody {
     /// The name that leads into the room: letters, digits and hyphens, as the platform takes them.
     #[schema(pattern = "^[a-z0-9-]+$", max_length = 100)]
     pub name: String,
-    /// The product that carries the meetings. Where it is not said, the server chooses; a room keeps its platform.
+    /// The product that carries the meetings. Where it is not said, the server chooses.
     #[schema(value_type = Platform, required = false)]
     pub platform: Option<Platform>,
     /// Whether people must be let in.
@@ -59,7 +59,7 @@ pub struct UpdateRoomBody {
     /// The name that leads into the room: letters, digits and hyphens, as the platform takes them.
     #[schema(value_type = String, required = false, pattern = "^[a-z0-9-]+$", max_length = 100)]
     pub name: Option<String>,
-    /// The product that carries the meetings. A room keeps its platform.
+    /// The product that carries the next meetings.
     #[schema(value_type = Platform, required = false)]
     pub platform: Option<Platform>,
     /// Whether people must be let in.

@@ -1,4 +1,5 @@
-//! `PATCH /v1/rooms/{room_id}`: other settings for a room. What the body does not mention stays; meetings that are on keep theirs.
+//! `PATCH /v1/rooms/{room_id}`: other settings for a room. What the body does not mention stays; meetings that are on keep theirs,
+//! also their platform.
 
 use axum::Json;
 use axum::extract;
@@ -46,10 +47,8 @@ fn change(body: &Map<String, Value>, room: Room) -> Result<Room, Vec<Invalid>> {
         user_id: room.user_id,
         created_at: room.created_at,
     };
-    if changed.settings.platform != current.platform {
-        fields.refuse("platform", "a room keeps its platform; make another room for the other platform");
-    }
-    if changed.name != named
+    // A name that was good enough once is looked at again only for another platform, whose names may be shorter.
+    if (changed.name != named || changed.settings.platform != current.platform)
         && let Err(error) = check_name(&changed.name, changed.settings.platform)
     {
         fields.refuse("name", error.to_string());
