@@ -99,14 +99,17 @@ pub fn is_name(text: &str) -> bool {
 
 /// The secret of the agent `name`: 64 hexadecimal digits.
 pub fn secret(key: &Secret, name: &str, salt: &str) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("HMAC takes keys of any length");
+    let mut mac = keyed(key);
     // Neither part can hold a zero, so that no two agents share their input.
     for part in ["reflector agent", name, salt] {
         mac.update(part.as_bytes());
         mac.update(&[0]);
     }
     hex(&mac.finalize().into_bytes())
+}
+
+fn keyed(key: &Secret) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key.expose().as_bytes()).expect("HMAC takes keys of any length")
 }
 
 #[cfg(test)]

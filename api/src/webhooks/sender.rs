@@ -18,6 +18,7 @@ use super::{Target, Webhooks};
 use crate::config::Secret;
 use crate::db::webhook_deliveries::{self as deliveries, Attempt, Delivery, Reception, Settlement};
 use crate::db::{is_outage, recordings, rooms};
+use crate::meters;
 use crate::storage::Place;
 
 /// How many receivers one process sends to at a time.
@@ -139,6 +140,7 @@ impl Webhooks {
         let began = Instant::now();
         let outcome = self.attempt(target, &delivery).await?;
         let attempt = Attempt::new(began.elapsed(), &outcome);
+        meters::webhook(matches!(outcome, Outcome::Answered { status: 200..=299, .. }), began.elapsed());
         let age = Duration::try_from_secs_f64(delivery.age_seconds).unwrap_or_default();
         let settlement = match verdict(&outcome, delivery.attempt.unsigned_abs(), age) {
             Verdict::Delivered => Settlement::Delivered,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use api::auth::local::{Grant, sign};
 use api::config::{Config, Surroundings, Variables};
 use api::http::router::router;
 use api::http::serve::serve;
@@ -16,7 +17,7 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
@@ -90,6 +91,13 @@ impl App {
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+    }
+
+    /// A bearer token of `user`.
+    pub(crate) fn token(&self, user: &str) -> String {
+        let now = OffsetDateTime::now_utc();
+        let grant = Grant { subject: user, email: None, expires_at: now + Duration::hours(1) };
+        sign(&self.config.auth, grant, now).unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -7,7 +7,9 @@ mod agents;
 mod app;
 mod connections;
 mod limits;
+mod logs;
 mod metrics;
+mod routes;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other test binaries use the rest of it")]
 mod support;
