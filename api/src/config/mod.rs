@@ -39,7 +39,7 @@ pub use ops::Ops;
 pub use queue::Queue;
 pub use reader::{Surroundings, Variables};
 pub use secret::Secret;
-pub use storage::Storage;
+pub use storage::{Encryption, Storage};
 pub use webhooks::{Pipeline, Webhooks};
 pub use whereby::{Whereby, WherebyMeetings, WherebyRecordings};
 

@@ -17,6 +17,9 @@ const PATH_STYLE: &str = "RECORDING_STORAGE_AWS_PATH_STYLE";
 const ACCESS_KEY: &str = "RECORDING_STORAGE_AWS_ACCESS_KEY_ID";
 const SECRET_KEY: &str = "RECORDING_STORAGE_AWS_SECRET_ACCESS_KEY";
 const PREFIX: &str = "RECORDING_STORAGE_KEY_PREFIX";
+const ENCRYPTION: &str = "RECORDING_STORAGE_AWS_SSE";
+const KMS_KEY: &str = "RECORDING_STORAGE_AWS_SSE_KMS_KEY_ID";
+const RETENTION: &str = "RECORDING_RETENTION_DAYS";
 
 /// The least that servers allow; AWS makes 40.
 const LEAST_SECRET_KEY: usize = 8;
@@ -54,6 +57,37 @@ pub struct Storage {
     pub download_lifetime: Duration,
     /// After how long without a request an upload is given up: `RECORDING_UPLOAD_ABANDONED_DAYS`.
     pub abandoned_after: Duration,
+    /// How the storage is to encrypt what is uploaded; `None` leaves it to the bucket: `RECORDING_STORAGE_AWS_SSE`.
+    pub encryption: Option<Encryption>,
+    /// After how long recordings are removed from the storage, if they are: `RECORDING_RETENTION_DAYS`.
+    pub retention: Option<Duration>,
+}
+
+/// What the storage encrypts objects with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// Keys of its own: `AES256`.
+    Own,
+    /// A key of its key management: `aws:kms`.
+    Kms {
+        /// Which one, else the account's default: `RECORDING_STORAGE_AWS_SSE_KMS_KEY_ID`.
+        key_id: Option<String>,
+    },
+}
+
+impl Encryption {
+    /// The headers that ask for it.
+    pub fn headers(&self) -> Vec<(&'static str, &str)> {
+        let algorithm = |name| ("x-amz-server-side-encryption", name);
+        match self {
+            Self::Own => vec![algorithm("AES256")],
+            Self::Kms { key_id } => {
+                let key =
+                    key_id.iter().map(|id| ("x-amz-server-side-encryption-aws-kms-key-id", id.as_str()));
+                std::iter::once(algorithm("aws:kms")).chain(key).collect()
+            }
+        }
+    }
 }
 
 impl Storage {
@@ -109,6 +143,8 @@ impl Storage {
         let upload_lifetime = seconds("RECORDING_UPLOAD_URL_SECONDS", 15 * 60);
         let download_lifetime = seconds("RECORDING_DOWNLOAD_URL_SECONDS", 3600);
         let days = reader.within("RECORDING_UPLOAD_ABANDONED_DAYS", 7, 1..=365);
+        let encryption = encryption(reader);
+        let retention = reader.text(RETENTION).map(|_| reader.within(RETENTION, 0, 1..=36_500));
         Some(Self {
             bucket: bucket?,
             region,
@@ -122,6 +158,8 @@ impl Storage {
             upload_lifetime,
             download_lifetime,
             abandoned_after: Duration::from_secs(days * 86_400),
+            encryption,
+            retention: retention.map(|days| Duration::from_secs(days * 86_400)),
         })
     }
 }
@@ -177,6 +215,26 @@ fn secret_key(reader: &mut Reader<'_>) -> Option<Secret> {
         reader.error(SECRET_KEY, format!("is not set; it belongs to {ACCESS_KEY}"));
     }
     reader.secret(SECRET_KEY, LEAST_SECRET_KEY, "aws iam create-access-key")
+}
+
+fn encryption(reader: &mut Reader<'_>) -> Option<Encryption> {
+    let key_id = reader.text(KMS_KEY);
+    if key_id.as_ref().is_some_and(|id| !id.bytes().all(|byte| byte.is_ascii_graphic())) {
+        reader.error(KMS_KEY, "is no key's id, ARN or alias");
+    }
+    match (reader.text(ENCRYPTION).as_deref(), key_id) {
+        (Some("aws:kms"), key_id) => Some(Encryption::Kms { key_id }),
+        (named, Some(_)) => {
+            reader.error(KMS_KEY, format!("names a key that only {ENCRYPTION}=aws:kms uses"));
+            named.map(|_| Encryption::Own)
+        }
+        (Some("AES256"), None) => Some(Encryption::Own),
+        (Some(other), None) => {
+            reader.error(ENCRYPTION, format!("{other:?} is no way to encrypt; there are AES256 and aws:kms"));
+            None
+        }
+        (None, None) => None,
+    }
 }
 
 fn prefix(reader: &mut Reader<'_>) -> String {

@@ -137,9 +137,18 @@ pub struct Loss {
     pub at: OffsetDateTime,
 }
 
-/// Stores what was seen, and returns of how many recordings that was new. What belongs to no meeting that is known waits for one, unless
-/// `known_only`: then it is left out, as a bucket may be full of what others have recorded.
-pub async fn found(db: &PgPool, sights: &[Sight], known_only: bool) -> Result<u64, sqlx::Error> {
+/// Who saw objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    /// Somebody who tells of each object once. What belongs to no meeting that is known waits for one.
+    Notification,
+    /// A scan, which sees everything again and again. What belongs to no meeting that is known is left out, as a bucket may be full of
+    /// what others have recorded; what is known to be there is left as it is.
+    Scan,
+}
+
+/// Stores what was seen, and returns of how many recordings that was new.
+pub async fn found(db: &PgPool, sights: &[Sight], witness: Witness) -> Result<u64, sqlx::Error> {
     // No row can be merged twice in one statement.
     let mut latest = std::collections::BTreeMap::<&str, &Sight>::new();
     for sight in sights {
@@ -180,6 +189,8 @@ pub async fn found(db: &PgPool, sights: &[Sight], known_only: bool) -> Result<u6
           announced_at = LEAST(r.announced_at, EXCLUDED.announced_at),
           found_at = GREATEST(r.found_at, EXCLUDED.found_at),
           stored_at = LEAST(r.stored_at, EXCLUDED.stored_at)
+        WHERE NOT $10 OR r.state <> 'stored' OR (r.bucket, r.object_key) <> (EXCLUDED.bucket, EXCLUDED.object_key)
+          OR r.meeting_id IS NULL AND r.forgotten_at IS NULL
         RETURNING xmax = 0",
     )
     .bind(column!(|s| &*s.file.id))
@@ -191,7 +202,7 @@ pub async fn found(db: &PgPool, sights: &[Sight], known_only: bool) -> Result<u6
     .bind(column!(|s| &*s.bucket))
     .bind(column!(|s| &*s.key))
     .bind(column!(|s| s.seen_at))
-    .bind(known_only);
+    .bind(witness == Witness::Scan);
     let rows = patience::fetch_all(db, query).await?;
     Ok(rows.into_iter().filter(|(is_new,)| *is_new).count() as u64)
 }

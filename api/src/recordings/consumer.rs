@@ -3,6 +3,7 @@
 //! A message is deleted once what it says is committed, and never before: a process that dies in between costs a repetition, which
 //! changes nothing. Any number of replicas may do this, as the queue hands each message to one of them at a time.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::db;
-use crate::db::recordings::{self, Loss, Sight};
+use crate::db::recordings::{self, Loss, Sight, Witness};
 use crate::domain::recording_notification::{self, Change, Notification};
 use crate::domain::recording_object::WherebyFile;
 use crate::queue::{Message, Queue, QueueError};
@@ -27,7 +28,10 @@ const RENEWAL: Duration = Duration::from_secs(20);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// How long the end of the process waits for the messages under way.
+/// How long the end of the process waits for the poll under way.
+const LAST_POLL: Duration = Duration::from_secs(2);
+
+/// How long it waits for that and the messages under way.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What became of messages: the metric that counts them by `outcome`.
@@ -87,9 +91,14 @@ impl Consumer {
     async fn run(self) {
         let mut pause = Pause::new();
         while !*self.stopping.borrow() {
+            let mut receiving = pin!(self.queue.receive(HOLD));
             let received = tokio::select! {
-                received = self.queue.receive(HOLD) => received,
-                () = self.stopped() => return,
+                received = &mut receiving => received,
+                // A poll that is cut off takes messages with it until their time is over.
+                () = self.stopped() => match timeout(LAST_POLL, receiving).await {
+                    Ok(received) => received,
+                    Err(_) => return,
+                },
             };
             match received {
                 Ok(messages) => {
@@ -202,7 +211,7 @@ impl Consumer {
 
     async fn commit(&self, sights: &[Sight], losses: &[Loss]) -> Result<(), sqlx::Error> {
         if !sights.is_empty() {
-            recordings::found(&self.db, sights, false).await?;
+            recordings::found(&self.db, sights, Witness::Notification).await?;
         }
         if !losses.is_empty() {
             recordings::missed(&self.db, losses).await?;

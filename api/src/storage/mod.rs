@@ -9,11 +9,12 @@ use std::time::Duration;
 use contract::id::hex;
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use rusty_s3::actions::{
-    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, DeleteObject, GetObject, ListParts,
-    UploadPart,
+    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, DeleteObject, GetObject,
+    HeadObject, ListObjectsV2, ListParts, UploadPart,
 };
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::config;
@@ -37,8 +38,8 @@ const PROMPT: Duration = Duration::from_secs(8);
 /// How long our own requests are good. They are sent at once; this is what clocks may differ by.
 const OWN_LIFETIME: Duration = Duration::from_mins(5);
 
-/// The largest answer that is read, other than an object: a page of a thousand parts has a quarter of a megabyte.
-const MAX_ANSWER: usize = 2 * 1024 * 1024;
+/// The largest answer that is read, other than an object: a page of a thousand objects with the longest keys has four megabytes.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The object storage.
 pub struct Storage {
@@ -65,6 +66,26 @@ pub struct Part {
     pub size: u64,
     /// The storage's name of its contents.
     pub e_tag: String,
+}
+
+/// An object of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was written, where that can be read.
+    pub modified_at: Option<OffsetDateTime>,
+}
+
+/// Some objects of a bucket, in the order of their keys' bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The objects.
+    pub objects: Vec<Object>,
+    /// Whether there are more.
+    pub has_more: bool,
 }
 
 /// What was read of an object.
@@ -112,9 +133,13 @@ impl Storage {
     pub async fn begin(&self, place: Place<'_>, media_type: &str) -> Result<String, StorageError> {
         let bucket = self.inside(place)?;
         let mut action = CreateMultipartUpload::new(&bucket, Some(&self.credentials), place.key);
-        action.headers_mut().insert("content-type", media_type);
-        let request =
-            self.request(Method::POST, action.sign(OWN_LIFETIME)).header("content-type", media_type);
+        let mut headers = vec![("content-type", media_type)];
+        headers.extend(self.settings.encryption.iter().flat_map(config::Encryption::headers));
+        for (name, value) in &headers {
+            action.headers_mut().insert(*name, *value);
+        }
+        let request = self.request(Method::POST, action.sign(OWN_LIFETIME));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         xml::upload_id(&promptly(text(request)).await?)
     }
 
@@ -193,6 +218,27 @@ impl Storage {
         match promptly(text(self.request(Method::DELETE, action.sign(OWN_LIFETIME)))).await {
             Err(error) if !error.is_code("NoSuchKey") => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    /// The objects of a bucket whose keys come after `after`: a thousand, or all that there are.
+    pub async fn list(&self, bucket: &str, after: &str) -> Result<Listing, StorageError> {
+        let bucket = self.inside(Place { bucket, key: "" })?;
+        let mut action = ListObjectsV2::new(&bucket, Some(&self.credentials));
+        if !after.is_empty() {
+            action.with_start_after(after);
+        }
+        xml::objects(&promptly(text(self.request(Method::GET, action.sign(OWN_LIFETIME)))).await?, after)
+    }
+
+    /// Whether there is an object.
+    pub async fn has(&self, place: Place<'_>) -> Result<bool, StorageError> {
+        let bucket = self.inside(place)?;
+        let action = HeadObject::new(&bucket, Some(&self.credentials), place.key);
+        match promptly(send(self.request(Method::HEAD, action.sign(OWN_LIFETIME)))).await {
+            Ok(_) => Ok(true),
+            Err(StorageError::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -1,10 +1,13 @@
 //! Reads S3's answers. Servers differ in namespaces, in the names of outermost elements and in what they leave out, so only what is
 //! needed is looked at.
 
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use super::{Part, StorageError};
+use super::{Listing, Object, Part, StorageError};
 
 #[derive(Deserialize)]
 struct Begun {
@@ -13,7 +16,7 @@ struct Begun {
 }
 
 #[derive(Deserialize)]
-struct Listing {
+struct PartList {
     #[serde(rename = "Part", default)]
     parts: Vec<ListedPart>,
     #[serde(rename = "IsTruncated", default)]
@@ -30,6 +33,26 @@ struct ListedPart {
     size: u64,
     #[serde(rename = "ETag")]
     e_tag: String,
+}
+
+#[derive(Deserialize)]
+struct ObjectList {
+    #[serde(rename = "Contents", default)]
+    objects: Vec<ListedObject>,
+    #[serde(rename = "IsTruncated", default)]
+    is_truncated: String,
+    #[serde(rename = "EncodingType", default)]
+    encoding: String,
+}
+
+#[derive(Deserialize)]
+struct ListedObject {
+    #[serde(rename = "Key")]
+    key: String,
+    #[serde(rename = "Size", default)]
+    size: u64,
+    #[serde(rename = "LastModified", default)]
+    modified: String,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +81,7 @@ pub(super) fn upload_id(answer: &str) -> Result<String, StorageError> {
 
 /// The page of parts that begins behind part `after`, and behind which part the next one begins.
 pub(super) fn parts(answer: &str, after: Option<u16>) -> Result<(Vec<Part>, Option<u16>), StorageError> {
-    let page: Listing = read(answer)?;
+    let page: PartList = read(answer)?;
     let part = |part: ListedPart| Part { number: part.number, size: part.size, e_tag: part.e_tag };
     let next = match page.is_truncated.as_str() {
         "true" => {
@@ -68,6 +91,35 @@ pub(super) fn parts(answer: &str, after: Option<u16>) -> Result<(Vec<Part>, Opti
         _ => None,
     };
     Ok((page.parts.into_iter().map(part).collect(), next))
+}
+
+/// The page of objects whose keys come after `after`.
+pub(super) fn objects(answer: &str, after: &str) -> Result<Listing, StorageError> {
+    let page: ObjectList = read(answer)?;
+    let is_encoded = page.encoding == "url";
+    let objects = page.objects.into_iter().map(|object| {
+        Ok(Object {
+            key: if is_encoded { decode(&object.key)? } else { object.key },
+            size: object.size,
+            modified_at: OffsetDateTime::parse(&object.modified, &Rfc3339).ok(),
+        })
+    });
+    let objects = objects.collect::<Result<Vec<_>, StorageError>>()?;
+    let has_more = page.is_truncated == "true";
+    // What does not go on in order would never end.
+    if objects.windows(2).any(|pair| pair[0].key >= pair[1].key)
+        || objects.first().is_some_and(|first| first.key.as_str() <= after)
+        || has_more && objects.is_empty()
+    {
+        return Err(StorageError::unreadable("its objects are not in the order of their keys"));
+    }
+    Ok(Listing { objects, has_more })
+}
+
+/// Keys are encoded as in forms: a blank is a plus.
+fn decode(key: &str) -> Result<String, StorageError> {
+    let blanks = key.replace('+', " ");
+    percent_decode_str(&blanks).decode_utf8().map(Into::into).map_err(StorageError::unreadable)
 }
 
 /// Whether parts were put together. A refusal may come after the status 200 has been sent.
@@ -119,6 +171,30 @@ mod tests {
         assert_eq!(parts(&other, None).unwrap(), (expected, None));
         assert_eq!(parts("<ListPartsResult/>", None).unwrap(), (vec![], None));
         parts("<ListPartsResult><IsTruncated>true</IsTruncated></ListPartsResult>", None).unwrap_err();
+    }
+
+    #[test]
+    fn objects_are_listed_in_the_order_of_their_keys() {
+        let listed = |keys: &[&str], more: bool| {
+            let entry = |key| {
+                format!(
+                    "<Contents><Key>{key}</Key><LastModified>2026-03-01T10:30:02.000Z</LastModified><Size>5</Size></Contents>"
+                )
+            };
+            let entries: String = keys.iter().map(entry).collect();
+            format!(
+                "{HEAD}<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><EncodingType>url</EncodingType>\
+                 <IsTruncated>{more}</IsTruncated>{entries}</ListBucketResult>"
+            )
+        };
+        let page = objects(&listed(&["a+b%2Bc", "r-10%3A02.mp4"], true), "a").unwrap();
+        let keys: Vec<_> = page.objects.iter().map(|object| (object.key.as_str(), object.size)).collect();
+        assert_eq!((keys, page.has_more), (vec![("a b+c", 5), ("r-10:02.mp4", 5)], true));
+        assert!(page.objects[0].modified_at.is_some());
+        assert_eq!(objects(&listed(&[], false), "a").unwrap(), Listing { objects: vec![], has_more: false });
+        for (keys, more) in [(&["b", "a"][..], false), (&["a", "b"], false), (&[], true), (&["%FF"], false)] {
+            objects(&listed(keys, more), "a").unwrap_err();
+        }
     }
 
     #[test]

@@ -6,6 +6,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod consent;
+mod crash;
 mod queue;
+mod retention;
+mod scan;
 mod scene;
 mod state;

@@ -52,7 +52,7 @@ impl Moto {
         let mut command = Command::new(tools.join("python3"));
         command.arg(tools.join("moto_server")).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         let mut process = Process::spawn("moto", &command, &directory.join("moto.log"))?;
-        process.wait_until(Duration::from_secs(60), || ports::answers(port))?;
+        process.wait_until(Duration::from_mins(1), || ports::answers(port))?;
         Ok(Self { process, port })
     }
 

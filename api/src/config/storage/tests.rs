@@ -80,6 +80,8 @@ fn everything_that_is_wrong_with_the_storage_is_found_at_once() {
         ("RECORDING_UPLOAD_URL_SECONDS", "1"),
         ("RECORDING_DOWNLOAD_URL_SECONDS", "900000"),
         ("RECORDING_UPLOAD_ABANDONED_DAYS", "0"),
+        (ENCRYPTION, "rot13"),
+        (RETENTION, "0"),
     ])
     .unwrap_err();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
@@ -95,6 +97,8 @@ fn everything_that_is_wrong_with_the_storage_is_found_at_once() {
         SECRET_KEY,
         "RECORDING_DOWNLOAD_URL_SECONDS",
         "RECORDING_UPLOAD_ABANDONED_DAYS",
+        ENCRYPTION,
+        RETENTION,
         "RECORDING_UPLOAD_PART_BYTES",
         "RECORDING_UPLOAD_URL_SECONDS",
     ];
@@ -116,4 +120,26 @@ fn without_a_backend_there_is_no_storage_and_a_forgotten_one_is_noticed() {
     assert!(
         findings.iter().any(|finding| finding.variable == BACKEND && finding.severity == Severity::Error)
     );
+}
+
+#[test]
+fn encryption_and_retention_are_off_unless_they_are_asked_for() {
+    let found = storage(&[]);
+    assert_eq!((found.encryption, found.retention), (None, None));
+    let header = "x-amz-server-side-encryption";
+    for (changes, expected) in [
+        (vec![(ENCRYPTION, "AES256")], vec![(header, "AES256")]),
+        (vec![(ENCRYPTION, "aws:kms")], vec![(header, "aws:kms")]),
+        (
+            vec![(ENCRYPTION, "aws:kms"), (KMS_KEY, "alias/recordings")],
+            vec![(header, "aws:kms"), ("x-amz-server-side-encryption-aws-kms-key-id", "alias/recordings")],
+        ),
+    ] {
+        assert_eq!(storage(&changes).encryption.unwrap().headers(), expected);
+    }
+    assert_eq!(storage(&[(RETENTION, "30")]).retention.unwrap().as_secs(), 30 * 86_400);
+    for wrong in [vec![(KMS_KEY, "k")], vec![(ENCRYPTION, "AES256"), (KMS_KEY, "k")]] {
+        let findings = read(&[COMPLETE, &wrong].concat()).unwrap_err();
+        assert!(findings.iter().any(|finding| finding.variable == KMS_KEY), "{wrong:?}");
+    }
 }

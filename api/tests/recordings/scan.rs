@@ -1,0 +1,80 @@
+//! What nobody has told of is looked for in the bucket.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use api::recordings::scan::{Scanned, scan};
+use tokio::time::Instant;
+
+use crate::scene::{ROOM, Scene, file};
+
+async fn run(scene: &Scene, budget: Duration) -> Scanned {
+    let storage = scene.state.uploads.as_ref().unwrap().storage();
+    let buckets = BTreeSet::from([scene.place.bucket().to_owned()]);
+    scan(&scene.db, storage, &buckets, Instant::now() + budget).await.unwrap()
+}
+
+/// Everything that is known was learned two hours ago.
+async fn pass_two_hours(scene: &Scene) {
+    scene
+        .execute(
+            "UPDATE reflector.recording SET announced_at = announced_at - interval '2 h', found_at = found_at - interval '2 h',
+               missed_at = missed_at - interval '2 h'",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_queue_did_not_tell_is_found_in_the_bucket_and_what_is_gone_is_missed() {
+    let scene = Scene::new().await;
+    let (first, second, folder) = (file(ROOM, 2), file(ROOM, 3), format!("a b/ü/{}", file(ROOM, 4)));
+    let escaped = format!("a%20b/%C3%BC/{}", file(ROOM, 4));
+    for key in [&first, &second, &escaped, &file("unknown", 5)] {
+        scene.place.put(key, b"xyz").unwrap();
+    }
+    assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned { new: 3, ..Scanned::default() });
+    let rows = scene.rows().await;
+    let keys: Vec<_> = rows.iter().map(|row| row.object_key.as_deref().unwrap()).collect();
+    assert_eq!(keys, [&*folder, &*first, &*second], "what belongs to no meeting is somebody else's");
+    assert!(rows.iter().all(|row| row.meeting_id.as_deref() == Some("m") && row.size_bytes == Some(3)));
+    assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned::default(), "nothing is new");
+
+    scene.place.remove(&first).unwrap();
+    scene.place.remove(&second).unwrap();
+    assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned::default(), "they were there a moment ago");
+    pass_two_hours(&scene).await;
+    assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned { missing: 2, ..Scanned::default() });
+    scene.until_states(&["stored", "missing", "missing"]).await;
+
+    scene.place.put(&second, b"xyz").unwrap();
+    run(&scene, Duration::from_mins(1)).await;
+    scene.until_states(&["stored", "missing", "stored"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_announced_and_is_nowhere_is_missing_after_an_hour() {
+    let scene = Scene::new().await;
+    scene
+        .execute(
+            "INSERT INTO reflector.recording (id, meeting_id, room_name, file, status, completed_at, object_key, announced_at)
+             VALUES ('rec_whereby_1', 'm', 'r', 'f.mp4', 'completed', now(), 'f.mp4', now())",
+        )
+        .await;
+    assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned::default());
+    scene.until_states(&["announced"]).await;
+    pass_two_hours(&scene).await;
+    assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned { missing: 1, ..Scanned::default() });
+    scene.until_states(&["missing"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_is_cut_short_goes_on_where_it_was() {
+    let scene = Scene::new().await;
+    // Two pages, of which the first has no recording.
+    for number in 0..1000 {
+        scene.place.put(&format!("a/{number:04}"), b"").unwrap();
+    }
+    scene.place.put(&file(ROOM, 2), b"x").unwrap();
+    assert_eq!(run(&scene, Duration::ZERO).await, Scanned::default());
+    assert_eq!(run(&scene, Duration::ZERO).await, Scanned { new: 1, ..Scanned::default() });
+}
