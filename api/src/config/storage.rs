@@ -103,9 +103,10 @@ impl Storage {
                 None
             }
             None => {
-                if let Some(given) =
-                    [BUCKET, ACCESS_KEY, ENDPOINT].into_iter().find(|name| reader.text(name).is_some())
-                {
+                // With a key for Whereby, the bucket is the one that Whereby records into.
+                let is_of_whereby = reader.text("AWS_WHEREBY_ACCESS_KEY_ID").is_some();
+                let own = [BUCKET, ACCESS_KEY, ENDPOINT].into_iter().skip(usize::from(is_of_whereby));
+                if let Some(given) = own.into_iter().find(|name| reader.text(name).is_some()) {
                     reader.warning(
                         given,
                         format!(

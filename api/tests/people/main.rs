@@ -9,6 +9,7 @@ mod calendar;
 mod changes;
 mod common;
 mod events;
+mod guides;
 mod jwks;
 mod meetings;
 mod replicas;
