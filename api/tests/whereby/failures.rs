@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::jobs;
 use http::Method;
 use testbed::whereby::Fault;
 
@@ -66,6 +67,15 @@ async fn what_was_never_made_is_looked_for_until_it_cannot_appear_any_more() {
         (0, asked),
         "nothing is left to look for"
     );
+}
+
+#[tokio::test]
+async fn cleaning_up_and_bringing_strays_home_run_by_themselves() {
+    let app = App::start().await;
+    let names: Vec<_> = jobs::list(&app.replica.state).iter().map(|job| job.name).collect();
+    for name in [jobs::CLEAN_WHEREBY, jobs::STRAYS] {
+        assert!(names.contains(&name), "{names:?}");
+    }
 }
 
 #[tokio::test]
