@@ -154,7 +154,7 @@ impl App {
         lifecycle(&self.state).sweep().await.unwrap()
     }
 
-    /// Begins to send webhooks; ends when dropped.
+    /// Begins to send webhooks.
     pub(crate) fn sending(&self) -> Sending {
         self.state.webhooks.start()
     }
