@@ -12,7 +12,9 @@
 //! 6. [`uploads`] gets recording files into the object [`storage`], which agents send them to.
 //! 7. [`jitsi`] makes the addresses and tokens that lead people into a meeting.
 //!    [`whereby`] makes rooms there, and takes in what is told of them.
-//! 8. [`jobs`] do what has to be done from time to time, once however many replicas there are.
+//! 8. [`jobs`] do what has to be done from time to time, once however many replicas there are: [`lifecycle`] begins and ends
+//!    meetings.
+//! 9. [`webhooks`] tell rooms and the pipeline of it.
 //!
 //! Dependencies point one way: `cli → app → {http, jobs} → {db, ingest, uploads → storage, jitsi, whereby, auth} → domain → contract`.
 

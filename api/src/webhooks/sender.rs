@@ -140,7 +140,7 @@ impl Webhooks {
         let began = Instant::now();
         let outcome = self.attempt(target, &delivery).await?;
         let attempt = Attempt::new(began.elapsed(), &outcome);
-        meters::webhook(matches!(outcome, Outcome::Answered { status: 200..=299, .. }), began.elapsed());
+        meters::webhook(outcome.is_success(), attempt.duration);
         let age = Duration::try_from_secs_f64(delivery.age_seconds).unwrap_or_default();
         let settlement = match verdict(&outcome, delivery.attempt.unsigned_abs(), age) {
             Verdict::Delivered => Settlement::Delivered,
