@@ -38,7 +38,7 @@ impl Limits {
                 200,
                 100_000,
             ),
-            deliveries_per_second: rate(reader, "REFLECTOR_API_DELIVERIES_PER_SECOND", 20_000),
+            deliveries_per_second: rate(reader, "REFLECTOR_API_DELIVERIES_PER_SECOND", 50_000),
             failures_per_minute: rate(reader, "REFLECTOR_API_SIGNATURE_FAILURES_PER_MINUTE", 60),
         }
     }
