@@ -156,7 +156,7 @@ fn launch(
     Ok(process)
 }
 
-/// The guide's variables, and nothing of this process's own surroundings but the search path.
+/// The guide's variables, what operators and receivers of webhooks need, and nothing of this process's own surroundings but the search path.
 fn environment(command: &mut Command, directory: &Path, secrets: &Secrets, storage: &Variables) {
     process::isolate(command)
         .env("REFLECTOR_API_STATE_DIR", directory)
@@ -165,6 +165,9 @@ fn environment(command: &mut Command, directory: &Path, secrets: &Secrets, stora
         .env("JITSI_WEBHOOK_SECRET", &secrets.webhook)
         .env("AUTH_BACKEND", "jwt")
         .env("AUTH_JWT_SECRET", &secrets.callers)
+        .env("OPS_PASSWORD", &secrets.operators)
+        // Whoever takes webhooks here is on this host.
+        .env("WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8")
         .envs(storage.iter().map(|(name, value)| (name, value)));
 }
 

@@ -14,13 +14,16 @@ pub struct Secrets {
     pub rooms: String,
     /// Signs the tokens of the API's callers: `AUTH_JWT_SECRET`.
     pub callers: String,
+    /// Opens the operators' page: `OPS_PASSWORD`.
+    pub operators: String,
 }
 
 impl Secrets {
     /// Random ones.
     pub fn random() -> Result<Self> {
         let long = || anyhow::Ok(format!("{:032x}{:032x}", random()?, random()?));
-        Ok(Self { webhook: format!("{:032x}", random()?), rooms: long()?, callers: long()? })
+        let short = || anyhow::Ok(format!("{:032x}", random()?));
+        Ok(Self { webhook: short()?, rooms: long()?, callers: long()?, operators: short()? })
     }
 }
 

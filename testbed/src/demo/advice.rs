@@ -14,6 +14,8 @@ pub(super) fn show(place: &Place, stack: &Stack, out: &mut dyn Write) -> Result<
     writeln!(
         out,
         r#"
+Operators see all of it at {url}/ops (any name, the password {operators}).
+
 The Jitsi guide's commands work against this API; put {url} in the place of
 https://your-reflector-domain.com. In a second terminal:
 
@@ -26,6 +28,7 @@ The guide's examples send events of the room {room}; the meeting with that name 
         environment = place.environment().display(),
         example = guide::EXAMPLE_MEETING,
         room = guide::EXAMPLE_ROOM,
+        operators = stack.secrets.operators,
     )?;
     Ok(())
 }
