@@ -1,5 +1,6 @@
 //! `/v1/user/api-keys`, and the keys at the routes.
 
+use api::config::Auth;
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{Method, Request};
@@ -106,4 +107,13 @@ async fn only_somebody_who_is_known_has_keys_and_a_name_is_text() {
     let wrong = app.post(Some("alice"), KEYS, &json!({"name": 7})).await;
     assert_eq!((wrong.status, &wrong.json["detail"][0]["loc"]), (422, &json!(["body", "name"])));
     assert_eq!(app.post_nothing(Some("alice"), KEYS).await.status, 422);
+}
+
+#[tokio::test]
+async fn without_a_backend_keys_mean_nothing() {
+    let app = App::start().await;
+    let (_, key) = new_key(&app, "alice").await;
+    let open = app.replica_with(|config| config.auth = Auth::None);
+    assert_eq!(with_key(&app, None, Method::GET, "/v1/me", &key).await.ok()["sub"], "alice");
+    assert_eq!(with_key(&open, None, Method::GET, "/v1/me", &key).await.ok(), Value::Null);
 }

@@ -77,7 +77,13 @@ impl App {
 
     /// Another replica of the service: the same database, and nothing else in common.
     pub(crate) fn replica(&self) -> Self {
-        let config = Config::clone(&self.config);
+        self.replica_with(|_| ())
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn replica_with(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::clone(&self.config);
+        change(&mut config);
         Self::over(config, api::db::pool(self.options.clone()), self.options.clone())
     }
 

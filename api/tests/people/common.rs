@@ -174,3 +174,32 @@ async fn an_unset_member_is_not_the_same_as_null() {
         assert!(item["msg"].is_string() && item["input"].is_null(), "{item}");
     }
 }
+
+/// What a program with a defect sends.
+const NO_OBJECTS: [&str; 7] = ["null", "[]", "7", "\"text\"", "{", "\u{feff}{}", "[[[[[[[[{}"];
+/// What only a route that can do without a body takes.
+const NO_MEMBERS: [&str; 2] = ["", "{\"name\": \"\\u0000\"}"];
+
+#[tokio::test]
+async fn no_body_makes_the_server_fail() {
+    let (app, path) = app_with_room().await;
+    let meeting = app.post_nothing(None, "/v1/rooms/daily/meeting").await.ok();
+    let consent = format!("/v1/meetings/{}/consent", meeting["id"].as_str().unwrap());
+    let authorization = format!("Bearer {}", app.token("alice"));
+    for (method, path, without) in [
+        (Method::POST, "/v1/rooms", 422),
+        (Method::PATCH, path.as_str(), 422),
+        (Method::POST, consent.as_str(), 422),
+        (Method::POST, "/v1/user/api-keys", 422),
+        (Method::POST, "/v1/rooms/daily/meeting", 200),
+    ] {
+        let wrong = NO_OBJECTS.map(|body| (body, 422));
+        for (body, expected) in wrong.into_iter().chain(NO_MEMBERS.map(|body| (body, without))) {
+            let request =
+                Request::builder().method(&method).uri(path).header("authorization", &authorization);
+            let request = request.header("content-type", "application/json").body(Body::from(body)).unwrap();
+            let answer = app.send(request).await;
+            assert_eq!(answer.status, expected, "{method} {path} {body:?}: {:#}", answer.json);
+        }
+    }
+}
