@@ -12,6 +12,7 @@ mod check;
 mod crash;
 mod creation;
 mod failures;
+mod guide;
 mod limits;
 mod people;
 mod sessions;
