@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use super::{EXIT_CONFIG, configuration};
 use crate::config;
+use crate::queue::Queue;
 use crate::storage::Storage;
 use crate::whereby;
 
 /// Writes every finding to `out`; this is the same check that `serve` begins with. Then it uses what the service would use: the object
-/// storage as uploads will, and Whereby's API.
+/// storage as uploads will, its queue, and Whereby's API.
 pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let (config, findings) = match configuration::read(&configuration::environment()) {
         Ok((config, warnings)) => (Some(config), warnings),
@@ -25,6 +26,9 @@ pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let mut works = true;
     if let Some(settings) = config.storage {
         works &= use_storage(settings, out)?;
+    }
+    if let Some(settings) = config.queue {
+        works &= ask_queue(settings, out)?;
     }
     if let Ok(settings) = &config.whereby.meetings {
         works &= ask_whereby(settings, out)?;
@@ -44,6 +48,30 @@ fn use_storage(settings: config::Storage, out: &mut impl Write) -> anyhow::Resul
         Err(error) => {
             let (variable, advice) = error.advice();
             writeln!(out, "error: {variable}: {place} cannot be used: {error}; {advice}")?;
+            Ok(false)
+        }
+    }
+}
+
+/// Takes no message: whoever runs this may not be the service.
+fn ask_queue(settings: config::Queue, out: &mut impl Write) -> anyhow::Result<bool> {
+    let queue = Queue::new(settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(queue.attributes()) {
+        Ok(attributes) => {
+            writeln!(out, "The queue answers: {} messages wait in {queue}.", attributes.waiting)?;
+            if !attributes.has_redrive {
+                writeln!(
+                    out,
+                    "warning: AWS_PROCESS_RECORDING_QUEUE_URL: {queue} has no redrive policy: a message that cannot be read comes back \
+                     until it is too old; give the queue one"
+                )?;
+            }
+            Ok(true)
+        }
+        Err(error) => {
+            let (variable, advice) = error.advice();
+            writeln!(out, "error: {variable}: {queue} cannot be used: {error}; {advice}")?;
             Ok(false)
         }
     }

@@ -246,12 +246,15 @@ fn refusal(status: u16, bytes: &[u8]) -> QueueError {
     struct Refusal {
         #[serde(rename = "__type", default)]
         kind: String,
-        #[serde(default, alias = "Message")]
-        message: String,
+        // Some servers write both.
+        #[serde(default)]
+        message: Option<String>,
+        #[serde(rename = "Message", default)]
+        other: Option<String>,
     }
     let refusal: Refusal = serde_json::from_slice(bytes).unwrap_or_default();
     let code = refusal.kind.rsplit(['#', '.']).next().unwrap_or_default().to_owned();
-    QueueError::Refused { status, code, message: refusal.message }
+    QueueError::Refused { status, code, message: refusal.message.or(refusal.other).unwrap_or_default() }
 }
 
 #[cfg(test)]
@@ -263,6 +266,10 @@ mod tests {
         for (body, code) in [
             (r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no"}"#, "QueueDoesNotExist"),
             (r#"{"__type":"AWS.SimpleQueueService.NonExistentQueue","Message":"no"}"#, "NonExistentQueue"),
+            (
+                r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"a","Message":"b"}"#,
+                "QueueDoesNotExist",
+            ),
             ("<html></html>", ""),
         ] {
             let QueueError::Refused { code: found, .. } = refusal(400, body.as_bytes()) else { panic!() };

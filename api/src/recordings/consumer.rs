@@ -16,7 +16,7 @@ use crate::db;
 use crate::db::recordings::{self, Loss, Sight, Witness};
 use crate::domain::recording_notification::{self, Change, Notification};
 use crate::domain::recording_object::WherebyFile;
-use crate::queue::{Message, Queue, QueueError};
+use crate::queue::{Message, Queue};
 
 /// For how long a message is ours when it is handed out, and when it is held for longer.
 const HOLD: Duration = Duration::from_mins(1);
@@ -260,19 +260,6 @@ impl Pause {
         self.0 = (pause * 2).min(LONGEST_PAUSE);
         pause.mul_f64(0.75 + fastrand::f64() / 2.0)
     }
-}
-
-/// Asks the queue how it is set up.
-pub async fn probe(settings: crate::config::Queue) -> anyhow::Result<Result<String, QueueError>> {
-    let queue = Queue::new(settings)?;
-    Ok(queue.attributes().await.map(|attributes| {
-        let aside = if attributes.has_redrive {
-            ""
-        } else {
-            " It has no redrive policy: a message that cannot be read comes back until it is too old; give the queue one."
-        };
-        format!("The queue answers: {} messages wait in {queue}.{aside}", attributes.waiting)
-    }))
 }
 
 #[cfg(test)]

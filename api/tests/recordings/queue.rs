@@ -1,9 +1,13 @@
 //! What the bucket tells through the queue.
 
+use std::process::Command;
+use std::time::Duration;
+
 use api::domain::recording_object::WherebyFile;
 use serde_json::json;
+use testbed::proxy::{Mode, Proxy};
 
-use crate::scene::{ROOM, Scene, file};
+use crate::scene::{ROOM, Scene, file, moto};
 use crate::support::wait;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,4 +137,68 @@ async fn a_message_stays_until_the_database_has_it_and_is_given_back_at_the_end(
     scene.until_states(&["stored"]).await;
     scene.until_read().await;
     consumer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_held_for_as_long_as_it_takes_and_can_be_given_back() {
+    let scene = Scene::new().await;
+    let queue = scene.queue(&scene.place.queue_url());
+    let hold = Duration::from_secs(1);
+    let received = wait::until("the bucket's test", async || queue.receive(hold).await.unwrap().pop()).await;
+    assert_eq!(queue.hold(&[&received], Duration::from_mins(5)).await.unwrap(), 0);
+    // Longer than the first time.
+    assert_eq!(queue.receive(hold).await.unwrap(), []);
+    assert_eq!(queue.receive(hold).await.unwrap(), []);
+    assert_eq!(queue.hold(&[&received], Duration::ZERO).await.unwrap(), 0);
+    let again = queue.receive(Duration::from_mins(5)).await.unwrap().pop().unwrap();
+    assert_eq!((&again.id, &again.body, again.deliveries()), (&received.id, &received.body, 2));
+    assert_eq!(queue.delete(&[&again]).await.unwrap(), 0);
+    scene.until_read().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_away_is_tried_again() {
+    let scene = Scene::new().await;
+    let proxy = Proxy::start(moto().endpoint().rsplit(':').next().unwrap().parse().unwrap()).unwrap();
+    proxy.set(Mode::Cut);
+    let url = scene.place.queue_url().replace(&moto().endpoint(), &proxy.url());
+    assert!(scene.queue(&url).attributes().await.unwrap_err().to_string().contains("does not answer"));
+    scene.place.put(&file(ROOM, 2), b"x").unwrap();
+    let consumer = scene.listen_to(&url);
+    proxy.set(Mode::Pass);
+    scene.until_states(&["stored"]).await;
+    scene.until_read().await;
+    consumer.stop().await;
+}
+
+/// Runs `reflector-api check`; its exit code, and what it says.
+fn check(scene: &Scene, queue: &str) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_reflector-api"))
+        .arg("check")
+        .env_clear()
+        .envs(&scene.variables)
+        .env("JITSI_WEBHOOK_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+        .env("AWS_PROCESS_RECORDING_QUEUE_URL", queue)
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_asks_the_queue_and_names_what_is_wrong_with_its_address() {
+    let scene = Scene::new().await;
+    let url = scene.place.queue_url();
+    let (code, said) = check(&scene, &url);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("The queue answers") && !said.contains("redrive"), "{said}");
+    let (code, said) = check(&scene, &format!("{url}-dead"));
+    assert!(code == Some(0) && said.contains("no redrive policy"), "{said}");
+    let (code, said) = check(&scene, &format!("{url}-other"));
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("error: AWS_PROCESS_RECORDING_QUEUE_URL") && said.contains("no such queue"),
+        "{said}"
+    );
+    let (code, said) = check(&scene, "https://sqs.region.amazonaws.com/account/queue");
+    assert!(code != Some(0) && said.contains("placeholder"), "{said}");
 }

@@ -106,8 +106,19 @@ impl Scene {
 
     /// Starts a process' consumer.
     pub(crate) fn listen(&self) -> Running {
-        let queue = Queue::new(config(&self.variables).queue.unwrap()).unwrap();
-        consumer::start(self.db.clone(), queue)
+        self.listen_to(&self.place.queue_url())
+    }
+
+    /// The same, at another address of the queue.
+    pub(crate) fn listen_to(&self, url: &str) -> Running {
+        consumer::start(self.db.clone(), self.queue(url))
+    }
+
+    /// The queue at `url`.
+    pub(crate) fn queue(&self, url: &str) -> Queue {
+        let mut settings = config(&self.variables).queue.unwrap();
+        settings.url = url.parse().unwrap();
+        Queue::new(settings).unwrap()
     }
 
     pub(crate) async fn rows(&self) -> Vec<Row> {

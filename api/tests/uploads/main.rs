@@ -12,6 +12,7 @@ mod clean_up;
 mod crash;
 mod download;
 mod heartbeat;
+mod listing;
 mod scene;
 mod trouble;
 mod verify;

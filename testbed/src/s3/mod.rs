@@ -4,6 +4,7 @@
 //! part's `ETag` must be right at the completion, parts but the last have 5 MiB, an upload that has ended is `NoSuchUpload`.
 
 pub mod cli;
+mod listing;
 mod serve;
 mod store;
 
