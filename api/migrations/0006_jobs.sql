@@ -33,6 +33,7 @@ CREATE TABLE reflector.webhook_fact (
   PRIMARY KEY (event, subject_id)
 );
 CREATE INDEX webhook_fact_position ON reflector.webhook_fact (position);
+CREATE INDEX webhook_fact_meeting ON reflector.webhook_fact (meeting_id, position);
 
 CREATE FUNCTION reflector.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   INSERT INTO reflector.webhook_fact (event, subject_id, meeting_id)

@@ -118,7 +118,8 @@ pub async fn facts(db: &PgPool, limit: i64) -> Result<Vec<Fact>, sqlx::Error> {
     .await
 }
 
-/// Takes a fact, for as long as the transaction lasts, and forgets it with its commit. `None` when somebody else has it.
+/// Takes a fact, for as long as the transaction lasts, and forgets it with its commit. `None` when somebody else has it, or one of the same
+/// meeting that is older.
 pub async fn take_fact<'a>(
     db: &'a PgPool,
     fact: &Fact,
@@ -128,7 +129,12 @@ pub async fn take_fact<'a>(
         "-- webhook_deliveries.take_fact
         DELETE FROM reflector.webhook_fact
         WHERE (event, subject_id) = (
-          SELECT event, subject_id FROM reflector.webhook_fact WHERE event = $1 AND subject_id = $2 FOR UPDATE SKIP LOCKED
+          SELECT event, subject_id FROM reflector.webhook_fact fact
+          WHERE event = $1 AND subject_id = $2 AND NOT EXISTS (
+            SELECT FROM reflector.webhook_fact older
+            WHERE older.meeting_id = fact.meeting_id AND older.position < fact.position
+          )
+          FOR UPDATE OF fact SKIP LOCKED
         )",
     )
     .bind(&fact.event)

@@ -12,31 +12,32 @@ use crate::domain::meeting::is_person;
 const BATCH: i64 = 100;
 
 impl Webhooks {
-    /// Makes deliveries of all that is to be told.
+    /// Makes deliveries of all that is to be told, other than what somebody else is at.
     pub(super) async fn announce(&self) -> Result<(), sqlx::Error> {
         loop {
             let facts = deliveries::facts(&self.db, BATCH).await?;
-            let is_last = i64::try_from(facts.len()).unwrap_or(BATCH) < BATCH;
+            let mut taken = 0;
             for fact in facts {
-                self.announce_one(&fact).await?;
+                taken += i64::from(self.announce_one(&fact).await?);
             }
-            if is_last {
+            if taken < BATCH {
                 return Ok(());
             }
         }
     }
 
-    /// What is read before the fact is taken may change meanwhile, as it may after.
-    async fn announce_one(&self, fact: &Fact) -> Result<(), sqlx::Error> {
+    /// `false` when somebody else is at it. What is read before the fact is taken may change meanwhile, as it may after.
+    async fn announce_one(&self, fact: &Fact) -> Result<bool, sqlx::Error> {
         let made = match self.subject(fact).await? {
             Some(subject) => self.deliveries(fact, &subject),
             None => Vec::new(),
         };
-        let Some(mut transaction) = deliveries::take_fact(&self.db, fact).await? else { return Ok(()) };
+        let Some(mut transaction) = deliveries::take_fact(&self.db, fact).await? else { return Ok(false) };
         for delivery in &made {
             deliveries::create(&mut transaction, fact, delivery).await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(true)
     }
 
     fn deliveries(&self, fact: &Fact, subject: &Subject) -> Vec<NewDelivery> {
