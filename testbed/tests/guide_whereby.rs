@@ -114,8 +114,8 @@ fn the_guides_variables_and_commands_make_a_meeting_that_is_recorded_into_the_bu
     assert_eq!((&room["name"], &room["platform"]), (&json!("my-whereby-room"), &json!("whereby")));
 
     let health = reader.shell.answer(
-        r#"# Check webhook endpoint health
-curl https://your-reflector-domain.com/v1/whereby/health"#,
+        r"# Check webhook endpoint health
+curl https://your-reflector-domain.com/v1/whereby/health",
     );
     let health = health.unwrap();
     assert_eq!((&health["status"], &health["webhook_secret_configured"]), (&json!("ok"), &json!(true)));
