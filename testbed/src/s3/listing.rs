@@ -52,14 +52,11 @@ fn collect(directory: &Path, prefix: &str, keys: &mut Vec<String>) -> io::Result
 
 /// As forms are, but for slashes, which AWS leaves.
 fn encode(key: &str) -> String {
-    let mut text = String::new();
-    for byte in key.bytes() {
-        match byte {
-            b' ' => text.push('+'),
-            b'/' | b'-' | b'_' | b'.' | b'*' => text.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => text.push(char::from(byte)),
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+    let encoded = |byte: u8| match byte {
+        b' ' => "+".to_owned(),
+        b'/' | b'-' | b'_' | b'.' | b'*' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    key.bytes().map(encoded).collect()
 }
