@@ -59,7 +59,7 @@ impl Lifecycle {
     /// Looks at one meeting; returns what was noted, if something was.
     async fn look_at(&self, open: &Open) -> Result<Option<Course>, sqlx::Error> {
         let Some((meeting, _)) = meetings::find(&self.db, &open.id).await? else { return Ok(None) };
-        let somebody = record::people(&self.db, &meeting).await? > 0;
+        let somebody = open.ever && record::people(&self.db, &meeting).await? > 0;
         let after = |now| {
             let attendance = Attendance { ever: open.ever, now };
             open.course.after(attendance, open.end_date, open.now, self.grace)

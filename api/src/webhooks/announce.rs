@@ -51,11 +51,14 @@ impl Webhooks {
         room.into_iter().chain(pipeline).map(delivery).collect()
     }
 
-    /// What there is to tell; `None` when nobody is to be told, because it is gone, belongs to no room or is withheld.
+    /// What there is to tell; `None` when nobody is to be told, because nobody listens, it is gone or withheld, or it belongs to no room.
     async fn subject(&self, fact: &Fact) -> Result<Option<Subject>, sqlx::Error> {
         let Some((meeting, _)) = meetings::find(&self.db, &fact.meeting_id).await? else { return Ok(None) };
         let Some(room_id) = &meeting.room_id else { return Ok(None) };
         let Some(room) = rooms::find(&self.db, room_id).await? else { return Ok(None) };
+        if room.webhook_url.is_none() && self.pipeline.is_none() {
+            return Ok(None);
+        }
         let recording = if fact.event == RECORDING_READY {
             match recordings::find(&self.db, &fact.subject_id).await? {
                 Some((file, _)) if file.is_available() => Some(file),
