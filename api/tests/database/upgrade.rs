@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -28,6 +29,7 @@ FROM generate_series(1, 300) n;
 INSERT INTO reflector.meeting_event (id, meeting_id, name, occurred_at, received_at, data)
 SELECT 'evt_' || n, 'meeting-' || 1 + n % 300, 'muc-occupant-joined', now() - n * interval '1 second', now(),
   jsonb_build_object('occupant_id', n, 'display_name', 'Zoë ' || n)
+    || CASE WHEN n % 600 = 2 THEN jsonb_build_object('timestamp', 'its own') ELSE '{}' END
 FROM generate_series(1, 6000) n;
 
 INSERT INTO reflector.source_boot (boot_id, event_id, source, started_at, data)
@@ -82,6 +84,13 @@ async fn what_an_earlier_release_stored_is_there_after_the_migration_and_is_serv
     let record = api::db::record::read(&pool, "meeting-3", 0).await.unwrap().unwrap();
     // The participants are numbers 2, 302 … 2702, the files of recordings 2 and 302.
     assert_eq!((record.occupants.len(), record.events.events.len(), record.files.len()), (10, 20, 2));
+    let view: Value = sqlx::query_scalar("SELECT events FROM meeting WHERE id = 'meeting-3'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let told: Vec<Value> =
+        record.events.events.iter().map(|event| serde_json::from_str(event.data.get()).unwrap()).collect();
+    assert_eq!(view.as_array().unwrap().iter().map(|event| event["data"].clone()).collect::<Vec<_>>(), told);
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM reflector.recording WHERE state = 'stored'")
         .fetch_one(&pool)
         .await
