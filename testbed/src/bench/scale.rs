@@ -31,6 +31,10 @@ pub(super) struct Scale {
     pub(super) api_requests: usize,
     /// The events that a large meeting already has.
     pub(super) large_meeting: usize,
+    /// Meetings that are in the database while others are read.
+    pub(super) meetings: usize,
+    /// Events of theirs.
+    pub(super) events: usize,
 }
 
 impl Scale {
@@ -48,6 +52,8 @@ impl Scale {
         api: Duration::from_secs(5),
         api_requests: 120_000,
         large_meeting: 1_000_000,
+        meetings: 100_000,
+        events: 5_000_000,
     };
     pub(super) const QUICK: Self = Self {
         rounds: 1,
@@ -63,5 +69,7 @@ impl Scale {
         api: Duration::from_secs(1),
         api_requests: 20_000,
         large_meeting: 20_000,
+        meetings: 2_000,
+        events: 20_000,
     };
 }

@@ -11,6 +11,7 @@ mod lines;
 mod paced;
 mod requests;
 mod spool;
+mod steady;
 mod stubborn;
 mod usage;
 
@@ -22,5 +23,6 @@ pub use lines::{Line, Lines};
 pub use paced::{Paced, Plan};
 pub use requests::{Request, Requests};
 pub use spool::{Rotation, SpoolWriter};
+pub use steady::{Steady, read_steadily};
 pub use stubborn::{Seen, Stubborn};
 pub use usage::{Memory, cpu_time, memory};

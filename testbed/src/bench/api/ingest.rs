@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::pgbench;
 use super::server::{Burst, Server, stored, supplies};
+use super::whereby;
 use crate::bench::announce;
 use crate::bench::figure::{Aim, Figure};
 use crate::bench::scale::Scale;
@@ -28,25 +29,33 @@ pub(super) fn against_pgbench(
 ) -> anyhow::Result<()> {
     pgbench::prepare(postgres)?;
     let body = Lines::in_rooms(0, 1).next_at(OffsetDateTime::now_utc()).text;
-    let (mut reference, mut singly, mut batched) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut reference, mut singly, mut whereby, mut batched) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=scale.rounds {
         announce(out, &format!("API: {CONNECTIONS} connections against pgbench, round {round}"))?;
         reference.push(pgbench::transactions_per_second(postgres, CONNECTIONS, &body, scale.api)?);
         let requests_each = scale.api_requests / CONNECTIONS;
         singly.push(rate(postgres, server, Burst { events_each: 1, requests_each, time: scale.api })?);
+        whereby.push(whereby::rate(postgres, server, (CONNECTIONS, requests_each), scale.api)?);
         let requests_each = requests_each / 20;
         batched.push(rate(postgres, server, Burst { events_each: BATCH, requests_each, time: scale.api })?);
     }
-    for (what, rates, aim) in [
-        ("API, one event per request, events/s against pgbench transactions/s", &singly, 1.0),
-        ("API, batches of 100, events/s against pgbench transactions/s", &batched, 3.0),
+    for (what, rates, reference, aim) in [
+        ("API, one event per request, events/s against pgbench transactions/s", &singly, &reference, 1.0),
+        ("API, batches of 100, events/s against pgbench transactions/s", &batched, &reference, 3.0),
+        (
+            "API, Whereby's webhooks per second against Jitsi's events, one per request",
+            &whereby,
+            &singly,
+            0.8,
+        ),
     ] {
         let ratios: Vec<f64> =
-            rates.iter().zip(&reference).map(|(rate, reference)| rate / reference).collect();
+            rates.iter().zip(reference).map(|(rate, reference)| rate / reference).collect();
         figures.push(Figure {
             what,
             product: listed(rates),
-            reference: listed(&reference),
+            reference: listed(reference),
             value: median(&ratios),
             unit: "",
             aim: Aim::AtLeast(aim),

@@ -12,11 +12,12 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::home;
-use crate::load::{Fired, Lines, Requests, binary, fire};
-use crate::postgres::Postgres;
+use crate::load::{Fired, Lines, Request, Requests, binary, fire};
+use crate::postgres::{Postgres, succeeded};
 use crate::process::Process;
 
-const SECRET: &str = "6d9c1a6f0c9b4a7e8f3d2b1c0a9e8d7c";
+/// What everything here is signed with.
+pub(super) const SECRET: &str = "6d9c1a6f0c9b4a7e8f3d2b1c0a9e8d7c";
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A running API.
@@ -43,11 +44,27 @@ impl Server {
         command.args(["serve", "--listen", &address.to_string()]);
         command.env("DATABASE_URL", postgres.url()).env("REFLECTOR_API_STATE_DIR", home.path());
         command.env("JITSI_WEBHOOK_SECRET", SECRET).env("JITSI_DOMAIN", "meet.example.com");
-        command.env("JITSI_JWT_SECRET", SECRET.repeat(2)).env("AUTH_BACKEND", "none");
+        command.env("JITSI_JWT_SECRET", SECRET.repeat(2)).env("AUTH_BACKEND", "jwt");
+        command.env("AUTH_JWT_SECRET", SECRET.repeat(2)).env("WHEREBY_WEBHOOK_SECRET", SECRET);
+        // All load comes from one address, and no limit is what is measured here.
+        command.env("REFLECTOR_API_DELIVERIES_PER_SECOND", "1000000");
         let mut process = Process::spawn("reflector-api", &command, &home.path().join("api.log"))?;
         process.wait_until(DEADLINE, || is_healthy(address))?;
         let secrets = Secrets::parse(SECRET)?;
         Ok(Self { process, address, secrets, home })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A bearer token for `user`.
+    pub(super) fn token(&self, user: &str) -> anyhow::Result<String> {
+        let mut command = Command::new(binary("reflector-api")?);
+        command.args(["token", "--subject", user]);
+        command.env("REFLECTOR_API_STATE_DIR", self.home.path()).env("JITSI_WEBHOOK_SECRET", SECRET);
+        command.env("AUTH_BACKEND", "jwt").env("AUTH_JWT_SECRET", SECRET.repeat(2));
+        succeeded(&command.output()?, "reflector-api token")
     }
 
     pub(super) fn pid(&self) -> anyhow::Result<u32> {
@@ -62,7 +79,12 @@ impl Server {
             let mut requests = Requests { lines, secrets: &self.secrets, events_each: burst.events_each };
             (0..burst.requests_each).map(|_| requests.next_at(now)).collect()
         };
-        let fired = fire(self.address, supplies.iter_mut().map(list).collect(), burst.time);
+        self.fire(supplies.iter_mut().map(list).collect(), burst.time)
+    }
+
+    /// Sends each list over a connection of its own as fast as it is acknowledged; any answer but 200 is an error.
+    pub(super) fn fire(&self, lists: Vec<Vec<Request>>, time: Duration) -> anyhow::Result<Fired> {
+        let fired = fire(self.address, lists, time);
         let fired =
             fired.with_context(|| format!("the API cut a connection; its log ends:\n{}", self.log_end()))?;
         ensure!(
