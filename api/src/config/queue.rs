@@ -95,7 +95,7 @@ fn address(text: &str) -> Result<Url, String> {
             "is still the placeholder of the guide; aws sqs get-queue-url prints the queue's own".to_owned()
         );
     }
-    if url.path().ends_with(".fifo") {
+    if names.last().and_then(|name| name.rsplit_once('.')).is_some_and(|(_, end)| end == "fifo") {
         return Err("is a FIFO queue, which storages do not notify; make a standard one".to_owned());
     }
     Ok(url)

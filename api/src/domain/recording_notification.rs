@@ -1,4 +1,4 @@
-//! What a storage tells of objects, in the three forms in which it reaches a queue: its own, wrapped by SNS, and as EventBridge has it.
+//! What a storage tells of objects, in the three forms in which it reaches a queue: its own, wrapped by SNS, and as `EventBridge` has it.
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;

@@ -86,10 +86,10 @@ impl Whereabouts {
     #[must_use]
     pub fn after(self, fact: Fact) -> Self {
         match fact {
-            Fact::Announced(at) => Self { announced_at: earliest(self.announced_at, at), ..self },
+            Fact::Announced(at) => Self { announced_at: Some(earliest(self.announced_at, at)), ..self },
             Fact::Found(at) => Self { found_at: self.found_at.max(Some(at)), ..self },
             Fact::Missed(at) => Self { missed_at: self.missed_at.max(Some(at)), ..self },
-            Fact::Deleted(at) => Self { deleted_at: earliest(self.deleted_at, at), ..self },
+            Fact::Deleted(at) => Self { deleted_at: Some(earliest(self.deleted_at, at)), ..self },
         }
     }
 
@@ -109,8 +109,8 @@ impl Whereabouts {
     }
 }
 
-fn earliest(known: Option<OffsetDateTime>, at: OffsetDateTime) -> Option<OffsetDateTime> {
-    Some(known.map_or(at, |known| known.min(at)))
+fn earliest(known: Option<OffsetDateTime>, at: OffsetDateTime) -> OffsetDateTime {
+    known.map_or(at, |known| known.min(at))
 }
 
 #[cfg(test)]
