@@ -4,16 +4,20 @@
 //! secret, and the id of the meeting.
 #![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
 
+use std::fs;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::guide::{self, Shell};
 use testbed::stack::Stack;
+use testbed::wait::eventually;
 
 /// A stack that the guide's commands can be run against.
 struct Reader {
     stack: Stack,
     shell: Shell,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Reader {
@@ -35,7 +39,7 @@ impl Reader {
                 ("REFLECTOR_API_URL", stack.api.url()),
             ],
         };
-        Self { stack, shell, _directory: directory }
+        Self { stack, shell, directory }
     }
 
     /// Runs a command of the guide and returns what it prints and what curl says beside it.
@@ -189,6 +193,11 @@ curl -X POST "https://your-reflector-domain.com/v1/jitsi/events" \
 -H "Content-Type: application/json" -H "X-Jitsi-Signature: 0000" -d '{}'"#,
     );
     assert_eq!(status, "401");
+    // The guide reads the log for what concerns jitsi.
+    let log = reader.directory.path().join("api.log");
+    let tells = |line: &str| line.contains("/v1/jitsi/events") && line.contains("401");
+    let told = eventually(Duration::from_secs(5), || fs::read_to_string(&log).unwrap().lines().any(tells));
+    assert!(told, "{}", fs::read_to_string(&log).unwrap());
 }
 
 #[test]
