@@ -27,6 +27,7 @@ use crate::queue::Queue;
 use crate::receipts::Receipts;
 use crate::recordings::consumer;
 use crate::storage::Storage;
+use crate::traces::Traces;
 use crate::uploads::Uploads;
 use crate::webhooks::Webhooks;
 use crate::whereby::Whereby;
@@ -113,6 +114,7 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
         db: pool,
         ingest: Ingest::start(options),
         meters: Meters::start(),
+        traces: Traces::start(config.log.traces.as_deref())?,
         config: Arc::new(config),
         authenticator: Arc::new(authenticator),
         jitsi,
@@ -140,10 +142,11 @@ async fn serve_from(
     let notifications = listen_to_storage(&state)?;
     let receipts = state.receipts.clone();
     tokio::spawn(state.meters.clone().keep_up());
-    let limits = state.config.limits.clone();
+    let (limits, traces) = (state.config.limits.clone(), state.traces.clone());
     let router = router::router(state);
     tracing::info!("listening on http://{}", listener.local_addr()?);
     serve::serve(listener, router, &limits, Patience::default(), stop.requested()).await;
+    traces.stop().await;
     receipts.flush(RECEIPTS_PATIENCE).await;
     tokio::join!(periodic.stop(), webhooks.stop(), consumer::stop(notifications));
     tracing::info!("stopped");

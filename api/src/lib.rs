@@ -35,6 +35,7 @@ pub mod queue;
 pub mod receipts;
 pub mod recordings;
 pub mod storage;
+pub mod traces;
 pub mod uploads;
 pub mod webhooks;
 pub mod whereby;

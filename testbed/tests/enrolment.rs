@@ -1,6 +1,5 @@
 //! An agent with a secret of its own, from the command that enrolls it to the one that shuts it out: real programs, and the API runs
 //! on its private Postgres all the while.
-#![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

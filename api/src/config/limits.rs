@@ -106,7 +106,7 @@ mod tests {
             let networks: Vec<_> = limits.trusted_proxies.iter().map(ToString::to_string).collect();
             match expected {
                 Some(expected) => {
-                    assert!(findings.is_empty() && networks == expected, "{value}: {networks:?}")
+                    assert!(findings.is_empty() && networks == expected, "{value}: {networks:?}");
                 }
                 None => assert_eq!(findings, ["REFLECTOR_API_TRUSTED_PROXIES"], "{value}"),
             }

@@ -2,6 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
+use super::http::is_web_address;
 use super::reader::Reader;
 
 /// What is logged, and how.
@@ -11,6 +12,8 @@ pub struct Log {
     pub format: LogFormat,
     /// Which lines there are, as `tracing_subscriber` reads it: `RUST_LOG`, else state changes and worse.
     pub filter: String,
+    /// The OpenTelemetry collector that gets a span for each request, if one does: `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub traces: Option<String>,
 }
 
 /// How log lines look.
@@ -31,8 +34,21 @@ impl Log {
                 format!("{filter:?} is no filter ({error}); write a level such as info, or api=debug,info"),
             );
         }
-        Self { format: LogFormat::read(reader), filter }
+        Self { format: LogFormat::read(reader), filter, traces: traces(reader) }
     }
+}
+
+fn traces(reader: &mut Reader<'_>) -> Option<String> {
+    const VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let endpoint = reader.text(VARIABLE)?;
+    if !is_web_address(&endpoint) {
+        reader.error(
+            VARIABLE,
+            "is no address; write it as http://collector.example.com:4318, for OTLP over HTTP",
+        );
+        return None;
+    }
+    Some(endpoint)
 }
 
 impl LogFormat {

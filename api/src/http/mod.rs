@@ -12,6 +12,7 @@ use crate::jitsi::token::TokenIssuer;
 use crate::jobs::Wakes;
 use crate::meters::Meters;
 use crate::receipts::Receipts;
+use crate::traces::Traces;
 use crate::uploads::Uploads;
 use crate::webhooks::Webhooks;
 use crate::whereby::Whereby;
@@ -65,6 +66,8 @@ pub struct State {
     pub receipts: Receipts,
     /// Everything that is counted.
     pub meters: Meters,
+    /// The way out for spans.
+    pub traces: Traces,
     /// Recordings in the object storage; `None` where `config.storage` is.
     pub uploads: Option<Uploads>,
     /// The way to Whereby; `None` where `config.whereby.meetings` is an error.

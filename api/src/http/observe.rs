@@ -1,9 +1,9 @@
-//! Tells of each request once it is answered: one log line, one observation.
+//! Tells of each request once it is answered: one log line, one observation, and a span where somebody collects them.
 //!
 //! Neither holds the path, only the route's template: paths and query strings may carry names and tokens. Deliveries that went well and
 //! questions for the service's health come by the thousand; their lines are for `RUST_LOG=debug`.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -11,22 +11,29 @@ use http::StatusCode;
 
 use super::{limits, request_id};
 use crate::meters;
+use crate::traces::{Answered, Traces};
 
 /// What stands for a path that no route takes.
 const UNMATCHED: &str = "unmatched";
 
 /// Answers a request to `route`, which is empty for no route, and tells of it.
 pub(super) async fn observe<F: Future<Output = Response>>(
+    traces: &Traces,
     route: &str,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let begun = Instant::now();
+    let (begun, began) = (Instant::now(), SystemTime::now());
     let method = request.method().clone();
+    let parent = traces.parent(request.headers());
     let answer = next(request).await;
     let (took, status) = (begun.elapsed(), answer.status());
     let route = if route.is_empty() { UNMATCHED } else { route };
     meters::request(&method, route, status, took);
+    if let Some(parent) = parent {
+        let request_id = request_id::current().unwrap_or_default();
+        traces.tell(&parent, &Answered { method: &method, route, status, began, request_id });
+    }
     let (id, ms) = (request_id::current(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     if is_routine(&method, route, status) {
         tracing::debug!(request.id = id, %method, route, status = status.as_u16(), ms, "answered");

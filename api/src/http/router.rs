@@ -23,6 +23,7 @@ use super::timeouts::{Patience, answer_within};
 use super::{State, cors, docs, fallback, health, metrics, openapi, ops, receipt, request_id, v1};
 use crate::config::Config;
 use crate::receipts::Receipts;
+use crate::traces::Traces;
 
 /// The whole service as one router.
 pub fn router(state: State) -> Router {
@@ -41,6 +42,7 @@ pub fn router(state: State) -> Router {
     let around = Around {
         config: Arc::clone(&state.config),
         limits: Limits::new(&state.config.limits),
+        traces: state.traces.clone(),
         outage: Outage::new(state.db.clone()),
         receipts: state.receipts.clone(),
     };
@@ -56,6 +58,7 @@ pub fn documented() -> OpenApiRouter<State> {
 struct Around {
     config: Arc<Config>,
     limits: Limits,
+    traces: Traces,
     outage: Arc<Outage>,
     receipts: Receipts,
 }
@@ -75,7 +78,7 @@ async fn surround(
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("", |matched| route(&around.config.root_path, matched.as_str()));
     request_id::assign(request, |request| {
-        observe(route, request, |request| {
+        observe(&around.traces, route, request, |request| {
             cors::share(&around.config.cors, request, |request| {
                 receipt::watch(&around.receipts, route, request, |request| {
                     limits::guard(&around.limits, route, request, |request| around.answer(request, next))

@@ -8,6 +8,7 @@ use api::config::{Config, Surroundings, Variables};
 use api::http::router::router;
 use api::http::serve::serve;
 use api::http::timeouts::Patience;
+use api::traces::Traces;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -45,6 +46,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 pub(crate) struct App {
     router: Router,
     config: Config,
+    /// The way out for spans.
+    pub(crate) traces: Traces,
     /// The database, for what no route offers.
     pub(crate) db: PgPool,
 }
@@ -74,7 +77,8 @@ impl App {
             Config::read(&variables, &Surroundings { read_file: &read_file, is_root: false }).unwrap();
         let (db, options) = database().await;
         let state = api::app::state(config.clone(), db.clone(), &options).unwrap();
-        Self { router: router(state), config, db }
+        let traces = state.traces.clone();
+        Self { router: router(state), config, traces, db }
     }
 
     /// Serves on a port of its own, until the test ends.

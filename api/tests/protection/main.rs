@@ -14,3 +14,4 @@ mod routes;
 #[expect(dead_code, reason = "other test binaries use the rest of it")]
 mod support;
 mod tokens;
+mod traces;

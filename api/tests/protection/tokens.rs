@@ -20,7 +20,7 @@ fn now() -> i64 {
 }
 
 /// Claims that are good, changed.
-fn claims(change: Value) -> Value {
+fn claims(change: &Value) -> Value {
     let mut claims =
         json!({"sub": "alice", "exp": now() + 60, "aud": "reflector", "iss": "https://id.example.com"});
     for (name, value) in change.as_object().unwrap() {
@@ -70,7 +70,7 @@ async fn assert_accepted(app: &App, token: &str) {
 #[tokio::test]
 async fn claims_that_do_not_hold_are_refused() {
     let app = shared_app().await;
-    assert_accepted(&app, &shared(&claims(json!({})))).await;
+    assert_accepted(&app, &shared(&claims(&json!({})))).await;
     let cases = [
         ("no end", json!({"exp": null})),
         ("an end that is a text", json!({"exp": "4000000000"})),
@@ -84,18 +84,18 @@ async fn claims_that_do_not_hold_are_refused() {
         ("nobody by name", json!({"sub": ""})),
         ("a number as subject", json!({"sub": 7})),
     ];
-    let tokens: Vec<_> = cases.into_iter().map(|(what, change)| (what, shared(&claims(change)))).collect();
+    let tokens: Vec<_> = cases.into_iter().map(|(what, change)| (what, shared(&claims(&change)))).collect();
     assert_refused(&app, &tokens).await;
 }
 
 #[tokio::test]
 async fn tokens_without_a_signature_or_with_another_are_refused() {
     let app = shared_app().await;
-    let good = shared(&claims(json!({})));
+    let good = shared(&claims(&json!({})));
     let mut parts = good.split('.');
     let (header, body, signature) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
     let none = |alg: &str| part(&json!({"alg": alg, "typ": "JWT"}));
-    let changed = part(&claims(json!({"sub": "mallory"})));
+    let changed = part(&claims(&json!({"sub": "mallory"})));
     let other = EncodingKey::from_secret(b"another secret, as long as it has to be");
     let longer = EncodingKey::from_secret(BEARER_SECRET.as_bytes());
     assert_refused(
@@ -108,10 +108,10 @@ async fn tokens_without_a_signature_or_with_another_are_refused() {
             ("an empty signature", format!("{header}.{body}.")),
             ("no signature", format!("{header}.{body}")),
             ("other claims", format!("{header}.{changed}.{signature}")),
-            ("another secret", signed(&Header::new(Algorithm::HS256), &claims(json!({})), &other)),
+            ("another secret", signed(&Header::new(Algorithm::HS256), &claims(&json!({})), &other)),
             (
                 "HS512 with the right secret",
-                signed(&Header::new(Algorithm::HS512), &claims(json!({})), &longer),
+                signed(&Header::new(Algorithm::HS512), &claims(&json!({})), &longer),
             ),
             ("two tokens", format!("{good} {good}")),
             ("five parts", format!("{good}.{body}.{signature}")),
@@ -129,16 +129,16 @@ async fn a_public_key_is_no_secret_and_a_key_in_the_token_is_not_believed() {
     ])
     .await;
     let private = EncodingKey::from_rsa_pem(PRIVATE).unwrap();
-    let good = signed(&Header::new(Algorithm::RS256), &claims(json!({})), &private);
+    let good = signed(&Header::new(Algorithm::RS256), &claims(&json!({})), &private);
     assert_accepted(&app, &good).await;
     let trimmed = std::str::from_utf8(PUBLIC).unwrap().trim_end().as_bytes();
     let with_secret = |secret: &[u8], header: &Header| {
-        signed(header, &claims(json!({})), &EncodingKey::from_secret(secret))
+        signed(header, &claims(&json!({})), &EncodingKey::from_secret(secret))
     };
     let hs256 = Header::new(Algorithm::HS256);
     let own_key = json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode("mine"), "alg": "HS256"});
     let with_own_key =
-        format!("{}.{}", part(&json!({"alg": "HS256", "jwk": own_key})), part(&claims(json!({}))));
+        format!("{}.{}", part(&json!({"alg": "HS256", "jwk": own_key})), part(&claims(&json!({}))));
     let named = |kid: &str| Header { kid: Some(kid.to_owned()), ..hs256.clone() };
     let elsewhere = Header { jku: Some("http://127.0.0.1:1/keys".to_owned()), ..hs256.clone() };
     assert_refused(
@@ -153,11 +153,11 @@ async fn a_public_key_is_no_secret_and_a_key_in_the_token_is_not_believed() {
             ("a key in the token", format!("{with_own_key}.{}", URL_SAFE_NO_PAD.encode("signature"))),
             (
                 "RS512 with the right key",
-                signed(&Header::new(Algorithm::RS512), &claims(json!({})), &private),
+                signed(&Header::new(Algorithm::RS512), &claims(&json!({})), &private),
             ),
             (
                 "PS256 with the right key",
-                signed(&Header::new(Algorithm::PS256), &claims(json!({})), &private),
+                signed(&Header::new(Algorithm::PS256), &claims(&json!({})), &private),
             ),
         ],
     )
