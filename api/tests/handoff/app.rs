@@ -5,6 +5,7 @@ use std::path::Path;
 use api::config::{Config, Surroundings, Variables};
 use api::http::State;
 use api::http::router::router;
+use api::jobs::{self, Wakes};
 use api::lifecycle::{Lifecycle, Swept};
 use api::webhooks::sender::Sending;
 use axum::Router;
@@ -65,7 +66,8 @@ impl App {
         let variables: Variables =
             own.iter().chain(variables).map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let (db, options) = postgres::database().await;
-        let state = state(&variables, db, &options);
+        let mut state = state(&variables, db, &options);
+        state.wakes = Wakes::new(jobs::list(&state).iter().map(|job| job.name));
         Self { router: router(state.clone()), state, receiver, variables, options }
     }
 

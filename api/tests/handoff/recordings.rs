@@ -1,5 +1,8 @@
 //! A recording is handed over once it is in the storage, unless somebody did not agree to be recorded.
 
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::app::App;
@@ -133,4 +136,34 @@ async fn a_denial_between_two_attempts_ends_them() {
     assert_eq!(app.receiver.calls("/room").len(), 1);
     let reason = app.text("SELECT reason FROM reflector.webhook_delivery").await;
     assert_eq!(reason.as_deref(), Some("somebody in the meeting did not agree to be recorded"));
+}
+
+/// The members of a body, down to the innermost.
+fn members(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                members(value, &format!("{path}.{name}"), found);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| members(value, &format!("{path}[]"), found)),
+        _ => drop(found.insert(path.to_owned())),
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_has_the_members_that_its_documentation_shows_and_no_others() {
+    let documentation = include_str!("../../../docs/webhooks.md");
+    let sample = documentation.split("```json").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let app = app().await;
+    app.event("muc-occupant-joined", "m-1", 1, &json!({"occupant_id": "a", "nick": "Ann"})).await;
+    announce(&app, Some("m-1")).await;
+    find(&app).await;
+    let sending = app.sending();
+    let call = app.receiver.receive("/room", 1).await.remove(0);
+    sending.stop().await;
+    let [mut shown, mut sent] = [BTreeSet::new(), BTreeSet::new()];
+    members(&serde_json::from_str(sample).unwrap(), "", &mut shown);
+    members(&call.body, "", &mut sent);
+    assert_eq!(sent, shown);
 }

@@ -178,6 +178,21 @@ async fn replicas_share_the_work_and_send_nothing_twice_and_nothing_before_what_
 }
 
 #[tokio::test]
+async fn a_room_without_a_secret_is_told_without_a_signature() {
+    let app = App::start().await;
+    app.room("standup", "/room").await;
+    app.change("UPDATE reflector.room SET webhook_secret = NULL").await;
+    app.ended_meeting("m-1", "standup").await;
+    let sending = app.sending();
+    let call = app.receiver.receive("/room", 1).await.remove(0);
+    for header in ["x-webhook-signature", "webhook-signature"] {
+        assert_eq!(call.header(header), "", "{header}");
+    }
+    assert!(call.header("webhook-id").starts_with("msg_"));
+    sending.stop().await;
+}
+
+#[tokio::test]
 async fn what_nobody_wants_to_hear_is_told_to_nobody() {
     let app = App::start().await;
     app.room("silent", "").await;

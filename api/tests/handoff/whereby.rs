@@ -1,5 +1,8 @@
 //! Meetings at Whereby end by what its webhooks count, and by what it says when it is asked.
 
+use std::time::{Duration, Instant};
+
+use api::jobs;
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
@@ -7,19 +10,30 @@ use testbed::whereby::{Event, Fault, Person, Whereby, signature};
 use time::OffsetDateTime;
 
 use crate::app::App;
+use crate::support::wait;
 
 const SESSIONS: &str = "GET /v1/insights/room-sessions";
 
-/// A room at Whereby with a meeting; its name there.
-async fn scene() -> (Whereby, App, String) {
+/// A room whose meetings are held at Whereby.
+async fn room() -> (Whereby, App) {
     let whereby = Whereby::start().unwrap();
     let variables = whereby.environment();
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let app = App::with(&variables).await;
     app.room("standup", "").await;
     app.change("UPDATE reflector.room SET platform = 'whereby'").await;
+    (whereby, app)
+}
+
+async fn visit(app: &App) {
     let (status, meeting) = app.visit(Method::POST, "/v1/rooms/standup/meeting").await;
     assert_eq!(status, 200, "{meeting}");
+}
+
+/// The same with a meeting; its name there.
+async fn scene() -> (Whereby, App, String) {
+    let (whereby, app) = room().await;
+    visit(&app).await;
     let name = app.text("SELECT room_name FROM reflector.meeting").await.unwrap();
     (whereby, app, name)
 }
@@ -81,4 +95,29 @@ async fn a_webhook_that_was_lost_ends_no_meeting_that_is_in_session() {
     whereby.fail(SESSIONS, Fault::Status(500));
     assert_eq!(look(&app).await, 0, "nobody knows who is there");
     assert_eq!(look(&app).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_faster_than_the_meeting_is_in_it_at_once_and_not_after_a_minute() {
+    let (whereby, app) = room().await;
+    let strays = jobs::list(&app.state).into_iter().filter(|job| job.name == jobs::STRAYS).collect();
+    let runner = jobs::runner::start(&app.state, strays);
+    wait::until("the first run's end", async || {
+        (app.count("SELECT count(last_ended_at) FROM reflector.job").await == 1).then_some(())
+    })
+    .await;
+    whereby.fail("POST /v1/meetings", Fault::Slow(Duration::from_secs(1)));
+    let early = async {
+        let made = wait::until("a room at Whereby", async || whereby.rooms().pop()).await;
+        tell(&app, &whereby, whereby.join(&made.name, &Person::new("p1", "Ann", "host"))).await;
+        assert_eq!(app.count("SELECT count(*) FROM reflector.whereby_stray").await, 1);
+    };
+    tokio::join!(visit(&app), early);
+    let begun = Instant::now();
+    wait::until("the webhook's event", async || {
+        (app.count("SELECT count(*) FROM reflector.meeting_event").await == 1).then_some(())
+    })
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(30), "it was woken, and did not wait for its time");
+    runner.stop().await;
 }

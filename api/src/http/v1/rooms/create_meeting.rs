@@ -23,6 +23,7 @@ use crate::http::v1::meetings::body::MeetingBody;
 use crate::http::v1::meetings::links::{self, Links};
 use crate::http::validation::{Fields, Invalid};
 use crate::jitsi::address;
+use crate::jobs;
 use crate::whereby::{EnterError, Whereby, WherebyError};
 
 /// When it is worth asking again after Whereby refused: a person has to do something first.
@@ -125,6 +126,10 @@ pub async fn create_meeting(
         }
         Entered::Begun(meeting) => {
             tracing::info!(meeting.id, room.name, "began a meeting");
+            if room.settings.platform == Platform::Whereby {
+                // Whereby may have told of its first visitors while it was not stored yet.
+                state.wakes.wake(jobs::STRAYS);
+            }
             (meeting, 0)
         }
     };
