@@ -169,6 +169,8 @@ pub struct Trouble {
     pub requests: i64,
     /// The latest.
     pub latest_at: OffsetDateTime,
+    /// Whether an agent sent some of them, as they say.
+    pub is_agent: bool,
 }
 
 /// What did not go well since `since`, the most frequent first.
@@ -176,7 +178,8 @@ pub async fn trouble(db: &PgPool, since: OffsetDateTime) -> Result<Vec<Trouble>,
     let query = sqlx::query_as(
         "-- receipts.trouble
         SELECT verdict, COALESCE(agent, address) AS sender, mode() WITHIN GROUP (ORDER BY code) AS code,
-          sum(requests)::bigint AS requests, max(received_at) AS latest_at
+          sum(requests)::bigint AS requests, max(received_at) AS latest_at,
+          bool_or(agent IS NOT NULL OR COALESCE(user_agent, '') LIKE 'reflector-agent/%') AS is_agent
         FROM reflector.receipt
         WHERE received_at >= $1 AND verdict IN ('rejected', 'unauthorised', 'limited', 'failed')
         GROUP BY 1, 2

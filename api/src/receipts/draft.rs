@@ -47,6 +47,13 @@ pub fn expect(events: &[Event]) {
     });
 }
 
+/// The request is about this room, and brings no event.
+pub fn speak_of(room: &str) {
+    write(|draft| {
+        draft.place(Some(room));
+    });
+}
+
 /// This became of the events that were about to be stored, in their order.
 pub fn settle(outcomes: &[Outcome]) {
     write(|draft| {

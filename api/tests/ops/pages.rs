@@ -96,7 +96,8 @@ async fn what_is_wrong_stands_on_top_with_the_next_step() {
     assert!(page.contains("3 things need a look"), "{page}");
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}: {page}"));
     let silent = place("jitsi-silent has not been heard of for 12 min");
-    let unsigned = place("1 delivery from an unknown address in the last hour carried no valid signature");
+    let unsigned =
+        place("1 delivery of the agent at an unknown address carried no valid signature, the latest ");
     let parked = place("3 items are parked on jitsi-parked");
     assert!(silent < parked && unsigned < parked, "a warning stands before a problem");
     place("<code>reflector-agent deliveries list --state parked</code>");

@@ -36,6 +36,8 @@ struct Line {
     sender: String,
     sender_address: String,
     is_named: bool,
+    /// Whether the name is only what the sender says.
+    is_unproven: bool,
     address: Option<String>,
     user_agent: Option<String>,
     route: String,
@@ -71,6 +73,7 @@ impl Line {
             room: receipt.room,
             sender_address: paging::address("deliveries", &[("sender", sender.as_deref())]),
             sender: sender.unwrap_or_else(|| "unknown".to_owned()),
+            is_unproven: receipt.agent.is_some() && verdict == Some(Verdict::Unauthorised),
             is_named: receipt.agent.is_some(),
             address: receipt.address,
             user_agent: receipt.user_agent,

@@ -15,6 +15,8 @@ const SILENT_AFTER: Duration = Duration::minutes(2);
 const LATE_AFTER: Duration = Duration::minutes(5);
 /// How far a clock may be off. From five minutes on, deliveries are refused.
 const CLOCK_TOLERANCE: Duration = Duration::minutes(1);
+/// What has not happened again for so long is over.
+const RECENT: Duration = Duration::minutes(5);
 /// How long a webhook may wait for its receiver.
 const WEBHOOK_PATIENCE: Duration = Duration::minutes(15);
 
@@ -70,7 +72,7 @@ impl Situation {
     /// What is wrong at `now`, worst first.
     pub(super) fn findings(&self, now: OffsetDateTime) -> Vec<Finding> {
         let mut findings: Vec<_> = self.agents.iter().flat_map(|agent| of_agent(agent, now)).collect();
-        findings.extend(self.trouble.iter().filter_map(of_deliveries));
+        findings.extend(self.trouble.iter().filter_map(|trouble| of_deliveries(trouble, now)));
         findings.extend(of_recordings(self.recordings));
         findings.extend(of_webhooks(self.webhooks, now));
         findings.sort_by_key(|finding| finding.level);
@@ -172,32 +174,39 @@ fn jibri(agent: &Agent) -> Option<Finding> {
     })
 }
 
-fn of_deliveries(trouble: &Trouble) -> Option<Finding> {
-    let from = trouble.sender.as_deref().map_or_else(|| "an unknown address".to_owned(), ToOwned::to_owned);
+fn of_deliveries(trouble: &Trouble, now: OffsetDateTime) -> Option<Finding> {
+    let from = trouble.sender.as_deref().unwrap_or("an unknown address");
     let requests = plural(trouble.requests, "delivery", "deliveries");
-    let (level, what, next) = match Verdict::read(&trouble.verdict)? {
-        Verdict::Unauthorised => (
-            Level::Problem,
-            format!("{requests} from {from} in the last hour carried no valid signature"),
+    let age = now - trouble.latest_at;
+    let latest = format!("the latest {} ago", span(age));
+    let (what, next) = match Verdict::read(&trouble.verdict)? {
+        Verdict::Unauthorised if trouble.is_agent => (
+            format!("{requests} of the agent at {from} carried no valid signature, {latest}"),
             "Compare JITSI_WEBHOOK_SECRET here with the secret of that host, and its clock. The host keeps what was refused",
         ),
+        Verdict::Unauthorised => (
+            format!("{requests} from {from} carried no valid signature, {latest}"),
+            "It was none of our agents. Unless it was you with curl or a script, somebody is trying; nothing of it was taken",
+        ),
         Verdict::Failed => (
-            Level::Problem,
-            format!("{requests} from {from} in the last hour could not be stored"),
+            format!("{requests} from {from} could not be stored, {latest}"),
             "The database was away, or this service failed; its log says which. The host sends them again",
         ),
         Verdict::Rejected => (
-            Level::Warning,
-            format!("{from} had {requests} refused in the last hour, wholly or in part{}", reason(trouble)),
+            format!("{requests} from {from} got a refusal{}, {latest}", reason(trouble)),
             "The list of deliveries says which room and why",
         ),
         Verdict::Limited => (
-            Level::Warning,
-            format!("{requests} from {from} in the last hour came faster than the limit"),
+            format!("{requests} from {from} came faster than the limit, {latest}"),
             "The host waits and sends them again. If this goes on, raise the limit",
         ),
         Verdict::Stored | Verdict::Duplicate | Verdict::Accepted => return None,
     };
+    let is_grave = match Verdict::read(&trouble.verdict)? {
+        Verdict::Unauthorised => trouble.is_agent,
+        verdict => verdict == Verdict::Failed,
+    };
+    let level = if is_grave && age < RECENT { Level::Problem } else { Level::Warning };
     Some(Finding { level, what, next, command: None, page: "deliveries" })
 }
 
@@ -285,7 +294,11 @@ mod tests {
     #[test]
     fn a_host_in_order_is_not_spoken_of() {
         assert_eq!(found(&agent(|_| {})), []);
-        assert_eq!(found(&agent(|agent| agent.last_seen_at = NOW - SILENT_AFTER)), []);
+        let quiet = agent(|agent| {
+            agent.last_seen_at = NOW - SILENT_AFTER;
+            agent.heartbeat.sent_at = agent.last_seen_at;
+        });
+        assert_eq!(found(&quiet), []);
     }
 
     #[test]
@@ -351,7 +364,8 @@ mod tests {
             sender: Some("192.0.2.7".to_owned()),
             code: Some("meeting_not_found".to_owned()),
             requests: 2,
-            latest_at: NOW,
+            latest_at: NOW - Duration::minutes(1),
+            is_agent: true,
         };
         let situation = Situation {
             agents: vec![agent(|agent| agent.heartbeat.parked = 1)],
@@ -370,8 +384,30 @@ mod tests {
             (pages("agents"), pages("deliveries"), pages("recordings"), pages("webhooks")),
             (1, 4, 2, 2)
         );
-        let refused =
-            "192.0.2.7 had 2 deliveries refused in the last hour, wholly or in part (meeting_not_found)";
+        let refused = "2 deliveries from 192.0.2.7 got a refusal (meeting_not_found), the latest 1 min ago";
         assert!(findings.iter().any(|finding| finding.what == refused), "{findings:#?}");
+    }
+
+    #[test]
+    fn a_bad_signature_is_a_problem_when_it_is_an_agent_s_and_goes_on() {
+        for (is_agent, minutes, verdict, expected) in [
+            (true, 1, Verdict::Unauthorised, Level::Problem),
+            (true, 5, Verdict::Unauthorised, Level::Warning),
+            (false, 1, Verdict::Unauthorised, Level::Warning),
+            (false, 1, Verdict::Failed, Level::Problem),
+            (true, 6, Verdict::Failed, Level::Warning),
+            (true, 1, Verdict::Rejected, Level::Warning),
+        ] {
+            let trouble = Trouble {
+                verdict: verdict.as_str().to_owned(),
+                sender: None,
+                code: None,
+                requests: 1,
+                latest_at: NOW - Duration::minutes(minutes),
+                is_agent,
+            };
+            let level = of_deliveries(&trouble, NOW).unwrap().level;
+            assert_eq!(level, expected, "{is_agent} {minutes} {verdict:?}");
+        }
     }
 }

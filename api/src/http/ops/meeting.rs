@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract;
 use axum::response::Response;
 use contract::problem::ProblemCode;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::badge::Badge;
 use super::paging;
@@ -43,6 +43,7 @@ struct Page {
 struct Participant {
     name: String,
     about: String,
+    joined_at: Option<OffsetDateTime>,
     joined: Option<When>,
     left: Option<When>,
     reason: Option<String>,
@@ -103,7 +104,7 @@ fn attendance(record: &Record) -> (Vec<Stretch>, Vec<Participant>) {
         let text = |told: &Option<Told>| told.as_ref().map(|told| told.text.clone());
         let description = &occupant.description;
         let name = text(&description.display_name).or_else(|| text(&description.user_id));
-        let name = name.unwrap_or_else(|| key.occupant_id.clone());
+        let name = name.or_else(|| machine(occupant.kind())).unwrap_or_else(|| key.occupant_id.clone());
         let about = [text(&description.kind), text(&description.role), breakout(&key.breakout_room_id)];
         stretches.push(Stretch {
             name: name.clone(),
@@ -114,12 +115,14 @@ fn attendance(record: &Record) -> (Vec<Stretch>, Vec<Participant>) {
         participants.push(Participant {
             name,
             about: about.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            joined_at: stay.joined_at,
             joined: stay.joined_at.map(When::exact),
             left: stay.left_at.map(When::exact),
             reason: stay.left_reason,
             is_present: stay.present,
         });
     }
+    participants.sort_by_key(|participant| participant.joined_at);
     for session in record.sessions.values() {
         let run = session.run(&record.boots);
         stretches.push(Stretch {
@@ -130,6 +133,16 @@ fn attendance(record: &Record) -> (Vec<Stretch>, Vec<Participant>) {
         });
     }
     (stretches, participants)
+}
+
+/// What a machine is called that has no name.
+fn machine(kind: Option<&str>) -> Option<String> {
+    let name = match kind? {
+        "recorder" => "Recorder",
+        "transcriber" => "Transcriber",
+        _ => return None,
+    };
+    Some(name.to_owned())
 }
 
 fn breakout(room: &str) -> Option<String> {

@@ -44,28 +44,28 @@ pub(super) async fn get(
     shell: Shell,
     PathText(id): PathText,
 ) -> Result<Response, Trouble> {
-    let line = ops_recordings::find(&state.db, &id).await?;
-    let file = recordings::find(&state.db, &id).await?;
-    let (Some(line), Some((file, _))) = (line, file) else {
+    let listed = ops_recordings::find(&state.db, &id).await?;
+    let found = recordings::find(&state.db, &id).await?;
+    let (Some(listed), Some((file, _))) = (listed, found) else {
         return Err(Trouble(ApiError::titled(ProblemCode::RecordingNotFound)));
     };
     let link = Downloads::of(&state, shell.now).link(&file).map(|(link, _)| link);
     let origin = link.as_deref().and_then(origin);
-    let mut response = shell::page(&view(shell, line, file, link))?;
+    let mut response = shell::page(&view(shell, listed, file, link))?;
     if let Some(origin) = origin {
         response.extensions_mut().insert(MediaFrom(origin));
     }
     Ok(response)
 }
 
-fn view(shell: Shell, line: RecordingLine, file: File, link: Option<String>) -> Page {
+fn view(shell: Shell, listed: RecordingLine, file: File, link: Option<String>) -> Page {
     let name = file.file.rsplit('/').next().unwrap_or_default().to_owned();
     Page {
         badge: Badge::of_recording(file.state, file.is_withheld),
         obstacle: if link.is_some() { None } else { Some(obstacle(&file)) },
         is_audio: is_audio(&name),
-        meeting: line.meeting_id.as_deref().map(paging::escaped),
-        room: line.room_name.unwrap_or_else(|| "its meeting".to_owned()),
+        meeting: listed.meeting_id.as_deref().map(paging::escaped),
+        room: listed.room_name.unwrap_or_else(|| "its meeting".to_owned()),
         size: bytes(file.size_bytes),
         length: length(file.duration_ms),
         completed: When::exact(file.completed_at),

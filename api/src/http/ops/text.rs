@@ -51,9 +51,9 @@ fn format(at: OffsetDateTime, format: &[BorrowedFormatItem<'_>]) -> String {
     at.to_offset(UtcOffset::UTC).format(format).unwrap_or_default()
 }
 
-/// Hours and minutes of the day.
-pub(super) fn time_of_day(at: OffsetDateTime) -> String {
-    format(at, TIME)
+/// The time of day: hours and minutes, with the seconds where they tell something.
+pub(super) fn time_of_day(at: OffsetDateTime, is_exact: bool) -> String {
+    format(at, if is_exact { EXACT_TIME } else { TIME })
 }
 
 fn ago(distance: Duration) -> String {

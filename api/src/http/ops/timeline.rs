@@ -12,6 +12,8 @@ const LEAST: i64 = 3;
 pub(super) const MAX_LANES: usize = 200;
 /// How many times are written below.
 const TICKS: i32 = 4;
+/// In a meeting that is shorter, seconds tell something.
+const SHORT: Duration = Duration::minutes(10);
 
 /// What a lane shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,7 @@ impl Timeline {
         let begin = known.first()?.0;
         let end = known.iter().map(|(from, to, _)| to.unwrap_or(now).max(*from)).max()?;
         let end = end.max(begin + Duration::seconds(1));
+        let is_short = end - begin < SHORT;
         let more = known.len().saturating_sub(MAX_LANES);
         let lanes = known.into_iter().take(MAX_LANES).map(|(from, to, stretch)| {
             let (x, right) = (place(from, begin, end), place(to.unwrap_or(now), begin, end));
@@ -77,11 +80,12 @@ impl Timeline {
                 class: class(stretch.kind),
                 x: x.min(WIDTH - width),
                 width,
-                words: words(from, to, now),
+                words: words(from, to, now, is_short),
             }
         });
         let lanes = lanes.collect();
-        let times = (0..=TICKS).map(|tick| time_of_day(begin + (end - begin) * tick / TICKS)).collect();
+        let times =
+            (0..=TICKS).map(|tick| time_of_day(begin + (end - begin) * tick / TICKS, is_short)).collect();
         let grid = (0..=i64::from(TICKS)).map(|tick| WIDTH * tick / i64::from(TICKS)).collect();
         Some(Self { lanes, times, grid, more })
     }
@@ -101,10 +105,11 @@ fn place(at: OffsetDateTime, begin: OffsetDateTime, end: OffsetDateTime) -> i64 
     i64::try_from(part).unwrap_or(WIDTH).clamp(0, WIDTH)
 }
 
-fn words(from: OffsetDateTime, to: Option<OffsetDateTime>, now: OffsetDateTime) -> String {
+fn words(from: OffsetDateTime, to: Option<OffsetDateTime>, now: OffsetDateTime, is_short: bool) -> String {
+    let begin = time_of_day(from, is_short);
     match to {
-        Some(to) => format!("{} to {} ({})", time_of_day(from), time_of_day(to), span(to - from)),
-        None => format!("since {} ({})", time_of_day(from), span(now - from)),
+        Some(to) => format!("{begin} to {} ({})", time_of_day(to, is_short), span(to - from)),
+        None => format!("since {begin} ({})", span(now - from)),
     }
 }
 
@@ -150,6 +155,13 @@ mod tests {
         assert_eq!(timeline.times, ["10:00", "10:25", "10:50", "11:15", "11:40"]);
         assert_eq!(timeline.lanes[0].words, "10:00 to 11:40 (1 h 40 min)");
         assert_eq!(timeline.lanes[3].words, "since 10:50 (50 min)");
+    }
+
+    #[test]
+    fn a_short_meeting_is_told_to_the_second() {
+        let timeline = Timeline::of(vec![stretch("somebody", Some(0), Some(2))], at(2)).unwrap();
+        assert_eq!(timeline.times, ["10:00:00", "10:00:30", "10:01:00", "10:01:30", "10:02:00"]);
+        assert_eq!(timeline.lanes[0].words, "10:00:00 to 10:02:00 (2 min)");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::http::State;
 use crate::http::problem::ApiError;
 use crate::http::signed::Dated;
 use crate::http::validation::Invalid;
+use crate::receipts::draft;
 use crate::uploads::UploadError;
 
 /// Answers with the recording's upload, which begins if there is none.
@@ -29,6 +30,7 @@ pub(super) async fn post(
 ) -> Result<Json<UploadReply>, ApiError> {
     let request: UploadRequest = signed.parse()?;
     check(&request)?;
+    draft::speak_of(request.room_name.as_str());
     let meeting = uploads::find_meeting(&state.db, request.room_name.as_str()).await?;
     let recording_type = meeting.as_ref().map(|(_, recording_type)| *recording_type);
     match (decide(recording_type, state.uploads.is_some()), meeting) {
