@@ -1,4 +1,4 @@
-//! What the guides tell people to set, and what `docs/guides.md` says of them.
+//! What the guides tell people to set, what `docs/guides.md` says of them, and whether the tests that it names are there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -130,21 +130,27 @@ fn sources(directory: &Path, found: &mut String) {
     }
 }
 
+/// Whether a text in backticks is the name of a test: a sentence, which may end with an ellipsis.
+fn is_test(text: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:…".contains(c);
+    text.matches('_').count() >= 4 && text.chars().all(is_letter)
+}
+
 #[test]
-fn every_test_that_the_guides_page_names_is_there() {
-    let page = fs::read_to_string(project().join("docs/guides.md")).unwrap();
+fn every_test_that_a_page_names_is_there() {
     let mut found = String::new();
     for directory in ["api/src", "api/tests", "agent/src", "agent/tests", "testbed/tests", "contract/src"] {
         sources(&project().join(directory), &mut found);
     }
-    let named: Vec<_> = quoted(&page).into_iter().filter(|text| text.matches('_').count() >= 4).collect();
-    let tests: Vec<_> = named
-        .iter()
-        .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || "_:0123456789".contains(c)))
-        .collect();
-    assert!(tests.len() > 20, "{tests:?}");
-    for name in tests {
-        let function = format!("fn {}(", name.rsplit("::").next().unwrap());
-        assert!(found.contains(&function), "docs/guides.md names {name}");
+    for name in ["docs/guides.md", "docs/guarantees.md"] {
+        let page = fs::read_to_string(project().join(name)).unwrap();
+        let tests: Vec<_> = quoted(&page).into_iter().filter(|text| is_test(text)).collect();
+        assert!(tests.len() > 20, "{name}: {tests:?}");
+        for test in tests {
+            let function = test.rsplit("::").next().unwrap();
+            let function =
+                function.strip_suffix('…').map_or(format!("fn {function}("), |begin| format!("fn {begin}"));
+            assert!(found.contains(&function), "{name} names {test}");
+        }
     }
 }
