@@ -112,7 +112,7 @@ fn describe_detail(document: &mut Value) {
 }
 
 /// Writes a date-time where it stands instead of naming it, and the members of an object that is put together from others in one
-/// list; takes the marks of links out of descriptions.
+/// list; parts texts from null; takes the marks of links out of descriptions.
 fn simplify(value: &mut Value, schemas: &Map<String, Value>) {
     match value {
         Value::Object(members) => {
@@ -121,6 +121,7 @@ fn simplify(value: &mut Value, schemas: &Map<String, Value>) {
                 members.insert("type".to_owned(), json!("string"));
                 members.insert("format".to_owned(), json!("date-time"));
             }
+            part_from_null(members);
             if let Some(parts) = members.get("allOf").and_then(Value::as_array).cloned() {
                 join(members, &parts, schemas);
             }
@@ -131,6 +132,20 @@ fn simplify(value: &mut Value, schemas: &Map<String, Value>) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| simplify(item, schemas)),
         _ => {}
+    }
+}
+
+/// A text of a certain form, or null: two schemas, because generators take the form for null's, too, or for nobody's.
+fn part_from_null(members: &mut Map<String, Value>) {
+    if members.get("type") != Some(&json!(["string", "null"])) {
+        return;
+    }
+    let forms = ["format", "pattern"].map(|name| (name.to_owned(), members.remove(name)));
+    let mut text: Map<_, _> = forms.into_iter().filter_map(|(name, form)| Some((name, form?))).collect();
+    if !text.is_empty() {
+        text.insert("type".to_owned(), json!("string"));
+        members.remove("type");
+        members.insert("anyOf".to_owned(), json!([text, {"type": "null"}]));
     }
 }
 

@@ -13,13 +13,21 @@ use crate::scene::{Scene, attempt, installed, run, sources};
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,unsupported_method,allow_header_conformance,ignored_auth";
 
+/// What needs more than one request can bring along: a running upload, a recording, a calendar.
+const OUT_OF_REACH: &[&str] = &[
+    "/v1/recordings/uploads/{upload_id}",
+    "/v1/recordings/uploads/{upload_id}/complete",
+    "/v1/recordings/uploads/{upload_id}/parts",
+    "/v1/recordings/{recording_id}/download",
+    "/v1/rooms/{room_name}/ics/sync",
+];
+
 #[test]
 fn the_document_is_valid() {
     let scene = Scene::new();
-    let document = scene.directory.path().join("openapi.json");
-    let mut answer = ureq::get(format!("{}/openapi.json", scene.api.url())).call().unwrap();
-    fs::write(&document, answer.body_mut().read_to_vec().unwrap()).unwrap();
-    run(Command::new(installed().join("python/bin/openapi-spec-validator")).arg(&document));
+    let file = scene.directory.path().join("openapi.json");
+    fs::write(&file, document(&scene.api).to_string()).unwrap();
+    run(Command::new(installed().join("python/bin/openapi-spec-validator")).arg(&file));
 }
 
 #[test]
@@ -29,10 +37,14 @@ fn every_answer_is_one_that_the_document_announces() {
     let known = ["jitsi", "whereby"].map(|platform| {
         let room = create_room(&scene.api, owner.token(), platform);
         let meeting = owner.create_meeting(platform).unwrap();
-        json!({"room_id": room, "room_name": platform, "meeting_id": meeting.id})
+        json!({"room_id": room, "room_name": platform, "meeting_id": meeting.id, "room": meeting.room_name})
     });
     // Kept, so that a failure can be looked into: each one comes with a request to repeat it by.
     let reports = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
+    if reports.exists() {
+        fs::remove_dir_all(&reports).unwrap();
+    }
+    fs::create_dir_all(&reports).unwrap();
     let mut command = Command::new(installed().join("python/bin/schemathesis"));
     command
         .current_dir(scene.directory.path())
@@ -45,12 +57,38 @@ fn every_answer_is_one_that_the_document_announces() {
         .args(["run", &format!("{}/openapi.json", scene.api.url()), "--checks", CHECKS])
         .args(["--header", &format!("Authorization: Bearer {}", owner.token())])
         .args(["--phases", "coverage,fuzzing", "--max-examples", "15", "--seed", "20260301"])
-        .args(["--workers", "2", "--request-timeout", "20", "--continue-on-failure", "--no-color"])
+        // One worker: several of them trip over a race in the parser of Python 3.11.
+        .args(["--workers", "1", "--request-timeout", "20", "--continue-on-failure", "--no-color"])
         .args(["--report", "junit", "--report-dir"])
         .arg(&reports);
     let (succeeded, printed) = attempt(&mut command);
     let log = scene.log();
-    assert!(succeeded, "{printed}\nReports are in {}. The API's log:\n{log}", reports.display());
+    fs::write(reports.join("api.log"), &log).unwrap();
+    assert!(succeeded, "{printed}\nReports and the API's log are in {}", reports.display());
+    let failed = failed_alone(&document(&scene.api), &log);
+    assert!(
+        failed.is_empty(),
+        "not one request succeeded of {failed:?}; the API's log is in {}",
+        reports.display()
+    );
+}
+
+/// The operations of which no request succeeded, although one of this kind could: as the API's log tells.
+fn failed_alone(document: &Value, log: &str) -> Vec<String> {
+    let succeeded = |method: &str, path: &str| {
+        let answer = format!("method={} route=\"{path}\" status=2", method.to_uppercase());
+        log.lines().any(|line| line.contains(&answer))
+    };
+    let operations = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().keys().map(move |method| (method.as_str(), path.as_str()))
+    });
+    let failed = operations.filter(|(method, path)| !OUT_OF_REACH.contains(path) && !succeeded(method, path));
+    failed.map(|(method, path)| format!("{method} {path}")).collect()
+}
+
+fn document(api: &Api) -> Value {
+    let mut answer = ureq::get(format!("{}/openapi.json", api.url())).call().unwrap();
+    answer.body_mut().read_json().unwrap()
 }
 
 /// The id of a new room.

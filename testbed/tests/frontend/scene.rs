@@ -15,6 +15,9 @@ use testbed::whereby::Whereby;
 /// More than any of these tests makes use of.
 const POINTS_PER_MINUTE: u32 = 10_000;
 
+/// Every answer has its line, also one that an operator need not see.
+const EVERY_ANSWER: &str = "info,api::http::observe=debug";
+
 /// A running API, and what it needs.
 pub(crate) struct Scene {
     pub(crate) api: Api,
@@ -32,8 +35,11 @@ impl Scene {
         let secrets = Secrets::random().unwrap();
         let s3 = S3::start(&at.join("s3")).unwrap();
         let whereby = Whereby::start_with(POINTS_PER_MINUTE).unwrap();
-        let budget = ("WHEREBY_POINTS_PER_MINUTE", POINTS_PER_MINUTE.to_string());
-        let variables = s3.environment().into_iter().chain(whereby.environment()).chain([budget]).collect();
+        let more = [
+            ("WHEREBY_POINTS_PER_MINUTE", POINTS_PER_MINUTE.to_string()),
+            ("RUST_LOG", EVERY_ANSWER.to_owned()),
+        ];
+        let variables = s3.environment().into_iter().chain(whereby.environment()).chain(more).collect();
         let port = ports::free().unwrap();
         let api = Api::start(&at.join("api"), &at.join("api.log"), port, &secrets, variables).unwrap();
         Self { api, secrets, whereby, directory, _s3: s3 }

@@ -31,6 +31,18 @@ def map_path_parameters(context, path_parameters):
     return path_parameters
 
 
+@schemathesis.hook
+def map_body(context, body):
+    """Every other delivery is about a meeting that exists."""
+    if isinstance(body, dict):
+        choice = zlib.crc32(repr(body).encode()) % (2 * len(KNOWN))
+        if choice < len(KNOWN):
+            for member in ("room", "room_name"):
+                if isinstance(body.get(member), str):
+                    body[member] = KNOWN[choice]["room"]
+    return body
+
+
 def content_of(request):
     body = request.body or b""
     return body if isinstance(body, bytes) else body.encode()

@@ -119,6 +119,10 @@ fn members_are_typed_as_the_frontends_know_them() {
     let document = whole();
     let schema = |name: &str| &document["components"]["schemas"][name];
     assert_eq!(schema("Room")["properties"]["created_at"], json!({"type": "string", "format": "date-time"}));
+    assert_eq!(
+        schema("Backlog")["properties"]["oldest_at"]["anyOf"],
+        json!([{"type": "string", "format": "date-time"}, {"type": "null"}])
+    );
     assert_eq!(schema("Room")["properties"]["platform"], json!({"$ref": "#/components/schemas/Platform"}));
     assert_eq!(schema("Platform")["enum"], json!(["jitsi", "whereby"]));
     assert_eq!(

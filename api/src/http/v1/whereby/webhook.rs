@@ -40,7 +40,7 @@ pub(super) struct WherebyWebhookEvent {
     #[schema(format = DateTime)]
     created_at: String,
     /// What happened. Types that nobody knows are stored like the others.
-    #[schema(rename = "type")]
+    #[schema(rename = "type", min_length = 1, max_length = 128)]
     kind: String,
     /// The rest.
     data: Map<String, Value>,
