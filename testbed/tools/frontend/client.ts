@@ -98,7 +98,7 @@ async function rooms(owner: Client, guest: Client): Promise<Schemas["Room"]> {
   const edited = await data(
     owner.PATCH("/v1/rooms/{room_id}", {
       params: { path: { room_id } },
-      body: form("planning", { is_shared: true, webhook_url: "https://hooks.example.com/reflector" }),
+      body: form("planning", { is_shared: true, webhook_url: "https://127.0.0.1/reflector" }),
     }),
   );
   assert.equal(edited.webhook_secret?.length, 43);
@@ -106,6 +106,11 @@ async function rooms(owner: Client, guest: Client): Promise<Schemas["Room"]> {
     await refusal(403, guest.PATCH("/v1/rooms/{room_id}", { params: { path: { room_id } }, body: { is_locked: true } })),
     "Not authorized",
   );
+  const tested = await data(owner.POST("/v1/rooms/{room_id}/webhook/test", { params: { path: { room_id } } }));
+  assert(!tested.success && tested.error, "a test of an address that only this host reaches must fail");
+  assert.equal(await refusal(404, owner.POST("/v1/rooms/{room_id}/webhook/test", { params: { path: { room_id: "none" } } })), "Room not found");
+  const calendar = await data(owner.GET("/v1/rooms/{room_name}/ics/status", { params: { path: { room_name: room.name } } }));
+  assert.deepEqual([calendar.status, calendar.events_count], ["disabled", 0]);
   const seen = await data(guest.GET("/v1/rooms/{room_id}", { params: { path: { room_id } } }));
   assert.deepEqual([seen.webhook_url, seen.webhook_secret], [null, null]);
   return room;
@@ -155,6 +160,27 @@ async function meetings(owner: Client, guest: Client, anybody: Client, room: Sch
   );
 }
 
+async function otherPlatform(owner: Client, guest: Client) {
+  const room = await data(owner.POST("/v1/rooms", { body: form("elsewhere", { platform: "whereby" }) }));
+  const named = { params: { path: { room_name: room.name } } };
+  const hosted = await data(owner.POST("/v1/rooms/{room_name}/meeting", { ...named, body: {} as Schemas["CreateRoomMeeting"] }));
+  assert.equal(hosted.platform, "whereby");
+  assert(new URL(hosted.host_room_url).searchParams.has("roomKey"), hosted.host_room_url);
+  const visited = await data(guest.POST("/v1/rooms/{room_name}/meeting", named));
+  assert.deepEqual([visited.id, visited.room_url, visited.host_room_url], [hosted.id, hosted.room_url, ""]);
+}
+
+async function keys(owner: Client) {
+  const made = await data(owner.POST("/v1/user/api-keys", { body: { name: "pipeline" } }));
+  const listed = await data(owner.GET("/v1/user/api-keys"));
+  assert.deepEqual(listed.map((key) => key.id), [made.id]);
+  const program = createClient<paths>({ baseUrl: base as string, headers: { "X-API-Key": made.key } });
+  assert.equal((await data(program.GET("/v1/me")))?.sub, "owner");
+  assert((await data(program.GET("/v1/rooms"))).total > 0);
+  await data(owner.DELETE("/v1/user/api-keys/{key_id}", { params: { path: { key_id: made.id } } }));
+  assert.equal(await data(program.GET("/v1/me")), null);
+}
+
 async function leaving(owner: Client, guest: Client, room: Schemas["Room"]) {
   const its = { params: { path: { room_id: room.id } } };
   assert.equal(await refusal(403, guest.DELETE("/v1/rooms/{room_id}", its)), "Not authorized");
@@ -166,5 +192,7 @@ const [owner, guest, anybody] = [caller(ownersToken), caller(guestsToken), calle
 await whoIsThere(owner, anybody);
 const room = await rooms(owner, guest);
 await meetings(owner, guest, anybody, room);
+await otherPlatform(owner, guest);
+await keys(owner);
 await leaving(owner, guest, room);
 console.log("all answers were as the frontends expect them");

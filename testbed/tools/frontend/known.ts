@@ -68,6 +68,21 @@ interface KnownValidationError {
   type: string;
 }
 
+interface KnownWebhookTest {
+  success: boolean;
+  message: string;
+  error: string;
+  status_code?: number | null;
+  response_preview?: string | null;
+}
+
+interface KnownApiKey {
+  id: string;
+  user_id: string;
+  name: string | null;
+  created_at: string;
+}
+
 /** What the dialog for rooms sends. */
 interface KnownRoomForm {
   name: string;
@@ -98,6 +113,8 @@ export type Answers = [
   Serves<Schemas["Page_RoomDetails_"], KnownPage>,
   Serves<Schemas["UserInfo"], { sub: string; email: string | null }>,
   Serves<Schemas["DeletionStatus"], { status: string }>,
+  Serves<Schemas["WebhookTestResult"], KnownWebhookTest>,
+  Serves<Required<Schemas["CreateApiKeyResponse"]>, KnownApiKey & { key: string }>,
   Serves<Schemas["ValidationError"], KnownValidationError>,
   Serves<Schemas["HTTPValidationError"], { detail?: KnownValidationError[] }>,
 ];
@@ -128,8 +145,15 @@ export type Operations = Serves<
   | "v1_rooms_list_active_meetings"
   | "v1_rooms_list_meetings"
   | "v1_rooms_list_upcoming_meetings"
+  | "v1_create_api_key"
+  | "v1_delete_api_key"
+  | "v1_list_api_keys"
+  | "v1_rooms_ics_status"
+  | "v1_rooms_sync_ics"
+  | "v1_rooms_test_webhook"
   | "v1_rooms_update"
-  | "v1_user_me",
+  | "v1_user_me"
+  | "v1_whereby_webhook",
   keyof operations
 >;
 
@@ -140,11 +164,17 @@ export type Paths = Serves<
   | "/v1/rooms"
   | "/v1/rooms/name/{room_name}"
   | "/v1/rooms/{room_id}"
+  | "/v1/rooms/{room_id}/webhook/test"
+  | "/v1/rooms/{room_name}/ics/status"
+  | "/v1/rooms/{room_name}/ics/sync"
   | "/v1/rooms/{room_name}/meeting"
   | "/v1/rooms/{room_name}/meetings"
   | "/v1/rooms/{room_name}/meetings/active"
   | "/v1/rooms/{room_name}/meetings/upcoming"
   | "/v1/rooms/{room_name}/meetings/{meeting_id}"
-  | "/v1/rooms/{room_name}/meetings/{meeting_id}/join",
+  | "/v1/rooms/{room_name}/meetings/{meeting_id}/join"
+  | "/v1/user/api-keys"
+  | "/v1/user/api-keys/{key_id}"
+  | "/v1/whereby",
   keyof paths
 >;

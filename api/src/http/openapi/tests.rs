@@ -57,6 +57,8 @@ fn the_frontends_find_every_operation_under_its_name() {
         ("v1_rooms_list_active_meetings", "get", "/v1/rooms/{room_name}/meetings/active"),
         ("v1_rooms_get_meeting", "get", "/v1/rooms/{room_name}/meetings/{meeting_id}"),
         ("v1_rooms_join_meeting", "post", "/v1/rooms/{room_name}/meetings/{meeting_id}/join"),
+        ("v1_rooms_test_webhook", "post", "/v1/rooms/{room_id}/webhook/test"),
+        ("v1_whereby_webhook", "post", "/v1/whereby"),
         ("v1_rooms_sync_ics", "post", "/v1/rooms/{room_name}/ics/sync"),
         ("v1_rooms_ics_status", "get", "/v1/rooms/{room_name}/ics/status"),
         ("v1_meeting_audio_consent", "post", "/v1/meetings/{meeting_id}/consent"),
