@@ -8,6 +8,8 @@ use std::time::Duration;
 use sqlx::{FromRow, PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
+use super::patience;
+
 /// Something that webhooks tell of.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Fact {
@@ -109,13 +111,11 @@ pub async fn chronicle(db: &PgPool, meeting_id: &str) -> Result<Chronicle, sqlx:
 
 /// The facts that nobody has made deliveries of, oldest first.
 pub async fn facts(db: &PgPool, limit: i64) -> Result<Vec<Fact>, sqlx::Error> {
-    sqlx::query_as(
+    let query = sqlx::query_as(
         "-- webhook_deliveries.facts
         SELECT event, subject_id, meeting_id, occurred_at FROM reflector.webhook_fact ORDER BY position LIMIT $1",
-    )
-    .bind(limit)
-    .fetch_all(db)
-    .await
+    );
+    patience::fetch_all(db, query.bind(limit)).await
 }
 
 /// Takes a fact, for as long as the transaction lasts, and forgets it with its commit. `None` when somebody else has it, or one of the same
@@ -173,7 +173,7 @@ pub async fn create(db: &mut PgConnection, fact: &Fact, delivery: &NewDelivery) 
 
 /// Leases up to `limit` receivers that something is due for, for `term`; those that have waited longest come first.
 pub async fn lease(db: &PgPool, lease: &str, term: Duration, limit: i64) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
+    let query = sqlx::query_as::<_, (String,)>(
         "-- webhook_deliveries.lease
         UPDATE reflector.webhook_target SET lease = $1, leased_until = now() + make_interval(secs => $2)
         WHERE target IN (
@@ -188,9 +188,9 @@ pub async fn lease(db: &PgPool, lease: &str, term: Duration, limit: i64) -> Resu
     )
     .bind(lease)
     .bind(term.as_secs_f64())
-    .bind(limit)
-    .fetch_all(db)
-    .await
+    .bind(limit);
+    let leased = patience::fetch_all(db, query).await?;
+    Ok(leased.into_iter().map(|(target,)| target).collect())
 }
 
 /// Begins an attempt at the receiver's next delivery, and renews the lease. `None` when nothing is due, or the lease is lost.
@@ -200,7 +200,7 @@ pub async fn begin(
     lease: &str,
     term: Duration,
 ) -> Result<Option<Delivery>, sqlx::Error> {
-    sqlx::query_as(
+    let query = sqlx::query_as(
         "-- webhook_deliveries.begin
         WITH held AS (
           UPDATE reflector.webhook_target SET leased_until = now() + make_interval(secs => $3)
@@ -220,9 +220,8 @@ pub async fn begin(
     )
     .bind(target)
     .bind(lease)
-    .bind(term.as_secs_f64())
-    .fetch_optional(db)
-    .await
+    .bind(term.as_secs_f64());
+    patience::fetch_optional(db, query).await
 }
 
 /// Ends the attempt: notes what came of it, and when the receiver is to be sent something again. `false` when the lease was lost

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::body::{RECORDING_READY, Subject, body};
 use super::{Target, Webhooks};
+use crate::db::patience::patiently;
 use crate::db::webhook_deliveries::{self as deliveries, Fact, NewDelivery};
 use crate::db::{meetings, record, recordings, rooms};
 use crate::domain::meeting::is_person;
@@ -18,7 +19,7 @@ impl Webhooks {
             let facts = deliveries::facts(&self.db, BATCH).await?;
             let mut taken = 0;
             for fact in facts {
-                taken += i64::from(self.announce_one(&fact).await?);
+                taken += i64::from(patiently(self.announce_one(&fact)).await?);
             }
             if taken < BATCH {
                 return Ok(());

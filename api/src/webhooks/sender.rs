@@ -22,7 +22,7 @@ use crate::meters;
 use crate::storage::Place;
 
 /// How many receivers one process sends to at a time.
-const LANES: usize = 32;
+const LANES: usize = 16;
 
 /// How long a receiver may take for its answer.
 const PATIENCE: Duration = Duration::from_secs(30);
