@@ -171,6 +171,8 @@ pub struct Trouble {
     pub latest_at: OffsetDateTime,
     /// Whether an agent sent some of them, as they say.
     pub is_agent: bool,
+    /// Whether some of them came where Whereby's webhooks do.
+    pub is_whereby: bool,
 }
 
 /// What did not go well since `since`, the most frequent first.
@@ -179,7 +181,8 @@ pub async fn trouble(db: &PgPool, since: OffsetDateTime) -> Result<Vec<Trouble>,
         "-- receipts.trouble
         SELECT verdict, COALESCE(agent, address) AS sender, mode() WITHIN GROUP (ORDER BY code) AS code,
           sum(requests)::bigint AS requests, max(received_at) AS latest_at,
-          bool_or(agent IS NOT NULL OR COALESCE(user_agent, '') LIKE 'reflector-agent/%') AS is_agent
+          bool_or(agent IS NOT NULL OR COALESCE(user_agent, '') LIKE 'reflector-agent/%') AS is_agent,
+          bool_or(route = 'POST /v1/whereby') AS is_whereby
         FROM reflector.receipt
         WHERE received_at >= $1 AND verdict IN ('rejected', 'unauthorised', 'limited', 'failed')
         GROUP BY 1, 2

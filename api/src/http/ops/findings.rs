@@ -184,6 +184,10 @@ fn of_deliveries(trouble: &Trouble, now: OffsetDateTime) -> Option<Finding> {
             format!("{requests} of the agent at {from} carried no valid signature, {latest}"),
             "Compare JITSI_WEBHOOK_SECRET here with the secret of that host, and its clock. The host keeps what was refused",
         ),
+        Verdict::Unauthorised if trouble.is_whereby => (
+            format!("{requests} from {from} to Whereby’s address carried no valid signature, {latest}"),
+            "Compare WHEREBY_WEBHOOK_SECRET here with the secret of the webhook in Whereby’s dashboard. Whereby gives up what is refused",
+        ),
         Verdict::Unauthorised => (
             format!("{requests} from {from} carried no valid signature, {latest}"),
             "It was none of our agents. Unless it was you with curl or a script, somebody is trying; nothing of it was taken",
@@ -203,7 +207,7 @@ fn of_deliveries(trouble: &Trouble, now: OffsetDateTime) -> Option<Finding> {
         Verdict::Stored | Verdict::Duplicate | Verdict::Accepted => return None,
     };
     let is_grave = match Verdict::read(&trouble.verdict)? {
-        Verdict::Unauthorised => trouble.is_agent,
+        Verdict::Unauthorised => trouble.is_agent || trouble.is_whereby,
         verdict => verdict == Verdict::Failed,
     };
     let level = if is_grave && age < RECENT { Level::Problem } else { Level::Warning };
@@ -366,6 +370,7 @@ mod tests {
             requests: 2,
             latest_at: NOW - Duration::minutes(1),
             is_agent: true,
+            is_whereby: false,
         };
         let situation = Situation {
             agents: vec![agent(|agent| agent.heartbeat.parked = 1)],
@@ -389,14 +394,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_signature_is_a_problem_when_it_is_an_agent_s_and_goes_on() {
-        for (is_agent, minutes, verdict, expected) in [
-            (true, 1, Verdict::Unauthorised, Level::Problem),
-            (true, 5, Verdict::Unauthorised, Level::Warning),
-            (false, 1, Verdict::Unauthorised, Level::Warning),
-            (false, 1, Verdict::Failed, Level::Problem),
-            (true, 6, Verdict::Failed, Level::Warning),
-            (true, 1, Verdict::Rejected, Level::Warning),
+    fn a_bad_signature_is_a_problem_when_somebody_s_deliveries_are_lost_by_it_now() {
+        for (is_agent, is_whereby, minutes, verdict, expected) in [
+            (true, false, 1, Verdict::Unauthorised, Level::Problem),
+            (true, false, 5, Verdict::Unauthorised, Level::Warning),
+            (false, true, 1, Verdict::Unauthorised, Level::Problem),
+            (false, false, 1, Verdict::Unauthorised, Level::Warning),
+            (false, false, 1, Verdict::Failed, Level::Problem),
+            (true, false, 6, Verdict::Failed, Level::Warning),
+            (true, false, 1, Verdict::Rejected, Level::Warning),
         ] {
             let trouble = Trouble {
                 verdict: verdict.as_str().to_owned(),
@@ -405,9 +411,10 @@ mod tests {
                 requests: 1,
                 latest_at: NOW - Duration::minutes(minutes),
                 is_agent,
+                is_whereby,
             };
             let level = of_deliveries(&trouble, NOW).unwrap().level;
-            assert_eq!(level, expected, "{is_agent} {minutes} {verdict:?}");
+            assert_eq!(level, expected, "{is_agent} {is_whereby} {minutes} {verdict:?}");
         }
     }
 }
