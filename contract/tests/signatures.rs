@@ -73,3 +73,17 @@ fn the_public_library_accepts_what_we_sign_and_we_accept_what_it_signs() {
         Presented { jitsi: None, id: Some(id), timestamp: Some(&timestamp), standard: Some(&standard) };
     assert_eq!(ours.verify(presented, body, now, true), Ok(()));
 }
+
+/// Receivers of a room's webhooks hand the library the secret's bytes, whatever these are.
+#[test]
+fn the_public_library_accepts_what_is_signed_with_a_room_s_secret() {
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let (secret, id, body) = ("whsec_dGVzdA==, and more", "msg_1", br#"{"event":"meeting.ended"}"#);
+    let theirs = standardwebhooks::Webhook::from_bytes(secret.as_bytes().to_vec()).unwrap();
+    let signed = Secrets::one(secret).sign(id, now, body);
+    let mut headers = http::HeaderMap::new();
+    headers.insert("webhook-id", id.parse().unwrap());
+    headers.insert("webhook-timestamp", signed.timestamp.parse().unwrap());
+    headers.insert("webhook-signature", signed.standard.parse().unwrap());
+    theirs.verify(body, &headers).unwrap();
+}
