@@ -180,7 +180,7 @@ pub async fn found(db: &PgPool, sights: &[Sight], witness: Witness) -> Result<u6
         ) m ON true
         WHERE m.id IS NOT NULL OR NOT $10
         ON CONFLICT (id) DO UPDATE SET
-          meeting_id = CASE WHEN r.forgotten_at IS NULL THEN COALESCE(r.meeting_id, EXCLUDED.meeting_id) END,
+          meeting_id = CASE WHEN r.forgotten_at IS NULL THEN COALESCE(EXCLUDED.meeting_id, r.meeting_id) END,
           room_name = COALESCE(r.room_name, EXCLUDED.room_name),
           started_at = COALESCE(r.started_at, EXCLUDED.started_at),
           size_bytes = COALESCE(EXCLUDED.size_bytes, r.size_bytes),

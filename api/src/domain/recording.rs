@@ -1,6 +1,7 @@
 //! Recordings: sessions folded from jibri's on and off, and finished files from notices.
 
 use contract::event::{Event, name};
+use contract::room::RoomName;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -182,6 +183,10 @@ impl File {
 
     fn of_whereby(event: &Event) -> Option<Self> {
         let file = WherebyFile::parse(event.text("filename")?)?;
+        // The meeting is that of the event's room.
+        if RoomName::parse(&file.room_name).ok().as_ref() != Some(&event.room) {
+            return None;
+        }
         Some(Self {
             id: file.id,
             file: file.name.clone(),

@@ -43,6 +43,12 @@ pub const REQUEST_SECONDS: Meter = Meter {
     help: "How long requests took until their answer's head, by the route's template",
     kind: SECONDS,
 };
+/// What became of messages in the storage's queue.
+pub const NOTIFICATIONS_TOTAL: Meter = counter(
+    "reflector_api_notifications_total",
+    &["outcome"],
+    "Messages of the storage's queue: stored, other (of no recording by Whereby), test, unreadable; queue_unavailable for polls that failed",
+);
 /// What became of events.
 pub const EVENTS_TOTAL: Meter = counter(
     "reflector_api_events_total",
@@ -126,6 +132,7 @@ pub const ALL: &[Meter] = &[
     JOB_SECONDS,
     WEBHOOK_SECONDS,
     WHEREBY_SECONDS,
+    NOTIFICATIONS_TOTAL,
     POOL_CONNECTIONS,
     POOL_IDLE,
     RESIDENT_BYTES,

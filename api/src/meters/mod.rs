@@ -13,9 +13,9 @@ use sqlx::PgPool;
 pub mod catalogue;
 
 use catalogue::{
-    CONNECTIONS_REFUSED, EVENTS_TOTAL, GROUP_EVENTS, GROUP_SECONDS, JOB_SECONDS, Kind, POOL_CONNECTIONS,
-    POOL_IDLE, RATE_LIMITED, REQUEST_SECONDS, RESIDENT_BYTES, SIGNATURES_REFUSED, START_SECONDS,
-    WEBHOOK_SECONDS, WHEREBY_SECONDS,
+    CONNECTIONS_REFUSED, EVENTS_TOTAL, GROUP_EVENTS, GROUP_SECONDS, JOB_SECONDS, Kind, NOTIFICATIONS_TOTAL,
+    POOL_CONNECTIONS, POOL_IDLE, RATE_LIMITED, REQUEST_SECONDS, RESIDENT_BYTES, SIGNATURES_REFUSED,
+    START_SECONDS, WEBHOOK_SECONDS, WHEREBY_SECONDS,
 };
 
 /// How often observations are sorted into their buckets. Until then each of them is kept.
@@ -86,6 +86,9 @@ fn begin_at_zero() {
     for outcome in ["stored", "duplicate", "acknowledged", "meeting_unknown", "refused"] {
         events(outcome, 0);
     }
+    for outcome in ["stored", "other", "test", "unreadable", "queue_unavailable"] {
+        counter!(NOTIFICATIONS_TOTAL.name, "outcome" => outcome).absolute(0);
+    }
     for platform in ["jitsi", "whereby"] {
         counter!(SIGNATURES_REFUSED.name, "platform" => platform).absolute(0);
     }
@@ -127,6 +130,11 @@ pub fn events(outcome: &'static str, count: u64) {
 pub fn group(size: u32, took: Duration) {
     histogram!(GROUP_EVENTS.name).record(f64::from(size));
     histogram!(GROUP_SECONDS.name).record(took);
+}
+
+/// A message of the storage's queue was dealt with, or a poll failed.
+pub fn notification(outcome: &'static str) {
+    counter!(NOTIFICATIONS_TOTAL.name, "outcome" => outcome).increment(1);
 }
 
 /// The signature of a delivery was refused.

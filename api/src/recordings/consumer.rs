@@ -16,6 +16,7 @@ use crate::db;
 use crate::db::recordings::{self, Loss, Sight, Witness};
 use crate::domain::recording_notification::{self, Change, Notification};
 use crate::domain::recording_object::WherebyFile;
+use crate::meters;
 use crate::queue::{Message, Queue};
 
 /// For how long a message is ours when it is handed out, and when it is held for longer.
@@ -33,9 +34,6 @@ const LAST_POLL: Duration = Duration::from_secs(2);
 
 /// How long it waits for that and the messages under way.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// What became of messages: the metric that counts them by `outcome`.
-const COUNTER: &str = "recording_notifications_total";
 
 /// The consumer of this process.
 #[derive(Debug)]
@@ -112,7 +110,7 @@ impl Consumer {
                         "no notifications of the storage, next try in {} s: {error}; {variable}: {advice}",
                         wait.as_secs()
                     );
-                    metrics::counter!(COUNTER, "outcome" => "queue_unavailable").increment(1);
+                    meters::notification("queue_unavailable");
                     tokio::select! {
                         () = sleep(wait) => {}
                         () = self.stopped() => return,
@@ -172,7 +170,7 @@ impl Consumer {
         let changes = match recording_notification::parse(&message.body) {
             Ok(Notification::Test) => {
                 tracing::info!("the storage's notifications arrive: it sent its test");
-                metrics::counter!(COUNTER, "outcome" => "test").increment(1);
+                meters::notification("test");
                 return Outcome::Done;
             }
             Ok(Notification::Objects(changes)) => changes,
@@ -187,7 +185,7 @@ impl Consumer {
             match self.commit(&sights, &losses).await {
                 Ok(()) => {
                     let outcome = if sights.is_empty() && losses.is_empty() { "other" } else { "stored" };
-                    metrics::counter!(COUNTER, "outcome" => outcome).increment(1);
+                    meters::notification(outcome);
                     return Outcome::Done;
                 }
                 Err(error) if db::is_outage(&error) => {
@@ -220,7 +218,7 @@ impl Consumer {
     }
 
     fn complain(&self, message: &Message, error: &dyn std::fmt::Display) {
-        metrics::counter!(COUNTER, "outcome" => "unreadable").increment(1);
+        meters::notification("unreadable");
         tracing::warn!(
             message.id,
             deliveries = message.deliveries(),

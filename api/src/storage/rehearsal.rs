@@ -35,6 +35,7 @@ impl Storage {
         let parts = self.parts(place, upload).await?;
         let tags: Vec<_> = parts.iter().map(|part| part.e_tag.as_str()).collect();
         self.complete(place, upload, &tags).await?;
+        self.list(place.bucket, "").await?;
         let contents = self.read(place).await?;
         if contents.size == CONTENTS.len() as u64 {
             Ok(())

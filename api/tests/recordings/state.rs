@@ -1,10 +1,14 @@
-//! The state that the database reads from the moments is the one that `domain::recording_state` reads from them.
+//! What the database makes of what is told is what `domain::recording_state` says.
 
+use api::db::recordings::{Sight, Witness, found};
+use api::domain::recording_object::WherebyFile;
 use api::domain::recording_state::Whereabouts;
+use contract::event::Event;
+use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-use crate::scene::Scene;
+use crate::scene::{ROOM, Scene, file};
 
 #[tokio::test]
 async fn the_database_reads_every_state_as_the_rule_does() {
@@ -47,4 +51,75 @@ async fn the_database_reads_every_state_as_the_rule_does() {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen, ["announced", "deleted", "missing", "on_host", "stored"]);
+}
+
+/// What is told of one recording by Whereby: by its webhook, and by the storage.
+async fn tell(scene: &Scene, by_webhook: bool) {
+    let name = file(ROOM, 2);
+    if by_webhook {
+        let body = json!({
+            "id": "e1", "event": "recording.finished", "room": ROOM, "timestamp": "2026-03-01T10:31:00Z",
+            "data": {"filename": name, "status": "completed"},
+        });
+        store(scene, Event::parse(body.to_string().as_bytes()).unwrap()).await;
+        return;
+    }
+    let seen_at = datetime!(2026-03-01 10:30 UTC);
+    let sight = Sight {
+        file: WherebyFile::parse(&name).unwrap(),
+        bucket: "b".into(),
+        key: format!("folder/{name}"),
+        size_bytes: Some(5),
+        written_at: seen_at,
+        seen_at,
+    };
+    found(&scene.db, &[sight], Witness::Notification).await.unwrap();
+}
+
+async fn store(scene: &Scene, event: Event) {
+    scene.state.ingest.store(vec![event], 100).await.unwrap();
+}
+
+#[tokio::test]
+async fn whereby_s_webhook_and_the_storage_make_one_recording_whichever_comes_first() {
+    let mut told = Vec::new();
+    for order in [[true, false], [false, true]] {
+        let scene = Scene::new().await;
+        for by_webhook in order {
+            tell(&scene, by_webhook).await;
+        }
+        let rows: Vec<(String, String, String, OffsetDateTime)> =
+            sqlx::query_as("SELECT id, file, status, completed_at FROM reflector.recording")
+                .fetch_all(&scene.db)
+                .await
+                .unwrap();
+        told.push((scene.rows().await, rows));
+    }
+    assert_eq!(told[0], told[1]);
+    let row = &told[0].0[0];
+    assert_eq!(
+        (row.state.as_str(), row.size_bytes, row.meeting_id.as_deref()),
+        ("stored", Some(5), Some("m"))
+    );
+    assert_eq!(row.object_key, Some(format!("folder/{}", file(ROOM, 2))));
+}
+
+#[tokio::test]
+async fn a_notice_says_nothing_of_another_meeting_s_recording() {
+    let scene = Scene::new().await;
+    scene.meeting("m2", "other").await;
+    tell(&scene, false).await;
+    let before = scene.rows().await;
+    let notice = json!({
+        "id": before[0].id, "room_name": "other", "recording_file": "/mine.mp4", "recording_status": "completed",
+        "timestamp": "2020-01-01T00:00:00Z", "bucket": "b", "object_key": "mine",
+    });
+    store(&scene, contract::recording::parse(notice.to_string().as_bytes()).unwrap()).await;
+    assert_eq!(scene.rows().await, before);
+    // Nor is it believed when it comes first.
+    let scene = Scene::new().await;
+    scene.meeting("m2", "other").await;
+    store(&scene, contract::recording::parse(notice.to_string().as_bytes()).unwrap()).await;
+    tell(&scene, false).await;
+    assert_eq!(scene.rows().await, before);
 }

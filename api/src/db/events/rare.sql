@@ -53,7 +53,7 @@ session AS (
     initiator = GREATEST(r.initiator COLLATE "C", EXCLUDED.initiator)
 ),
 -- A host's or platform's word of a finished file. It says what the file is; where the object is, it only says until somebody has
--- looked, unless a verified upload of the same recording vouches for it.
+-- looked, unless a verified upload of the same recording vouches for it. It says nothing of another meeting's recording.
 file AS (
   INSERT INTO reflector.recording AS r (
     id, meeting_id, room_name, file, status, completed_at, session_id, host, started_at, announced_at,
@@ -96,6 +96,7 @@ file AS (
     object_key = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.object_key ELSE EXCLUDED.object_key END,
     found_at = GREATEST(r.found_at, EXCLUDED.found_at),
     stored_at = LEAST(r.stored_at, EXCLUDED.stored_at)
+  WHERE r.meeting_id IS NULL AND r.forgotten_at IS NULL OR r.meeting_id = EXCLUDED.meeting_id
 ),
 boot AS (
   INSERT INTO reflector.source_boot (boot_id, event_id, source, started_at, data)

@@ -84,12 +84,13 @@ fn a_notice_announces_a_file() {
 fn whereby_announces_a_file_by_its_name_and_not_by_its_event() {
     let finished =
         |filename: &str| event(WHEREBY_FINISHED, 1, &json!({"filename": filename, "status": "completed"}));
-    let name = "Standup-0b1f-2026-03-01T10:02:20Z.mp4";
+    let name = "R-2026-03-01T10:02:20Z.mp4";
     let file = File::of(&finished(name)).unwrap();
     assert_eq!((file.file.as_str(), file.object_key.as_deref(), file.bucket), (name, Some(name), None));
     assert_eq!(file.id, WherebyFile::parse(&format!("folder/{name}")).unwrap().id);
     assert_eq!(file.started_at.unwrap().unix_timestamp(), 1_772_359_340);
     assert!(File::of(&finished("of another kind.mp4")).is_none());
+    assert!(File::of(&finished("of-another-room-2026-03-01T10:02:20Z.mp4")).is_none());
     assert!(File::of(&event(WHEREBY_FINISHED, 1, &json!({}))).is_none());
 }
 
