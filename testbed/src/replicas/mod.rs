@@ -18,6 +18,7 @@ use crate::process::{self, Process};
 use crate::prosody::DOMAIN;
 use crate::s3::S3;
 use crate::secrets::Secrets;
+use crate::whereby::Whereby;
 
 /// How long a start may take.
 const START: Duration = Duration::from_mins(1);
@@ -31,6 +32,8 @@ pub struct Replicas {
     pub postgres: Postgres,
     /// Where recordings go.
     pub s3: S3,
+    /// The other platform.
+    pub whereby: Whereby,
     /// What they are configured with.
     pub secrets: Secrets,
     home: TempDir,
@@ -47,7 +50,9 @@ impl Replicas {
     pub fn start(count: usize, prepare: impl FnOnce(&Postgres) -> Result<()>) -> Result<Self> {
         let (postgres, home, secrets) = (Postgres::start()?, home::directory()?, Secrets::random()?);
         let s3 = S3::start(&home.path().join("s3"))?;
-        let parts = Parts { postgres: &postgres, home: home.path(), secrets: &secrets, s3: &s3 };
+        let whereby = Whereby::start()?;
+        let parts =
+            Parts { postgres: &postgres, home: home.path(), secrets: &secrets, s3: &s3, whereby: &whereby };
         let migrated = parts.command()?.arg("migrate").output()?;
         ensure!(migrated.status.success(), "migrate: {}", String::from_utf8_lossy(&migrated.stderr));
         prepare(&postgres)?;
@@ -57,7 +62,7 @@ impl Replicas {
             members.push(Replica { port, process: parts.launch(port)? });
         }
         let balancer = Balancer::start(members.iter().map(|replica| replica.port).collect())?;
-        Ok(Self { members, balancer, postgres, s3, secrets, home })
+        Ok(Self { members, balancer, postgres, s3, whereby, secrets, home })
     }
 
     /// Where clients go.
@@ -100,8 +105,8 @@ impl Replicas {
     }
 
     fn parts(&self) -> Parts<'_> {
-        let Self { postgres, s3, secrets, home, .. } = self;
-        Parts { postgres, home: home.path(), secrets, s3 }
+        let Self { postgres, s3, whereby, secrets, home, .. } = self;
+        Parts { postgres, home: home.path(), secrets, s3, whereby }
     }
 }
 
@@ -112,6 +117,7 @@ struct Parts<'a> {
     home: &'a Path,
     secrets: &'a Secrets,
     s3: &'a S3,
+    whereby: &'a Whereby,
 }
 
 impl Parts<'_> {
@@ -135,7 +141,8 @@ impl Parts<'_> {
             .env("JITSI_WEBHOOK_SECRET", &self.secrets.webhook)
             .env("AUTH_BACKEND", "jwt")
             .env("AUTH_JWT_SECRET", &self.secrets.callers)
-            .envs(self.s3.environment());
+            .envs(self.s3.environment())
+            .envs(self.whereby.environment());
         Ok(command)
     }
 }
