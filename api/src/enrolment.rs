@@ -32,8 +32,8 @@ pub struct Enrolment {
     db: PgPool,
     key: Option<Secret>,
     known: RwLock<Option<Known>>,
-    /// Held while reading, so that many requests make one query.
-    reading: Mutex<()>,
+    /// Held while reading, so that many requests make one query; holds when the last one failed.
+    reading: Mutex<Option<Instant>>,
 }
 
 /// What was read last.
@@ -66,13 +66,19 @@ impl Enrolment {
     }
 
     async fn read(&self, key: &Secret) -> Result<Agents, sqlx::Error> {
-        let _reading = self.reading.lock().await;
+        let asked = Instant::now();
+        let mut failed = self.reading.lock().await;
         if let Some(agents) = self.fresh() {
             return Ok(agents);
         }
+        // Whoever waited for a question without an answer would else ask it once more, one after the other.
+        if failed.is_some_and(|failed| failed >= asked) {
+            return Err(sqlx::Error::PoolTimedOut);
+        }
         // Taken before the question: what is revoked after it may be missing from the answer.
         let at = Instant::now();
-        let enrolled = agent_secrets::enrolled(&self.db).await?;
+        let enrolled =
+            agent_secrets::enrolled(&self.db).await.inspect_err(|_| *failed = Some(Instant::now()))?;
         let agents: Agents = Arc::new(enrolled.iter().filter_map(|agent| with_secrets(key, agent)).collect());
         *self.known.write().unwrap_or_else(PoisonError::into_inner) =
             Some(Known { at, agents: Arc::clone(&agents) });

@@ -3,7 +3,8 @@
 //! A delivery's way through this crate, which is also the order in which to read it:
 //!
 //! 1. [`cli`] reads the command line; [`config`] the environment; [`app`] puts the parts together and runs them.
-//! 2. [`http`] takes the request in; [`auth`] checks its signature (deliveries) or bearer token (people).
+//! 2. [`http`] takes the request in; [`auth`] checks its signature (deliveries) or bearer token (people);
+//!    [`enrolment`] knows the secrets of agents that have one of their own.
 //! 3. [`ingest`] gathers the events of concurrent requests and commits them together; a request is answered after its
 //!    commit.
 //! 4. [`domain`] decides, without SQL or HTTP: what an event says about a participant or a recording, and what the
@@ -15,6 +16,7 @@
 //! 8. [`jobs`] do what has to be done from time to time, once however many replicas there are: [`lifecycle`] begins and ends
 //!    meetings.
 //! 9. [`webhooks`] tell rooms and the pipeline of it.
+//! 10. [`meters`], [`receipts`] and [`traces`] tell operators.
 //!
 //! Dependencies point one way: `cli → app → {http, jobs} → {db, ingest, uploads → storage, jitsi, whereby, auth} → domain → contract`.
 

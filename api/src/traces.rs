@@ -47,7 +47,7 @@ pub struct Answered<'a> {
     /// The answer's status.
     pub status: StatusCode,
     /// When it came.
-    pub began: SystemTime,
+    pub came_at: SystemTime,
     /// What it is called in the log.
     pub request_id: String,
 }
@@ -86,7 +86,7 @@ impl Traces {
     /// Tells of a request that has been answered.
     pub fn tell(&self, parent: &Context, answered: &Answered<'_>) {
         let Some(Sending { tracer, .. }) = &self.0 else { return };
-        let Answered { method, route, status, began, request_id } = answered;
+        let Answered { method, route, status, came_at, request_id } = answered;
         let attributes = [
             KeyValue::new("http.request.method", method.to_string()),
             KeyValue::new("http.route", (*route).to_owned()),
@@ -95,7 +95,7 @@ impl Traces {
         ];
         let mut span = SpanBuilder::from_name(format!("{method} {route}"))
             .with_kind(SpanKind::Server)
-            .with_start_time(*began)
+            .with_start_time(*came_at)
             .with_attributes(attributes)
             .start_with_context(tracer, parent);
         if status.is_server_error() {

@@ -23,7 +23,7 @@ pub(super) async fn observe<F: Future<Output = Response>>(
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let (begun, began) = (Instant::now(), SystemTime::now());
+    let (begun, came_at) = (Instant::now(), SystemTime::now());
     let method = request.method().clone();
     let parent = traces.parent(request.headers());
     let answer = next(request).await;
@@ -32,13 +32,13 @@ pub(super) async fn observe<F: Future<Output = Response>>(
     meters::request(&method, route, status, took);
     if let Some(parent) = parent {
         let request_id = request_id::current().unwrap_or_default();
-        traces.tell(&parent, &Answered { method: &method, route, status, began, request_id });
+        traces.tell(&parent, &Answered { method: &method, route, status, came_at, request_id });
     }
-    let (id, ms) = (request_id::current(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    if is_routine(&method, route, status) {
-        tracing::debug!(request.id = id, %method, route, status = status.as_u16(), ms, "answered");
+    let (status, ms) = (status.as_u16(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    if is_routine(&method, route, answer.status()) {
+        tracing::debug!(request.id = request_id::current(), %method, route, status, ms, "answered");
     } else {
-        tracing::info!(request.id = id, %method, route, status = status.as_u16(), ms, "answered");
+        tracing::info!(request.id = request_id::current(), %method, route, status, ms, "answered");
     }
     answer
 }

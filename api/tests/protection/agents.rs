@@ -1,8 +1,12 @@
 //! Agents with a secret of their own.
 
+use std::time::{Duration, Instant};
+
 use api::config::Secret;
 use api::db::agent_secrets;
-use api::enrolment;
+use api::enrolment::{self, Enrolment};
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
 
 use crate::app::{App, SECRET_KEY, WEBHOOK_SECRET, delivery};
 use crate::support::wait::until;
@@ -85,4 +89,17 @@ async fn while_the_database_is_away_an_agent_is_told_to_come_back() {
     app.db.close().await;
     let answer = app.send(delivery(&one, Some("one"))).await;
     assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_a_database_that_is_away_give_up_together() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options =
+        PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(silent.local_addr().unwrap().port());
+    let enrolment = Enrolment::new(api::db::pool(options), Some(Secret::new(SECRET_KEY)));
+    let begun = Instant::now();
+    let all = futures_util::future::join_all((0..20).map(|_| enrolment.secrets("one"))).await;
+    assert!(all.iter().all(Result::is_err));
+    // One attempt takes three seconds.
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
 }
