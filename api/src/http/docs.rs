@@ -24,6 +24,7 @@ const PAGE: &str = r##"<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Reflector API</title>
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="stylesheet" href="docs/index.css">
 <link rel="icon" href="docs/favicon-32x32.png">
 </head>
 <body>

@@ -26,7 +26,7 @@ const OUT_OF_REACH: &[&str] = &[
 fn the_document_is_valid() {
     let scene = Scene::new();
     let file = scene.directory.path().join("openapi.json");
-    fs::write(&file, document(&scene.api).to_string()).unwrap();
+    fs::write(&file, scene.document().to_string()).unwrap();
     run(Command::new(installed().join("python/bin/openapi-spec-validator")).arg(&file));
 }
 
@@ -65,7 +65,7 @@ fn every_answer_is_one_that_the_document_announces() {
     let log = scene.log();
     fs::write(reports.join("api.log"), &log).unwrap();
     assert!(succeeded, "{printed}\nReports and the API's log are in {}", reports.display());
-    let failed = failed_alone(&document(&scene.api), &log);
+    let failed = failed_alone(&scene.document(), &log);
     assert!(
         failed.is_empty(),
         "not one request succeeded of {failed:?}; the API's log is in {}",
@@ -84,11 +84,6 @@ fn failed_alone(document: &Value, log: &str) -> Vec<String> {
     });
     let failed = operations.filter(|(method, path)| !OUT_OF_REACH.contains(path) && !succeeded(method, path));
     failed.map(|(method, path)| format!("{method} {path}")).collect()
-}
-
-fn document(api: &Api) -> Value {
-    let mut answer = ureq::get(format!("{}/openapi.json", api.url())).call().unwrap();
-    answer.body_mut().read_json().unwrap()
 }
 
 /// The id of a new room.

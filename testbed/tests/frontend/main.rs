@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
 
 mod conformance;
+mod docs;
 mod scene;
 mod typescript;

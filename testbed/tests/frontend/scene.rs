@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use testbed::api::Api;
 use testbed::ports;
@@ -29,6 +30,11 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// One with other variables, too.
+    pub(crate) fn with(changes: &[(&'static str, &str)]) -> Self {
         let directory = TempDir::with_prefix("reflector-").unwrap();
         let at = directory.path();
         fs::set_permissions(at, fs::Permissions::from_mode(0o755)).unwrap();
@@ -39,10 +45,18 @@ impl Scene {
             ("WHEREBY_POINTS_PER_MINUTE", POINTS_PER_MINUTE.to_string()),
             ("RUST_LOG", EVERY_ANSWER.to_owned()),
         ];
-        let variables = s3.environment().into_iter().chain(whereby.environment()).chain(more).collect();
+        let variables = s3.environment().into_iter().chain(whereby.environment()).chain(more);
+        let changes = changes.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let variables = variables.chain(changes).collect();
         let port = ports::free().unwrap();
         let api = Api::start(&at.join("api"), &at.join("api.log"), port, &secrets, variables).unwrap();
         Self { api, secrets, whereby, directory, _s3: s3 }
+    }
+
+    /// The document that the API serves.
+    pub(crate) fn document(&self) -> Value {
+        let mut answer = ureq::get(format!("{}/openapi.json", self.api.url())).call().unwrap();
+        answer.body_mut().read_json().unwrap()
     }
 
     /// What the API logged.
