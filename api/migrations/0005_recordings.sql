@@ -43,6 +43,18 @@ LEFT JOIN LATERAL (
 ) u ON true
 WHERE same.id = r.id;
 
+-- What was verified and never noticed: its host did not come back. From now on a verified upload makes its recording known.
+INSERT INTO reflector.recording (
+  id, meeting_id, room_name, file, status, completed_at, session_id, host, size_bytes, sha256, bucket, object_key, announced_at,
+  found_at, stored_at
+)
+SELECT u.recording_id, m.id, m.room_name, u.file_name, 'completed', COALESCE(u.finished_at, u.verified_at), u.session_id, u.host,
+  u.size_bytes, u.sha256, u.bucket, u.object_key, u.verified_at, u.verified_at, u.verified_at
+FROM reflector.upload u
+LEFT JOIN reflector.meeting m ON m.id = u.meeting_id
+WHERE u.state = 'verified'
+ON CONFLICT (id) DO NOTHING;
+
 -- Which recording an object is; keys in the storage's order, so that a page of the bucket is a range.
 CREATE INDEX recording_object ON reflector.recording (bucket, object_key COLLATE "C") WHERE bucket IS NOT NULL;
 CREATE INDEX recording_without_meeting ON reflector.recording (completed_at) WHERE meeting_id IS NULL AND forgotten_at IS NULL;
