@@ -5,9 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Request;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use tokio::net::TcpListener;
 
 use crate::app::{App, BEARER_SECRET};
 
@@ -159,6 +161,41 @@ async fn a_public_key_is_no_secret_and_a_key_in_the_token_is_not_believed() {
                 "PS256 with the right key",
                 signed(&Header::new(Algorithm::PS256), &claims(&json!({})), &private),
             ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_set_lends_its_keys_to_the_configured_algorithm_alone() {
+    let private = EncodingKey::from_rsa_pem(PRIVATE).unwrap();
+    let mut rsa = Jwk::from_encoding_key(&private, Algorithm::RS256).unwrap();
+    rsa.common.key_id = Some("rsa".to_owned());
+    let oct = json!({"kty": "oct", "kid": "oct", "k": URL_SAFE_NO_PAD.encode(BEARER_SECRET)});
+    let set = json!({"keys": [rsa, oct]});
+    let keys = axum::routing::get(async move || axum::Json(set));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let router: axum::Router = axum::Router::new().route("/keys", keys);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let app = App::with(&[
+        ("AUTH_JWT_SECRET", ""),
+        ("AUTH_JWT_JWKS_URL", &url),
+        ("AUTH_JWT_AUDIENCE", "reflector"),
+    ])
+    .await;
+    let named = |algorithm, kid: &str| Header { kid: Some(kid.to_owned()), ..Header::new(algorithm) };
+    let (claims, secret) = (claims(&json!({})), EncodingKey::from_secret(BEARER_SECRET.as_bytes()));
+    assert_accepted(&app, &signed(&named(Algorithm::RS256, "rsa"), &claims, &private)).await;
+    let confused = EncodingKey::from_secret(PUBLIC);
+    assert_refused(
+        &app,
+        &[
+            ("the set's secret", signed(&named(Algorithm::HS256, "oct"), &claims, &secret)),
+            ("the public key as a secret", signed(&named(Algorithm::HS256, "rsa"), &claims, &confused)),
+            ("the right key by another's name", signed(&named(Algorithm::RS256, "oct"), &claims, &private)),
+            ("an unknown key", signed(&named(Algorithm::RS256, "../rsa"), &claims, &private)),
+            ("another algorithm of the key", signed(&named(Algorithm::RS512, "rsa"), &claims, &private)),
         ],
     )
     .await;
