@@ -4,7 +4,7 @@
 //! row; one gets the lease and runs ([`runner`]). What a job does is decided by what it finds in the database when it runs, so a run
 //! that is cut short, repeated or late does no harm.
 //!
-//! A new job is one function that does the work once, beside the code that it belongs to, and one line in [`list`]. Work
+//! A new job is one function that does the work once, beside the code that it belongs to, and one line in [`list()`]. Work
 //! that cannot wait for its period calls [`Wakes::wake`] after its commit.
 
 use std::collections::BTreeMap;
