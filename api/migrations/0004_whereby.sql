@@ -20,6 +20,7 @@ CREATE TABLE reflector.whereby_intent (
 );
 CREATE UNIQUE INDEX whereby_intent_open ON reflector.whereby_intent (room_id) WHERE is_exclusive AND abandoned_at IS NULL;
 CREATE INDEX whereby_intent_lease ON reflector.whereby_intent (leased_until) WHERE abandoned_at IS NULL;
+CREATE INDEX whereby_intent_alike ON reflector.whereby_intent (prefix, end_date) WHERE abandoned_at IS NULL;
 CREATE INDEX whereby_intent_abandoned ON reflector.whereby_intent (abandoned_at) WHERE abandoned_at IS NOT NULL;
 
 -- Webhooks of rooms that no meeting has. Whereby repeats nothing that it was answered, and the meeting may be a moment behind.

@@ -34,15 +34,20 @@ impl Whereby {
         if unnamed.is_empty() {
             return Ok(removed);
         }
-        let rooms = self.all_rooms().await?;
+        let mut rooms = self.all_rooms().await?;
         for abandoned in unnamed {
-            let made: Vec<_> = rooms.iter().filter(|room| was_made_by(&abandoned.intent, room)).collect();
+            let (made, others): (Vec<_>, Vec<_>) =
+                rooms.into_iter().partition(|room| was_made_by(&abandoned.intent, room));
+            rooms = others;
+            let mut found = 0;
             for room in &made {
-                removed += usize::from(self.remove_unknown(&room.meeting_id).await?);
+                found += usize::from(self.remove_unknown(&room.meeting_id).await?);
             }
-            if abandoned.is_settled || !made.is_empty() {
+            // A meeting may look like what was asked for, too; then that may still appear.
+            if abandoned.is_settled || found > 0 {
                 intents::forget(&self.0.db, &abandoned.intent.id).await?;
             }
+            removed += found;
         }
         Ok(removed)
     }

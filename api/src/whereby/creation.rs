@@ -45,6 +45,14 @@ pub enum EnterError {
     Ended,
 }
 
+/// Whose turn it is.
+enum Turn {
+    /// There is a meeting.
+    Entered(Entered),
+    /// Somebody else is making it.
+    Theirs,
+}
+
 impl Whereby {
     /// Leads a visitor into `room`, as [`meetings::enter`] does.
     pub async fn enter(
@@ -57,17 +65,28 @@ impl Whereby {
         if !always_begin && let Some(meeting) = meetings::find_open(db, room, now).await? {
             return Ok(Some(Entered::Running(meeting)));
         }
-        let end_date = whole_milliseconds(now + LENGTH);
-        match intents::begin(db, &room.id, !always_begin, now, end_date, LEASE).await? {
+        // A task of its own: a visitor who goes away must leave neither an intent that nobody follows nor a room.
+        let begun = tokio::spawn(self.clone().begin(room.id.clone(), !always_begin, now));
+        match begun.await.map_err(|_| EnterError::Ended)?? {
+            Some(Turn::Entered(entered)) => Ok(Some(entered)),
+            Some(Turn::Theirs) => self.await_theirs(room, now).await.map(Some),
             None => Ok(None),
-            Some(Begun::Running(meeting)) => Ok(Some(Entered::Running(meeting))),
-            Some(Begun::Theirs) => self.await_theirs(room, now).await.map(Some),
-            Some(Begun::Ours(room, intent)) => {
-                // A task of its own: a visitor who goes away must not leave a room behind.
-                let made = tokio::spawn(self.clone().make(*room, intent, now));
-                made.await.map_err(|_| EnterError::Ended)?
-            }
         }
+    }
+
+    async fn begin(
+        self,
+        room_id: String,
+        is_exclusive: bool,
+        now: OffsetDateTime,
+    ) -> Result<Option<Turn>, EnterError> {
+        let end_date = whole_milliseconds(now + LENGTH);
+        Ok(match intents::begin(&self.0.db, &room_id, is_exclusive, now, end_date, LEASE).await? {
+            None => None,
+            Some(Begun::Running(meeting)) => Some(Turn::Entered(Entered::Running(meeting))),
+            Some(Begun::Theirs) => Some(Turn::Theirs),
+            Some(Begun::Ours(room, intent)) => self.make(*room, intent, now).await?.map(Turn::Entered),
+        })
     }
 
     async fn await_theirs(&self, room: &Room, now: OffsetDateTime) -> Result<Entered, EnterError> {

@@ -54,6 +54,22 @@ async fn a_room_whose_answer_was_lost_is_found_and_removed_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_room_that_somebody_may_be_about_to_use_is_left_alone() {
+    let app = App::start().await;
+    app.whereby.fail(CREATE, Fault::LostAnswer);
+    assert_eq!(app.visit().await.status, 503);
+    // Another of the same name began in the same millisecond, and its room could be this one.
+    app.change(
+        "INSERT INTO reflector.whereby_intent (id, room_id, is_exclusive, prefix, end_date, leased_until)
+         SELECT 'other', room_id, false, prefix, end_date, now() + interval '1 minute' FROM reflector.whereby_intent",
+    )
+    .await;
+    assert_eq!((app.clean_up().await, app.rooms().len()), (0, 1));
+    app.change("UPDATE reflector.whereby_intent SET leased_until = now() - interval '1 s'").await;
+    assert_eq!((app.clean_up().await, app.rooms().len()), (1, 0));
+}
+
+#[tokio::test]
 async fn what_was_never_made_is_looked_for_until_it_cannot_appear_any_more() {
     let app = App::start().await;
     app.whereby.fail(CREATE, Fault::Status(500));

@@ -8,6 +8,7 @@
 mod support;
 
 mod app;
+mod chaos;
 mod check;
 mod crash;
 mod creation;

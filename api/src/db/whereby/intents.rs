@@ -208,14 +208,17 @@ pub struct Abandoned {
     pub is_settled: bool,
 }
 
-/// The intents that were given up first. `settling` is how long Whereby may take to do what it was asked without an answer.
+/// The intents that were given up first, without those that look to Whereby like one that somebody is at. `settling` is how long Whereby may take to do what it was asked without an answer.
 pub async fn abandoned(db: &PgPool, settling: Duration) -> Result<Vec<Abandoned>, sqlx::Error> {
     sqlx::query_as(
         "-- whereby.intents.abandoned
         SELECT id, room_id, is_exclusive, prefix, end_date, meeting_id,
           abandoned_at < clock_timestamp() - make_interval(secs => $1) AS is_settled
-        FROM reflector.whereby_intent
-        WHERE abandoned_at IS NOT NULL
+        FROM reflector.whereby_intent i
+        WHERE abandoned_at IS NOT NULL AND NOT EXISTS (
+          SELECT FROM reflector.whereby_intent o
+          WHERE o.abandoned_at IS NULL AND o.prefix = i.prefix AND o.end_date = i.end_date
+        )
         ORDER BY abandoned_at
         LIMIT 100",
     )
