@@ -46,16 +46,21 @@ impl Postgres {
     /// Ends the server as an administrator does: clients are cut off, what was committed is on the disk.
     pub fn stop(&mut self) -> anyhow::Result<()> {
         // The default SIGTERM would wait for clients.
-        self.process.signal(Signal::SIGINT)?;
-        self.process.wait(DEADLINE)?;
-        Ok(())
+        self.end(Signal::SIGINT)
     }
 
     /// Ends the server as a power cut does.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         // Not SIGKILL, which would leave its children to themselves.
-        self.process.signal(Signal::SIGQUIT)?;
-        self.process.wait(DEADLINE)?;
+        self.end(Signal::SIGQUIT)
+    }
+
+    fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
+        // The number of a process that has ended may be another's by now.
+        if self.process.ended()?.is_none() {
+            self.process.signal(signal)?;
+            self.process.wait(DEADLINE)?;
+        }
         Ok(())
     }
 
