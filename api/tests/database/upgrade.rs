@@ -152,9 +152,12 @@ fn release(last: i64) -> Migrator {
 }
 
 async fn earlier_database(name: &str) -> PgPool {
-    let pool = api::db::pool(postgres::empty_database(name).await);
+    let options = postgres::empty_database(name).await;
+    let pool = api::db::pool(options.clone());
     release(EARLIER).run(&pool).await.unwrap();
-    pool
+    // Where tables are looked for is settled when a session begins.
+    pool.close().await;
+    api::db::pool(options)
 }
 
 async fn applied(pool: &PgPool) -> Vec<i64> {
