@@ -17,7 +17,7 @@ use super::path_text::PathText;
 use super::problem::ApiError;
 
 /// Addresses are relative: behind a proxy, the browser sees this page under a prefix.
-const PAGE: &str = r##"<!doctype html>
+const PAGE: &str = r#"<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -35,7 +35,7 @@ const PAGE: &str = r##"<!doctype html>
 <script src="docs/swagger-initializer.js"></script>
 </body>
 </html>
-"##;
+"#;
 
 /// The page styles its parts where they stand, and draws small pictures from `data:` addresses.
 const POLICY: HeaderValue = HeaderValue::from_static(

@@ -84,8 +84,12 @@ fn schemes() -> BTreeMap<&'static str, SecurityScheme> {
 }
 
 /// The finished document of a server whose routes are under `root_path`.
+///
+/// # Panics
+///
+/// Never: what is collected consists of texts, numbers and lists of them.
 pub fn document(collected: &OpenApi, root_path: &str) -> Value {
-    let mut document = serde_json::to_value(collected).expect("a document is JSON: its keys are texts");
+    let mut document = serde_json::to_value(collected).expect("a document is JSON");
     if !root_path.is_empty() {
         document["servers"] = json!([{"url": root_path}]);
     }
