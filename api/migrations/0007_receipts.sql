@@ -28,6 +28,7 @@ CREATE INDEX receipt_received ON reflector.receipt USING brin (received_at);
 
 -- What operators look for: the newest meetings, and those of a room by the beginning of its name.
 CREATE INDEX meeting_started ON reflector.meeting (start_date DESC, id);
+CREATE INDEX meeting_on ON reflector.meeting (start_date DESC, id) WHERE is_active;
 CREATE INDEX meeting_room_name_begins ON reflector.meeting (room_name text_pattern_ops, start_date DESC);
 CREATE INDEX recording_completed ON reflector.recording (completed_at DESC, id);
 CREATE INDEX recording_state_completed ON reflector.recording (state, completed_at DESC, id);

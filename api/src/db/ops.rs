@@ -89,6 +89,15 @@ pub async fn meetings(db: &PgPool, mark: Option<&Mark>, limit: i64) -> Result<Ve
     fetch_all(db, query).await
 }
 
+/// The newest meetings that are on, at most `limit` of them.
+pub async fn meetings_on(db: &PgPool, limit: i64) -> Result<Vec<MeetingLine>, sqlx::Error> {
+    let query = sqlx::query_as(meeting_lines!(
+        "SELECT * FROM reflector.meeting WHERE is_active ORDER BY start_date DESC, id LIMIT $1"
+    ))
+    .bind(limit);
+    fetch_all(db, query).await
+}
+
 /// The newest meetings of rooms that are called `text`, or whose name on the platform begins like that, and the meeting of that
 /// id; at most `limit` of them.
 pub async fn meetings_like(db: &PgPool, text: &str, limit: i64) -> Result<Vec<MeetingLine>, sqlx::Error> {
@@ -116,6 +125,26 @@ pub async fn meetings_like(db: &PgPool, text: &str, limit: i64) -> Result<Vec<Me
     fetch_all(db, query).await
 }
 
+/// Periodic work whose last run failed.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct FailedJob {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub last_outcome: Option<String>,
+    /// When the run ended.
+    pub last_ended_at: Option<OffsetDateTime>,
+}
+
+/// All periodic work whose last run failed.
+pub async fn failed_jobs(db: &PgPool) -> Result<Vec<FailedJob>, sqlx::Error> {
+    let query = sqlx::query_as(
+        "-- ops.failed_jobs
+        SELECT name, last_outcome, last_ended_at FROM reflector.job WHERE NOT last_succeeded ORDER BY name",
+    );
+    fetch_all(db, query).await
+}
+
 /// What is going on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
 pub struct Traffic {
@@ -125,14 +154,17 @@ pub struct Traffic {
     pub stored: i64,
     /// When the latest request came.
     pub latest_at: Option<OffsetDateTime>,
+    /// Meetings that are on, no more than a thousand.
+    pub meetings: i64,
 }
 
-/// What came since `since`.
+/// What came since `since`, and what is on now.
 pub async fn traffic(db: &PgPool, since: OffsetDateTime) -> Result<Traffic, sqlx::Error> {
     let query = sqlx::query_as(
         "-- ops.traffic
         SELECT COALESCE(sum(requests), 0)::bigint AS requests, COALESCE(sum(stored), 0)::bigint AS stored,
-          (SELECT received_at FROM reflector.receipt ORDER BY position DESC LIMIT 1) AS latest_at
+          (SELECT received_at FROM reflector.receipt ORDER BY position DESC LIMIT 1) AS latest_at,
+          (SELECT count(*) FROM (SELECT FROM reflector.meeting WHERE is_active LIMIT 1000) on_now) AS meetings
         FROM reflector.receipt
         WHERE received_at >= $1",
     )

@@ -92,6 +92,18 @@ pub async fn page(
     fetch_all(db, query.build_query_as()).await
 }
 
+/// The newest deliveries that tell of a meeting or of its recordings, at most `limit` of them.
+pub async fn of_meeting(db: &PgPool, meeting_id: &str, limit: i64) -> Result<Vec<DeliveryLine>, sqlx::Error> {
+    let query = sqlx::query_as(concat!(
+        "-- ops_webhooks.of_meeting\n",
+        lines!(),
+        " WHERE d.meeting_id = $1 ORDER BY d.position DESC LIMIT $2"
+    ))
+    .bind(meeting_id)
+    .bind(limit);
+    fetch_all(db, query).await
+}
+
 /// The delivery with this id.
 pub async fn find(db: &PgPool, id: &str) -> Result<Option<DeliveryLine>, sqlx::Error> {
     let query = sqlx::query_as(concat!("-- ops_webhooks.find\n", lines!(), " WHERE d.id = $1")).bind(id);

@@ -128,7 +128,8 @@ impl App {
 
     /// Delivers a batch of events, signed.
     pub(crate) async fn deliver_batch(&self, events: &[Value]) -> Answer {
-        let body: String = events.iter().map(|event| format!("{event}\n")).collect();
+        let lines: Vec<_> = events.iter().map(Value::to_string).collect();
+        let body = lines.join("\n");
         self.deliver_with(WEBHOOK_SECRET, "/v1/jitsi/events", "application/x-ndjson", &body).await
     }
 
@@ -152,5 +153,7 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
 pub(crate) fn event(id: &str, name: &str, room: &str, data: Value) -> Value {
     let now = OffsetDateTime::now_utc();
     let now = now.format(&time::format_description::well_known::Rfc3339).unwrap();
-    json!({"id": id, "event": name, "room": room, "timestamp": now, "data": data})
+    let mut event = json!({"id": id, "event": name, "room": room, "timestamp": now});
+    event["data"] = data;
+    event
 }

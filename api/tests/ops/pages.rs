@@ -92,8 +92,14 @@ async fn what_is_wrong_stands_on_top_with_the_next_step() {
     .await;
     app.deliver_with("ffffffffffffffffffffffffffffff00", "/v1/jitsi/events", "application/json", "{}").await;
     app.receipts_are_written().await;
+    execute(
+        &app,
+        "INSERT INTO reflector.job (name, next_at, last_ended_at, last_succeeded, last_outcome)
+         VALUES ('receipts.prune', now(), now(), false, 'no answer'), ('lifecycle.sweep', now(), now(), true, '')",
+    )
+    .await;
     let page = app.page("/ops/overview").await;
-    assert!(page.contains("3 things need a look"), "{page}");
+    assert!(page.contains("4 things need a look"), "{page}");
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}: {page}"));
     let silent = place("jitsi-silent has not been heard of for 12 min");
     let unsigned =
@@ -101,6 +107,7 @@ async fn what_is_wrong_stands_on_top_with_the_next_step() {
     let parked = place("3 items are parked on jitsi-parked");
     assert!(silent < parked && unsigned < parked, "a warning stands before a problem");
     place("<code>reflector-agent deliveries list --state parked</code>");
+    place("The periodic work receipts.prune failed");
     assert!(!page.contains("jitsi-well"));
 
     let agents = app.page("/ops/agents").await;
@@ -195,6 +202,34 @@ async fn a_meeting_is_found_by_its_room_and_shown_with_a_bar_for_everybody() {
 }
 
 #[tokio::test]
+async fn meetings_that_are_on_are_found_behind_those_that_are_over() {
+    let app = App::start().await;
+    app.meeting("on", "reflector-on").await;
+    execute(
+        &app,
+        "INSERT INTO reflector.meeting (id, room_name, platform, start_date, end_date, is_locked, room_mode, recording_type,
+           recording_trigger, is_active, ended_at, ended_reason)
+         SELECT 'over-' || n, 'reflector-over-' || n, 'jitsi', now(), now(), false, 'normal', 'local', 'none', false, now(), 'owner'
+         FROM generate_series(1, 120) n",
+    )
+    .await;
+    let overview = app.page("/ops/overview").await;
+    assert!(overview.contains("id=\"meeting-on\"") && !overview.contains("id=\"meeting-over"), "{overview}");
+    let rows = |page: &str| page.matches("id=\"meeting-").count();
+    let mut seen = 0;
+    let mut path = "meetings".to_owned();
+    for expected in [50, 50, 21] {
+        let page = app.page(&format!("/ops/{path}")).await;
+        assert_eq!(rows(&page), expected, "{path}");
+        seen += rows(&page);
+        let older = page.split("<a href=\"meetings?after=").nth(1).and_then(|rest| rest.split('"').next());
+        path = older.map(|mark| format!("meetings?after={mark}")).unwrap_or_default();
+    }
+    assert_eq!((seen, path.as_str()), (121, ""));
+    assert!(app.page("/ops/meetings?room=over").await.contains("There are more; type more of the name"));
+}
+
+#[tokio::test]
 async fn recordings_are_listed_by_state_and_say_why_they_cannot_be_played() {
     let app = App::start().await;
     app.meeting("m-1", "reflector-a").await;
@@ -237,6 +272,7 @@ async fn a_parked_webhook_is_found_and_tried_again_by_an_operator_alone() {
         "{page}"
     );
     assert!(app.page("/ops/webhooks/wh-1").await.contains("&#60;i&#62;not here"));
+    assert!(app.page("/ops/meetings/m-1").await.contains("action=\"../webhooks/wh-1/retry\""));
 
     let retry = || operator(Request::post("/ops/webhooks/wh-1/retry"));
     let state = async || -> String {

@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::text::{plural, size, span};
-use crate::db::ops::Agent;
+use crate::db::ops::{Agent, FailedJob};
 use crate::db::ops_recordings;
 use crate::db::ops_webhooks;
 use crate::db::receipts::Trouble;
@@ -66,6 +66,7 @@ pub(super) struct Situation {
     pub(super) trouble: Vec<Trouble>,
     pub(super) recordings: ops_recordings::Tally,
     pub(super) webhooks: ops_webhooks::Tally,
+    pub(super) failed_jobs: Vec<FailedJob>,
 }
 
 impl Situation {
@@ -75,6 +76,7 @@ impl Situation {
         findings.extend(self.trouble.iter().filter_map(|trouble| of_deliveries(trouble, now)));
         findings.extend(of_recordings(self.recordings));
         findings.extend(of_webhooks(self.webhooks, now));
+        findings.extend(self.failed_jobs.iter().map(|job| of_job(job, now)));
         findings.sort_by_key(|finding| finding.level);
         findings
     }
@@ -262,6 +264,19 @@ fn of_webhooks(tally: ops_webhooks::Tally, now: OffsetDateTime) -> Vec<Finding> 
     findings
 }
 
+fn of_job(job: &FailedJob, now: OffsetDateTime) -> Finding {
+    let outcome =
+        job.last_outcome.as_deref().filter(|outcome| !outcome.is_empty()).unwrap_or("its process ended");
+    let when = job.last_ended_at.map(|at| format!(" {} ago", span(now - at))).unwrap_or_default();
+    Finding {
+        level: Level::Warning,
+        what: format!("The periodic work {} failed{when}: {outcome}", job.name),
+        next: "It is tried again by itself. If this stays, the log of reflector-api says more",
+        command: None,
+        page: "overview",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use contract::heartbeat::{Backlog, Disk, Heartbeat, Jibri, Uploads};
@@ -376,6 +391,11 @@ mod tests {
             agents: vec![agent(|agent| agent.heartbeat.parked = 1)],
             trouble: Verdict::ALL.into_iter().map(trouble).collect(),
             recordings: ops_recordings::Tally { missing: 1, overdue: 2 },
+            failed_jobs: vec![FailedJob {
+                name: "uploads.clean_up".to_owned(),
+                last_outcome: Some("no answer".to_owned()),
+                last_ended_at: Some(NOW - Duration::minutes(3)),
+            }],
             webhooks: ops_webhooks::Tally {
                 parked: 1,
                 waiting: 1,
@@ -389,6 +409,8 @@ mod tests {
             (pages("agents"), pages("deliveries"), pages("recordings"), pages("webhooks")),
             (1, 4, 2, 2)
         );
+        let job = "The periodic work uploads.clean_up failed 3 min ago: no answer";
+        assert!(findings.iter().any(|finding| finding.what == job), "{findings:#?}");
         let refused = "2 deliveries from 192.0.2.7 got a refusal (meeting_not_found), the latest 1 min ago";
         assert!(findings.iter().any(|finding| finding.what == refused), "{findings:#?}");
     }

@@ -11,6 +11,8 @@ use super::paging;
 use super::shell::{self, Shell, Trouble};
 use super::text::{When, size, span};
 use super::timeline::{Kind, Stretch, Timeline};
+use super::webhooks::Line;
+use crate::db::ops_webhooks;
 use crate::db::record::{self, Record};
 use crate::domain::meeting::people_present;
 use crate::domain::presence::Told;
@@ -36,6 +38,7 @@ struct Page {
     timeline: Option<Timeline>,
     participants: Vec<Participant>,
     files: Vec<FileLine>,
+    webhooks: Vec<Line>,
     events: Vec<EventLine>,
     has_more_events: bool,
 }
@@ -157,6 +160,7 @@ pub(super) async fn get(
 ) -> Result<Response, Trouble> {
     let record = record::read(&state.db, &id, 0).await?;
     let record = record.ok_or_else(|| ApiError::titled(ProblemCode::MeetingNotFound))?;
+    let webhooks = ops_webhooks::of_meeting(&state.db, &id, paging::limit()).await?;
     let (stretches, participants) = attendance(&record);
     let people = people_present(&record.occupants, &record.boots);
     let meeting = record.meeting;
@@ -170,6 +174,7 @@ pub(super) async fn get(
         timeline: Timeline::of(stretches, shell.now),
         participants,
         files: record.files.iter().map(|file| FileLine::new(file, &shell)).collect(),
+        webhooks: webhooks.into_iter().map(|line| Line::new(line, &shell)).collect(),
         events: events.collect(),
         has_more_events: record.events.next.is_some(),
         badge: Badge::of_meeting(meeting.is_active),

@@ -22,6 +22,8 @@ struct Page {
     room: String,
     meetings: Vec<Line>,
     older: Option<String>,
+    /// Whether more were found than are shown.
+    is_cut: bool,
     is_first: bool,
 }
 
@@ -85,16 +87,16 @@ pub(super) async fn get(
         Some(room) => ops::meetings_like(&state.db, room, paging::limit()).await?,
         None => ops::meetings(&state.db, mark.as_ref(), paging::limit()).await?,
     };
+    let after = paging::cut(&mut found).map(|last| paging::after(last.start_date, &last.id));
     // What is looked for stands on one page, or is to be looked for more closely.
-    let last = paging::cut(&mut found).filter(|_| room.is_none());
-    let older = last.map(|last| {
-        let after = paging::after(last.start_date, &last.id);
-        paging::address("meetings", &[("after", Some(&after))])
-    });
+    let is_cut = after.is_some() && room.is_some();
+    let older = after.filter(|_| room.is_none());
+    let older = older.map(|after| paging::address("meetings", &[("after", Some(&after))]));
     shell::page(&Page {
         meetings: Line::of(&state.db, found, &shell).await?,
         room: room.unwrap_or_default(),
         older,
+        is_cut,
         is_first: mark.is_none(),
         shell,
     })

@@ -13,7 +13,7 @@ use crate::db::{ops, ops_recordings, ops_webhooks, receipts};
 use crate::http::State;
 
 /// How many meetings are shown that are on.
-const MEETINGS: usize = 8;
+const MEETINGS: i64 = 8;
 
 #[derive(Template)]
 #[template(path = "ops/overview.html")]
@@ -26,6 +26,7 @@ struct Page {
     events: String,
     latest: Option<When>,
     webhooks: ops_webhooks::Tally,
+    meetings_on: String,
     meetings: Vec<Line>,
 }
 
@@ -46,11 +47,6 @@ impl Page {
     fn reporting(&self) -> String {
         some(self.agents.reporting, "agent reports", "agents report")
     }
-
-    fn meetings_on(&self) -> String {
-        let or_more = if self.meetings.len() == MEETINGS { " or more" } else { "" };
-        format!("{}{or_more}", self.meetings.len())
-    }
 }
 
 fn some(number: usize, one: &str, many: &str) -> String {
@@ -68,10 +64,10 @@ pub(super) async fn get(
         trouble: receipts::trouble(&state.db, an_hour_ago).await?,
         recordings: ops_recordings::tally(&state.db, shell.now).await?,
         webhooks: ops_webhooks::tally(&state.db).await?,
+        failed_jobs: ops::failed_jobs(&state.db).await?,
     };
     let traffic = ops::traffic(&state.db, an_hour_ago).await?;
-    let newest = ops::meetings(&state.db, None, super::paging::limit()).await?;
-    let on = newest.into_iter().filter(|meeting| meeting.is_active).take(MEETINGS).collect();
+    let on = ops::meetings_on(&state.db, MEETINGS).await?;
     let is_reporting = |agent: &&ops::Agent| shell.now - agent.last_seen_at < Duration::minutes(2);
     shell::page(&Page {
         findings: situation.findings(shell.now),
@@ -82,6 +78,7 @@ pub(super) async fn get(
         latest: traffic.latest_at.map(|at| shell.ago(at)),
         requests: count(traffic.requests),
         events: count(traffic.stored),
+        meetings_on: count(traffic.meetings),
         webhooks: situation.webhooks,
         meetings: Line::of(&state.db, on, &shell).await?,
         shell,

@@ -18,7 +18,7 @@ use crate::http::State;
 struct Page {
     shell: Shell,
     state: Option<ops_webhooks::State>,
-    lines: Vec<Line>,
+    webhooks: Vec<Line>,
     older: Option<String>,
     is_first: bool,
 }
@@ -110,7 +110,7 @@ pub(super) async fn get(
         paging::address("webhooks", &[("state", state), ("before", Some(&last))])
     });
     shell::page(&Page {
-        lines: found.into_iter().map(|line| Line::new(line, &shell)).collect(),
+        webhooks: found.into_iter().map(|line| Line::new(line, &shell)).collect(),
         state: chosen,
         older,
         is_first: before.is_none(),
