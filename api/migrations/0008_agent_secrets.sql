@@ -6,3 +6,6 @@ CREATE TABLE reflector.agent_secret (
   enrolled_at timestamptz NOT NULL DEFAULT now(),
   revoked_at  timestamptz
 );
+
+-- As whom the agent signed its last heartbeat; with the secret that all hosts share: as nobody.
+ALTER TABLE reflector.agent ADD COLUMN enrolled_as text;

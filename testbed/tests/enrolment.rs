@@ -47,7 +47,9 @@ fn an_enrolled_agent_delivers_until_it_is_revoked() {
     let heard = || api.sql("SELECT count(*) FROM reflector.agent").unwrap().trim() == "1";
     assert!(eventually(SOON, heard), "no heartbeat of the running agent was taken");
 
-    assert!(api.ask(&["agents", "list"]).unwrap().starts_with("jitsi-1  enrolled "));
+    let list = api.ask(&["agents", "list"]).unwrap();
+    assert!(list.starts_with("jitsi-1  enrolled ") && list.contains("  heard of "), "{list}");
+    assert_eq!(list.lines().count(), 1, "nobody shares a secret: {list}");
     assert!(api.ask(&["agents", "revoke", "jitsi-1"]).unwrap().contains("is revoked"));
     let shut_out = || agent.ask(&["send-test"]).is_err_and(|error| error.to_string().contains("agents list"));
     assert!(eventually(SOON, shut_out), "the revoked agent still delivers");

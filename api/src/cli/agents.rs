@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use contract::id::hex;
 use sqlx::PgPool;
+use time::OffsetDateTime;
 
 use super::{EXIT_CONFIG, configuration, logging};
 use crate::app;
 use crate::config::Secret;
-use crate::db::agent_secrets::{self, Listed};
+use crate::db::agent_secrets::{self, Listed, Sharing};
 use crate::enrolment;
 
 /// Random bytes in a salt.
@@ -108,20 +109,36 @@ async fn revoke(db: &PgPool, name: &str, out: &mut impl Write) -> anyhow::Result
 }
 
 async fn list(db: &PgPool, out: &mut impl Write) -> anyhow::Result<()> {
-    let agents = agent_secrets::list(db).await?;
+    let (agents, sharing) = (agent_secrets::list(db).await?, agent_secrets::sharing(db).await?);
     if agents.is_empty() {
         writeln!(out, "No agent has a secret of its own.")?;
     }
-    let width = agents.iter().map(|agent| agent.name.len()).max().unwrap_or_default();
+    let names = agents.iter().map(|agent| agent.name.as_str());
+    let width =
+        names.chain(sharing.iter().map(|host| host.host.as_str())).map(str::len).max().unwrap_or_default();
     for agent in &agents {
         writeln!(out, "{}", line(agent, width))?;
+    }
+    if !sharing.is_empty() {
+        writeln!(out, "Hosts that sign with the secret that all share:")?;
+    }
+    for Sharing { host, heard_at } in &sharing {
+        writeln!(out, "{host:width$}  heard of {}", minute(*heard_at))?;
     }
     Ok(())
 }
 
 fn line(agent: &Listed, width: usize) -> String {
-    let since = format!("{:width$}  enrolled {}", agent.name, agent.enrolled_at.date());
-    agent.revoked_at.map_or_else(|| since.clone(), |at| format!("{since}  revoked {}", at.date()))
+    let mut line = format!("{:width$}  enrolled {}", agent.name, minute(agent.enrolled_at));
+    let heard = agent.heard_at.map(|at| format!("  heard of {}", minute(at)));
+    line.push_str(heard.as_deref().unwrap_or("  never heard of"));
+    let revoked = agent.revoked_at.map(|at| format!("  revoked {}", minute(at)));
+    line + revoked.as_deref().unwrap_or_default()
+}
+
+fn minute(at: OffsetDateTime) -> String {
+    let at = at.to_offset(time::UtcOffset::UTC);
+    format!("{} {:02}:{:02}Z", at.date(), at.hour(), at.minute())
 }
 
 #[cfg(test)]
@@ -131,11 +148,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_since_when_and_whether_no_more() {
-        let agent =
-            Listed { name: "a".into(), enrolled_at: datetime!(2026-01-02 03:04 UTC), revoked_at: None };
-        assert_eq!(line(&agent, 3), "a    enrolled 2026-01-02");
-        let revoked = Listed { revoked_at: Some(datetime!(2026-01-03 00:00 UTC)), ..agent };
-        assert_eq!(line(&revoked, 1), "a  enrolled 2026-01-02  revoked 2026-01-03");
+    fn a_line_says_since_when_until_when_and_whether_anybody_uses_it() {
+        let agent = Listed {
+            name: "a".into(),
+            enrolled_at: datetime!(2026-01-02 03:04 UTC),
+            revoked_at: None,
+            heard_at: None,
+        };
+        assert_eq!(line(&agent, 3), "a    enrolled 2026-01-02 03:04Z  never heard of");
+        let heard_at = Some(datetime!(2026-01-03 01:00 +2));
+        let revoked = Listed { revoked_at: Some(datetime!(2026-01-04 00:00 UTC)), heard_at, ..agent };
+        assert_eq!(
+            line(&revoked, 1),
+            "a  enrolled 2026-01-02 03:04Z  heard of 2026-01-02 23:00Z  revoked 2026-01-04 00:00Z"
+        );
     }
 }

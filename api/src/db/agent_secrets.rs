@@ -21,6 +21,17 @@ pub struct Listed {
     pub enrolled_at: OffsetDateTime,
     /// Since when the secret is not accepted any more, if it is not.
     pub revoked_at: Option<OffsetDateTime>,
+    /// When a host was last heard of that signed with it.
+    pub heard_at: Option<OffsetDateTime>,
+}
+
+/// A host that signs with the secret that all hosts share.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Sharing {
+    /// The host's name.
+    pub host: String,
+    /// When it was last heard of.
+    pub heard_at: OffsetDateTime,
 }
 
 /// Lets an agent sign. False when it may already; one that was revoked gets a new salt, and with it a new secret.
@@ -64,7 +75,19 @@ pub async fn enrolled(db: &PgPool) -> Result<Vec<Enrolled>, sqlx::Error> {
 pub async fn list(db: &PgPool) -> Result<Vec<Listed>, sqlx::Error> {
     sqlx::query_as(
         "-- agent_secrets.list
-        SELECT name, enrolled_at, revoked_at FROM reflector.agent_secret ORDER BY name",
+        SELECT s.name, s.enrolled_at, s.revoked_at, max(a.last_seen_at) AS heard_at
+        FROM reflector.agent_secret s LEFT JOIN reflector.agent a ON a.enrolled_as = s.name
+        GROUP BY s.name ORDER BY s.name",
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Every host that signs with the secret that all hosts share.
+pub async fn sharing(db: &PgPool) -> Result<Vec<Sharing>, sqlx::Error> {
+    sqlx::query_as(
+        "-- agent_secrets.sharing
+        SELECT host, last_seen_at AS heard_at FROM reflector.agent WHERE enrolled_as IS NULL ORDER BY host, host_id",
     )
     .fetch_all(db)
     .await

@@ -192,6 +192,17 @@ mod tests {
     }
 
     #[test]
+    fn what_agents_send_in_a_second_is_far_below_the_default() {
+        let variables = config::Variables::new();
+        let read_file = |_: &std::path::Path| Ok(Vec::new());
+        let surroundings = config::Surroundings { read_file: &read_file, is_root: true };
+        let (config, _) = config::Config::read(&variables, &surroundings).unwrap();
+        let limits = Limits::new(&config.limits);
+        // Twice what the benchmark reaches.
+        assert!((0..25_000).all(|_| limits.deliveries.take(address(1)).is_ok()));
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let budget = Budget::new(Quota::per_hour(NonZeroU32::new(1).unwrap()));
         for number in 0..=MAX_ADDRESSES {

@@ -22,6 +22,8 @@ use crate::auth::webhook;
 /// A body whose signature verified.
 #[derive(Debug)]
 pub struct Signed {
+    /// The enrolled agent whose signature it is; `None` for the secret that all hosts share.
+    pub agent: Option<String>,
     /// What the content type says it is.
     pub kind: Kind,
     /// The raw bytes.
@@ -79,7 +81,8 @@ impl Signed {
             (OffsetDateTime::now_utc(), needs_date || state.config.jitsi.require_timestamp);
         webhook::verify(secrets.as_deref(), &parts.headers, &bytes, now, needs_date).map_err(refusal)?;
         body::refuse_encoded(&parts.headers)?;
-        Ok(Self { kind, bytes })
+        let agent = webhook::agent(&parts.headers).map(str::to_owned);
+        Ok(Self { agent, kind, bytes })
     }
 
     /// The body of a route that takes one JSON object of this form.

@@ -28,7 +28,7 @@ pub(super) async fn post(
         return Err(Invalid::value("host_id", json!(heartbeat.host_id), msg).into());
     }
     let body = String::from_utf8_lossy(&signed.bytes);
-    match agents::note(&state.db, &heartbeat, &body).await {
+    match agents::note(&state.db, &heartbeat, &body, signed.agent.as_deref()).await {
         Err(error) if db::is_about_data(&error) => {
             let msg = "a text must not contain the character U+0000, and a number must not be too large";
             Err(Invalid::value("heartbeat", json!(heartbeat.host_id), msg).into())
