@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test whose scene cannot be set has failed")]
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -45,6 +46,16 @@ impl Caller {
     }
 
     fn call(&self, method: &str, url: &str, body: Option<&Value>) -> (u16, Value) {
+        self.try_to_call(method, url, body).unwrap()
+    }
+
+    /// An error when the connection breaks before the answer is there.
+    fn try_to_call(
+        &self,
+        method: &str,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), ureq::Error> {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(url)
@@ -52,9 +63,9 @@ impl Caller {
             .header("Content-Type", "application/json")
             .body(body.map(Value::to_string).unwrap_or_default())
             .unwrap();
-        let mut answer = self.client.run(request).unwrap();
-        let text = answer.body_mut().read_to_string().unwrap();
-        (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or_default())
+        let mut answer = self.client.run(request)?;
+        let text = answer.body_mut().read_to_string()?;
+        Ok((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or_default()))
     }
 }
 
@@ -114,12 +125,22 @@ fn what_was_acknowledged_is_stored_once_though_replicas_are_killed_under_load() 
             "the load stands still"
         );
     };
-    for replica in [0, 1, 2, 0] {
-        acknowledged(200);
-        replicas.kill(replica).unwrap();
-        acknowledged(200);
-        replicas.revive(replica).unwrap();
-    }
+    let owner = Caller::of(&replicas, "ann");
+    let (url, is_over) = (format!("{}/v1/rooms", replicas.url()), AtomicBool::new(false));
+    let rooms = thread::scope(|scope| {
+        let rooms = scope.spawn(|| make_rooms(&owner, &url, &is_over));
+        for replica in [0, 1, 2, 0] {
+            acknowledged(200);
+            replicas.kill(replica).unwrap();
+            acknowledged(200);
+            replicas.revive(replica).unwrap();
+        }
+        is_over.store(true, Ordering::SeqCst);
+        rooms.join().unwrap()
+    });
+    let stored_rooms = replicas.postgres.query("SELECT id FROM reflector.room").unwrap();
+    let stored_rooms: BTreeSet<&str> = stored_rooms.lines().collect();
+    assert!(rooms.len() > 10 && rooms.iter().all(|id| stored_rooms.contains(id.as_str())), "{rooms:?}");
     let seen = senders.finish().unwrap();
     assert!(seen.unanswered > 0, "no kill was noticed: {:?}", seen.statuses);
     assert_eq!(stored(&replicas.postgres), seen.acknowledged.iter().cloned().collect());
@@ -148,6 +169,23 @@ fn periodic_work_that_is_due_is_done_once_by_all_replicas_together() {
             replicas.revive(replica).unwrap();
         }
     }
+}
+
+/// Makes one room after the other; returns the ids of those that the API said it has made.
+fn make_rooms(owner: &Caller, url: &str, is_over: &AtomicBool) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0.. {
+        if is_over.load(Ordering::SeqCst) {
+            break;
+        }
+        let mut room = wanted_room();
+        room["name"] = format!("room-{number}").into();
+        // Nobody was told anything of a room whose answer got lost.
+        if let Ok((200, room)) = owner.try_to_call("POST", url, Some(&room)) {
+            ids.push(room["id"].as_str().unwrap().to_owned());
+        }
+    }
+    ids
 }
 
 /// Senders to the replicas, each with a meeting of its own.
