@@ -105,8 +105,15 @@ impl Storage {
             None => {
                 // With a key for Whereby, the bucket is the one that Whereby records into.
                 let is_of_whereby = reader.text("AWS_WHEREBY_ACCESS_KEY_ID").is_some();
-                let own = [BUCKET, ACCESS_KEY, ENDPOINT].into_iter().skip(usize::from(is_of_whereby));
-                if let Some(given) = own.into_iter().find(|name| reader.text(name).is_some()) {
+                // With a queue, the key may be for that.
+                let is_of_queue = reader.text("AWS_PROCESS_RECORDING_QUEUE_URL").is_some();
+                let own = [BUCKET, ACCESS_KEY, ENDPOINT, ENCRYPTION, RETENTION].into_iter();
+                let mut own = own.filter(|name| match *name {
+                    BUCKET => !is_of_whereby,
+                    ACCESS_KEY => !is_of_queue,
+                    _ => true,
+                });
+                if let Some(given) = own.find(|name| reader.text(name).is_some()) {
                     reader.warning(
                         given,
                         format!(

@@ -12,4 +12,5 @@ mod queue;
 mod retention;
 mod scan;
 mod scene;
+mod signature;
 mod state;

@@ -78,3 +78,32 @@ async fn a_scan_that_is_cut_short_goes_on_where_it_was() {
     assert_eq!(run(&scene, Duration::ZERO).await, Scanned::default());
     assert_eq!(run(&scene, Duration::ZERO).await, Scanned { new: 1, ..Scanned::default() });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_went_and_came_back_is_noticed_as_well_and_a_mere_claim_is_not_believed() {
+    let scene = Scene::new().await;
+    let bucket = scene.place.bucket().to_owned();
+    for (id, found) in [("rec_1", true), ("rec_2", false)] {
+        sqlx::query(
+            "INSERT INTO reflector.recording (id, meeting_id, file, status, completed_at, bucket, object_key, announced_at, found_at,
+               stored_at)
+             VALUES ($1, 'm', 'f.mp4', 'completed', now(), $2, 'jitsi/f.mp4', now() - interval '2 h',
+               CASE WHEN $3 THEN now() - interval '2 h' END, CASE WHEN $3 THEN now() END)",
+        )
+        .bind(id)
+        .bind(&bucket)
+        .bind(found)
+        .execute(&scene.db)
+        .await
+        .unwrap();
+    }
+    let states = async || {
+        let rows = sqlx::query_scalar::<_, String>("SELECT state FROM reflector.recording ORDER BY id");
+        rows.fetch_all(&scene.db).await.unwrap()
+    };
+    assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned { missing: 1, ..Scanned::default() });
+    assert_eq!(states().await, ["missing", "announced"]);
+    scene.place.put("jitsi/f.mp4", b"x").unwrap();
+    assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned { found_again: 1, ..Scanned::default() });
+    assert_eq!(states().await, ["stored", "announced"]);
+}

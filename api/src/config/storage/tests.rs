@@ -143,3 +143,21 @@ fn encryption_and_retention_are_off_unless_they_are_asked_for() {
         assert!(findings.iter().any(|finding| finding.variable == KMS_KEY), "{wrong:?}");
     }
 }
+
+#[test]
+fn what_is_used_without_a_backend_is_not_called_unused() {
+    let unused = |variables: &[(&str, &str)]| {
+        let warnings = read(variables).unwrap().1;
+        let found = warnings.iter().find(|warning| warning.message.contains(BACKEND));
+        found.map(|warning| warning.variable.clone())
+    };
+    let queue = ("AWS_PROCESS_RECORDING_QUEUE_URL", "http://localhost:9324/1/q");
+    for (variables, expected) in [
+        (vec![(ACCESS_KEY, "AKIAEXAMPLE")], Some(ACCESS_KEY)),
+        (vec![(ACCESS_KEY, "AKIAEXAMPLE"), COMPLETE[3], queue], None),
+        (vec![(RETENTION, "30")], Some(RETENTION)),
+        (vec![(ENCRYPTION, "AES256")], Some(ENCRYPTION)),
+    ] {
+        assert_eq!(unused(&variables).as_deref(), expected, "{variables:?}");
+    }
+}
