@@ -60,3 +60,25 @@ async fn collect(mut body: Body, limit: usize, announced: usize) -> Result<Bytes
     }
     Ok(read.freeze())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::StreamExt as _;
+    use futures_util::stream::{once, pending};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_is_given_up_and_may_be_sent_again() {
+        let begins = once(async { Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{"))) });
+        let body = Body::new(StreamBody::new(Box::pin(begins.chain(pending()))));
+        let begun = Instant::now();
+        let refused = read(&HeaderMap::new(), body, 10).await.unwrap_err();
+        assert_eq!((refused.code(), begun.elapsed()), (ProblemCode::Unavailable, PATIENCE));
+    }
+}
