@@ -35,9 +35,14 @@ fn every_answer_is_one_that_the_document_announces() {
     let scene = Scene::new();
     let owner = scene.api.client("owner").unwrap();
     let known = ["jitsi", "whereby"].map(|platform| {
-        let room = create_room(&scene.api, owner.token(), platform);
+        let room = create_room(&scene.api, owner.token(), platform, platform);
         let meeting = owner.create_meeting(platform).unwrap();
         json!({"room_id": room, "room_name": platform, "meeting_id": meeting.id, "room": meeting.room_name})
+    });
+    let [doomed, _] = ["doomed", "ended"].map(|name| create_room(&scene.api, owner.token(), name, "jitsi"));
+    let spare = json!({
+        "room_id": doomed, "meeting_id": owner.create_meeting("ended").unwrap().id,
+        "key_id": create_key(&scene.api, owner.token()),
     });
     // Kept, so that a failure can be looked into: each one comes with a request to repeat it by.
     let reports = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
@@ -52,6 +57,7 @@ fn every_answer_is_one_that_the_document_announces() {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SCHEMATHESIS_HOOKS", "hooks")
         .env("KNOWN", json!(known).to_string())
+        .env("SPARE", spare.to_string())
         .env("JITSI_WEBHOOK_SECRET", &scene.secrets.webhook)
         .env("WHEREBY_WEBHOOK_SECRET", scene.whereby.webhook_secret())
         .args(["run", &format!("{}/openapi.json", scene.api.url()), "--checks", CHECKS])
@@ -87,13 +93,23 @@ fn failed_alone(document: &Value, log: &str) -> Vec<String> {
 }
 
 /// The id of a new room.
-fn create_room(api: &Api, token: &str, platform: &str) -> String {
+fn create_room(api: &Api, token: &str, name: &str, platform: &str) -> String {
     let room = json!({
-        "name": platform, "platform": platform, "is_locked": false, "room_mode": "normal", "recording_type": "cloud",
+        "name": name, "platform": platform, "is_locked": false, "room_mode": "normal", "recording_type": "cloud",
         "recording_trigger": "none",
     });
+    create(api, token, "/v1/rooms", &room)
+}
+
+/// The id of a new API key.
+fn create_key(api: &Api, token: &str) -> String {
+    create(api, token, "/v1/user/api-keys", &json!({"name": "spare"}))
+}
+
+/// The id of what the owner of `token` makes by sending `body` to `path`.
+fn create(api: &Api, token: &str, path: &str, body: &Value) -> String {
     let request =
-        ureq::post(format!("{}/v1/rooms", api.url())).header("Authorization", format!("Bearer {token}"));
-    let room: Value = request.send_json(room).unwrap().body_mut().read_json().unwrap();
-    room["id"].as_str().unwrap().to_owned()
+        ureq::post(format!("{}{path}", api.url())).header("Authorization", format!("Bearer {token}"));
+    let made: Value = request.send_json(body).unwrap().body_mut().read_json().unwrap();
+    made["id"].as_str().unwrap().to_owned()
 }

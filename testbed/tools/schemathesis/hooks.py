@@ -11,23 +11,29 @@ import zlib
 import schemathesis
 from requests.auth import AuthBase
 
-# One of these instead of what was generated: ids by the name of the parameter.
+# Ids of what exists, by the name of the parameter: sets that are kept, and one that may be taken away.
 KNOWN = json.loads(os.environ["KNOWN"])
+SPARE = json.loads(os.environ["SPARE"])
 JITSI_SECRET = os.environ["JITSI_WEBHOOK_SECRET"].encode()
 WHEREBY_SECRET = os.environ["WHEREBY_WEBHOOK_SECRET"].encode()
 
 
+def takes_away(operation):
+    return operation.label.startswith("DELETE") or operation.label.endswith("/deactivate")
+
+
+def chosen(generated, sets):
+    """One of the sets for every other generated value, the same for the same value."""
+    choice = zlib.crc32(repr(generated).encode()) % (2 * len(sets))
+    return sets[choice] if choice < len(sets) else {}
+
+
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
-    """Every other request is about something that exists, unless it would take that away."""
-    if not path_parameters:
-        return path_parameters
-    label = context.operation.label
-    if label.startswith("DELETE") or label.endswith("/deactivate"):
-        return path_parameters
-    choice = zlib.crc32(repr(sorted(path_parameters.items())).encode()) % (2 * len(KNOWN))
-    if choice < len(KNOWN):
-        path_parameters.update({name: KNOWN[choice][name] for name in path_parameters if name in KNOWN[choice]})
+    """Every other request is about something that exists."""
+    if path_parameters:
+        ids = chosen(sorted(path_parameters.items()), [SPARE] if takes_away(context.operation) else KNOWN)
+        path_parameters.update({name: ids[name] for name in path_parameters if name in ids})
     return path_parameters
 
 
@@ -35,12 +41,21 @@ def map_path_parameters(context, path_parameters):
 def map_body(context, body):
     """Every other delivery is about a meeting that exists."""
     if isinstance(body, dict):
-        choice = zlib.crc32(repr(body).encode()) % (2 * len(KNOWN))
-        if choice < len(KNOWN):
-            for member in ("room", "room_name"):
-                if isinstance(body.get(member), str):
-                    body[member] = KNOWN[choice]["room"]
+        ids = chosen(body, KNOWN)
+        body.update({name: ids["room"] for name in ("room", "room_name") if ids and isinstance(body.get(name), str)})
     return body
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """What other requests are about is neither taken away nor renamed."""
+    parameters = case.path_parameters or {}
+    if not any(value in ids.values() for value in parameters.values() for ids in KNOWN):
+        return
+    if takes_away(case.operation):
+        case.path_parameters = {name: SPARE.get(name, value) for name, value in parameters.items()}
+    elif case.operation.label.startswith("PATCH") and isinstance(case.body, dict):
+        case.body = {name: value for name, value in case.body.items() if name != "name"}
 
 
 def content_of(request):
