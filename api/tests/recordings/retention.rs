@@ -2,6 +2,7 @@
 
 use api::config::Encryption;
 use api::recordings::clean_up::{CleanedUp, clean_up};
+use api::recordings::consumer::Running;
 use api::storage::{Place, Storage};
 use time::{Duration, OffsetDateTime};
 
@@ -12,20 +13,21 @@ async fn clean_at(scene: &Scene, now: OffsetDateTime) -> CleanedUp {
     clean_up(&scene.db, Some(storage), now).await.unwrap()
 }
 
-async fn fill(scene: &Scene, room: &str, minutes: &[u32]) {
+/// Has recordings found; what finds them goes on.
+async fn fill(scene: &Scene, room: &str, minutes: &[u32]) -> Running {
     for minute in minutes {
         scene.place.put(&file(room, *minute), b"x").unwrap();
     }
     let consumer = scene.listen();
     scene.until_states(&vec!["stored"; minutes.len()]).await;
     scene.until_read().await;
-    consumer.stop().await;
+    consumer
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn recordings_are_removed_when_they_are_too_old_and_not_before() {
     let scene = Scene::with(&[("RECORDING_RETENTION_DAYS", "30")]).await;
-    fill(&scene, ROOM, &[2, 3]).await;
+    let consumer = fill(&scene, ROOM, &[2, 3]).await;
     scene
         .execute(
             "UPDATE reflector.recording SET completed_at = completed_at - interval '1 day' WHERE object_key LIKE '%10:02:20Z.mp4'",
@@ -56,8 +58,7 @@ async fn recordings_are_removed_when_they_are_too_old_and_not_before() {
             .await
             .unwrap();
     assert_eq!(reason, "retention");
-    // News of the time before changes nothing.
-    let consumer = scene.listen();
+    // That the storage tells of the removals changes nothing.
     scene.until_read().await;
     consumer.stop().await;
     scene.until_states(&["deleted", "stored"]).await;
@@ -66,7 +67,7 @@ async fn recordings_are_removed_when_they_are_too_old_and_not_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_removed_unless_it_is_asked_for() {
     let scene = Scene::new().await;
-    fill(&scene, ROOM, &[2]).await;
+    fill(&scene, ROOM, &[2]).await.stop().await;
     let now = OffsetDateTime::now_utc() + Duration::days(10_000);
     assert_eq!(clean_at(&scene, now).await, CleanedUp::default());
 }
@@ -74,7 +75,7 @@ async fn nothing_is_removed_unless_it_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_is_given_to_its_meeting_when_that_is_known() {
     let scene = Scene::new().await;
-    fill(&scene, "later", &[2]).await;
+    fill(&scene, "later", &[2]).await.stop().await;
     assert_eq!(scene.rows().await[0].meeting_id, None);
     scene.meeting("m2", "later").await;
     let cleaned = clean_at(&scene, OffsetDateTime::now_utc()).await;
