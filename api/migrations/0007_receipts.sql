@@ -21,10 +21,10 @@ CREATE TABLE reflector.receipt (
 );
 CREATE INDEX receipt_room ON reflector.receipt (room, position) WHERE room IS NOT NULL;
 CREATE INDEX receipt_sender ON reflector.receipt (COALESCE(agent, address), position);
-CREATE INDEX receipt_verdict ON reflector.receipt (verdict, position) WHERE verdict <> 'stored';
+CREATE INDEX receipt_verdict ON reflector.receipt (verdict, position);
 CREATE INDEX receipt_trouble ON reflector.receipt (received_at)
   WHERE verdict IN ('rejected', 'unauthorised', 'limited', 'failed');
-CREATE INDEX receipt_received ON reflector.receipt USING brin (received_at);
+CREATE INDEX receipt_received ON reflector.receipt (received_at);
 
 -- What operators look for: the newest meetings, and those of a room by the beginning of its name.
 CREATE INDEX meeting_started ON reflector.meeting (start_date DESC, id);

@@ -125,6 +125,32 @@ pub async fn meetings_like(db: &PgPool, text: &str, limit: i64) -> Result<Vec<Me
     fetch_all(db, query).await
 }
 
+/// An event of a meeting.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct EventLine {
+    /// Its name.
+    pub name: String,
+    /// When it happened, by its source's clock.
+    pub occurred_at: OffsetDateTime,
+    /// When it was stored.
+    pub received_at: OffsetDateTime,
+}
+
+/// The events of a meeting that were stored last, the latest first; at most `limit` of them.
+pub async fn latest_events(db: &PgPool, meeting_id: &str, limit: i64) -> Result<Vec<EventLine>, sqlx::Error> {
+    let query = sqlx::query_as(
+        "-- ops.latest_events
+        SELECT name, occurred_at, received_at
+        FROM reflector.meeting_event
+        WHERE meeting_id = $1
+        ORDER BY position DESC
+        LIMIT $2",
+    )
+    .bind(meeting_id)
+    .bind(limit);
+    fetch_all(db, query).await
+}
+
 /// Periodic work whose last run failed.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct FailedJob {

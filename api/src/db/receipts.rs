@@ -148,10 +148,6 @@ pub async fn page(
     if let Some(verdict) = filter.verdict {
         query.push(" AND verdict = ").push_bind(verdict.as_str());
     }
-    if filter.verdict.is_some_and(|verdict| verdict != Verdict::Stored) {
-        // Lets the partial index serve.
-        query.push(" AND verdict <> 'stored'");
-    }
     query.push(" ORDER BY position DESC LIMIT ").push_bind(limit);
     fetch_all(db, query.build_query_as()).await
 }

@@ -19,7 +19,7 @@ const GOES_ON: &[(&str, &str)] = &[
     ("receipts.page", "$1 ORDER BY position DESC LIMIT $2"),
     ("receipts.page", "$1 AND room = $2 ORDER BY position DESC LIMIT $3"),
     ("receipts.page", "$1 AND COALESCE(agent, address) = $2 ORDER BY position DESC LIMIT $3"),
-    ("receipts.page", "$1 AND verdict = $2 AND verdict <> 'stored' ORDER BY position DESC LIMIT $3"),
+    ("receipts.page", "$1 AND verdict = $2 ORDER BY position DESC LIMIT $3"),
     ("ops_recordings.page", " ORDER BY completed_at DESC, id LIMIT $1"),
     ("ops_recordings.page", " AND state = $1 ORDER BY completed_at DESC, id LIMIT $2"),
     (

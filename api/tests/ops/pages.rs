@@ -194,6 +194,10 @@ async fn a_meeting_is_found_by_its_room_and_shown_with_a_bar_for_everybody() {
     assert_eq!(page.matches("class=\"bar-recording\"").count(), 1);
     assert!(page.contains("2 in it now") && page.contains("Ann"), "{page}");
     assert!(
+        page.find("jibri-recording-on") < page.find("muc-occupant-joined"),
+        "the latest event comes first"
+    );
+    assert!(
         !page.contains("<b>Bob") && page.contains("&#60;b&#62;Bob"),
         "a name is no part of the page: {page}"
     );

@@ -12,8 +12,8 @@ use super::shell::{self, Shell, Trouble};
 use super::text::{When, size, span};
 use super::timeline::{Kind, Stretch, Timeline};
 use super::webhooks::Line;
-use crate::db::ops_webhooks;
 use crate::db::record::{self, Record};
+use crate::db::{ops, ops_webhooks};
 use crate::domain::meeting::people_present;
 use crate::domain::presence::Told;
 use crate::domain::recording::File;
@@ -21,6 +21,9 @@ use crate::domain::room::Setting as _;
 use crate::http::State;
 use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
+
+/// How many events are shown.
+const EVENTS: i64 = 100;
 
 #[derive(Template)]
 #[template(path = "ops/meeting.html")]
@@ -40,7 +43,6 @@ struct Page {
     files: Vec<FileLine>,
     webhooks: Vec<Line>,
     events: Vec<EventLine>,
-    has_more_events: bool,
 }
 
 struct Participant {
@@ -64,8 +66,20 @@ pub(super) struct FileLine {
 }
 
 struct EventLine {
-    when: When,
     name: String,
+    happened: When,
+    /// How long after it happened it was stored.
+    delay: String,
+}
+
+impl EventLine {
+    fn new(event: ops::EventLine) -> Self {
+        Self {
+            name: event.name,
+            happened: When::exact(event.occurred_at),
+            delay: span(event.received_at - event.occurred_at),
+        }
+    }
 }
 
 impl FileLine {
@@ -158,25 +172,21 @@ pub(super) async fn get(
     shell: Shell,
     PathText(id): PathText,
 ) -> Result<Response, Trouble> {
-    let record = record::read(&state.db, &id, 0).await?;
+    // Without its events, of which there may be a million.
+    let record = record::read(&state.db, &id, i64::MAX).await?;
     let record = record.ok_or_else(|| ApiError::titled(ProblemCode::MeetingNotFound))?;
+    let events = ops::latest_events(&state.db, &id, EVENTS).await?;
     let webhooks = ops_webhooks::of_meeting(&state.db, &id, paging::limit()).await?;
     let (stretches, participants) = attendance(&record);
     let people = people_present(&record.occupants, &record.boots);
     let meeting = record.meeting;
-    let events = record
-        .events
-        .events
-        .iter()
-        .map(|event| EventLine { when: When::exact(event.received_at), name: event.name.clone() });
     shell::page(&Page {
         deliveries: paging::address("../deliveries", &[("room", Some(&meeting.room_name))]),
         timeline: Timeline::of(stretches, shell.now),
         participants,
         files: record.files.iter().map(|file| FileLine::new(file, &shell)).collect(),
         webhooks: webhooks.into_iter().map(|line| Line::new(line, &shell)).collect(),
-        events: events.collect(),
-        has_more_events: record.events.next.is_some(),
+        events: events.into_iter().map(EventLine::new).collect(),
         badge: Badge::of_meeting(meeting.is_active),
         began: When::exact(meeting.start_date),
         until: When::exact(meeting.end_date),
