@@ -113,26 +113,38 @@ impl<S> Timed<S> {
     }
 }
 
-/// A time limit that runs or does not.
+/// A time limit that runs or does not. Most end before anybody has to wait for them, and then cost no timer.
 #[derive(Default)]
-struct Limit(Option<Pin<Box<Sleep>>>);
+struct Limit {
+    end: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
 
 impl Limit {
     fn is_running(&self) -> bool {
-        self.0.is_some()
+        self.end.is_some()
+    }
+
+    fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| Instant::now() >= end)
     }
 
     fn start(&mut self, patience: Duration) {
-        self.0 = Some(Box::pin(sleep_until(Instant::now() + patience)));
+        self.end = Some(Instant::now() + patience);
     }
 
     fn stop(&mut self) {
-        self.0 = None;
+        self.end = None;
     }
 
     /// Ready once it is over; never while it does not run.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
+        let Some(end) = self.end else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        if timer.deadline() != end {
+            timer.as_mut().reset(end);
+        }
+        timer.as_mut().poll(cx)
     }
 }
 
@@ -147,10 +159,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         this.note_read(buffer.filled().len() > before);
         // A client that sends one byte at a time is not slow at any of them.
-        if this.reading.poll(cx).is_ready() {
-            return Poll::Ready(Err(late("the head of a request took too long")));
-        }
-        read
+        let is_late = if read.is_ready() { this.reading.is_over() } else { this.reading.poll(cx).is_ready() };
+        if is_late { Poll::Ready(Err(late("the head of a request took too long"))) } else { read }
     }
 }
 
