@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::client::deliver;
 use crate::load::make_meeting;
 use crate::program::{Program, StateDir, WEBHOOK_SECRET};
 
@@ -51,4 +52,19 @@ async fn requests_under_way_are_answered_after_a_stop_and_stalled_ones_do_not_ho
     // Whether the connection is reset or closed, there is no answer on it.
     let _ = stalled.read_to_end(&mut answer).await;
     assert_eq!(answer, b"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_last_has_its_receipt_after_a_stop() {
+    let state = StateDir::new();
+    let program = Program::start(state.path());
+    make_meeting(&state).await;
+    assert!(deliver(program.address, "evt_1").await.is_some_and(|(status, _)| status == 200));
+    assert_eq!(program.terminate().code(), Some(0));
+
+    let _program = Program::start(state.path());
+    let mut database = state.connect().await.unwrap();
+    let receipts: Vec<(String, String)> =
+        sqlx::query_as("SELECT room, verdict FROM reflector.receipt").fetch_all(&mut database).await.unwrap();
+    assert_eq!(receipts, [("r".to_owned(), "stored".to_owned())]);
 }
