@@ -98,3 +98,17 @@ async fn the_pages_hold_under_a_proxy_s_path() {
     assert!(page.contains("href=\"../assets/ops.css\"") && page.contains("href=\"../overview\""), "{page}");
     assert!(!page.contains("href=\"/"), "an address begins at the root: {page}");
 }
+
+#[tokio::test]
+async fn a_frontend_that_may_read_the_api_with_credentials_may_not_read_the_pages() {
+    let app =
+        App::with(&[("CORS_ORIGIN", "https://front.example"), ("CORS_ALLOW_CREDENTIALS", "true")]).await;
+    app.meeting("m-1", "reflector-secret-room").await;
+    let request = operator(Request::get("/ops/meetings"))
+        .header("origin", "https://front.example")
+        .header("host", "api.example")
+        .header("sec-fetch-site", "cross-site")
+        .header("sec-fetch-mode", "cors");
+    let answer = app.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!((answer.status, answer.text.contains("secret-room")), (403, false));
+}
