@@ -164,7 +164,7 @@ impl Scene {
     }
 }
 
-fn config(variables: &Variables) -> Config {
+pub(crate) fn config(variables: &Variables) -> Config {
     let read_file = |path: &Path| std::fs::read(path);
     Config::read(variables, &Surroundings { read_file: &read_file, is_root: false }).unwrap().0
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use api::config::Secret;
 use api::queue::Queue;
 use contract::id::hex;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+use crate::scene::config;
 
 const KEY: &str = "0011223344556677";
 
@@ -50,7 +51,8 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
 
 /// The signature that belongs to a request to SQS.
 fn expected(wire: &Wire, signed: &str, date: &str) -> String {
-    let headers: String = signed.split(';').map(|name| format!("{name}:{}\n", wire.headers[name])).collect();
+    let headers: Vec<_> = signed.split(';').map(|name| format!("{name}:{}\n", wire.headers[name])).collect();
+    let headers = headers.concat();
     let canonical = format!("POST\n/\n\n{headers}\n{signed}\n{}", hex(&Sha256::digest(&wire.body)));
     let scope = format!("{}/eu-west-1/sqs/aws4_request", &date[..8]);
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
@@ -63,14 +65,14 @@ fn expected(wire: &Wire, signed: &str, date: &str) -> String {
 async fn what_is_sent_to_the_queue_is_what_was_signed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let queue = Queue::new(api::config::Queue {
-        url: format!("http://{address}/123456789012/recordings").parse().unwrap(),
-        region: "eu-west-1".into(),
-        access_key: "AKIAEXAMPLE".into(),
-        secret_key: Secret::new(KEY),
-        wait: std::time::Duration::from_secs(1),
-    })
-    .unwrap();
+    let variables = [
+        ("AWS_PROCESS_RECORDING_QUEUE_URL", format!("http://{address}/123456789012/recordings")),
+        ("TRANSCRIPT_STORAGE_AWS_REGION", "eu-west-1".to_owned()),
+        ("TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
+        ("TRANSCRIPT_STORAGE_AWS_SECRET_ACCESS_KEY", KEY.to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let queue = Queue::new(config(&variables.into()).queue.unwrap()).unwrap();
     let (wire, answer) = tokio::join!(read_one(listener), queue.attributes());
     answer.unwrap();
     assert_eq!(wire.head, "POST / HTTP/1.1");
