@@ -131,6 +131,7 @@ pub enum UploadState {
 #[serde(expecting = "a request for parts, as a JSON object")]
 pub struct PartsRequest {
     /// The parts to presign, at most [`MAX_NUMBERS`]; none when only `list_stored` matters.
+    #[cfg_attr(feature = "schema", schema(max_items = 64))]
     pub numbers: Vec<u32>,
     /// Whether the answer lists the parts that are stored.
     #[serde(default)]
