@@ -140,10 +140,10 @@ mod tests {
             (6, HOUR, Err(32 * MINUTE)),
             (7, HOUR, Err(HOUR)),
             (u32::MAX, HOUR, Err(HOUR)),
-            (30, DAY - SECOND, Err(HOUR)),
+            (30, DAY.saturating_sub(SECOND), Err(HOUR)),
             (30, DAY, Err(3 * HOUR)),
             (3, DAY, Err(3 * HOUR)),
-            (50, 3 * DAY - SECOND, Err(3 * HOUR)),
+            (50, (3 * DAY).saturating_sub(SECOND), Err(3 * HOUR)),
             (50, 3 * DAY, Ok(false)),
         ] {
             assert_eq!(kind(&Outcome::TimedOut, attempt, age), expected, "{attempt} {age:?}");
