@@ -92,13 +92,10 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
         }
         Err(_) => None,
     };
-    let uploads = match &config.storage {
-        Some(settings) => {
-            let storage = Storage::new(settings.clone()).context("the object storage cannot be used")?;
-            Some(Uploads::new(pool.clone(), storage))
-        }
-        None => None,
-    };
+    let storage = config.storage.clone().map(Storage::new).transpose();
+    let storage = storage.context("the object storage cannot be used")?.map(Arc::new);
+    let uploads = storage.clone().filter(|storage| storage.settings().takes_uploads);
+    let uploads = uploads.map(|storage| Uploads::new(pool.clone(), storage));
     let whereby = match &config.whereby.meetings {
         Ok(settings) => {
             let whereby = Whereby::new(pool.clone(), settings.clone());
@@ -106,7 +103,7 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
         }
         Err(_) => None,
     };
-    let webhooks = Webhooks::new(pool.clone(), &config.webhooks, uploads.clone())
+    let webhooks = Webhooks::new(pool.clone(), &config.webhooks, storage.clone())
         .context("the client for webhooks cannot be made")?;
     Ok(State {
         enrolment: Arc::new(Enrolment::new(pool.clone(), config.agents.secret_key.clone())),
@@ -118,6 +115,7 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
         config: Arc::new(config),
         authenticator: Arc::new(authenticator),
         jitsi,
+        storage,
         uploads,
         whereby,
         webhooks,
@@ -136,6 +134,8 @@ async fn serve_from(
     state.wakes = Wakes::new(periodic.iter().map(|job| job.name));
     if let Some(uploads) = &state.uploads {
         tracing::info!("recordings of rooms in the cloud go to {}", uploads.storage());
+    } else if let Some(storage) = &state.storage {
+        tracing::info!("recordings by Whereby are read from {storage}; those of Jitsi stay on their hosts");
     }
     let periodic = jobs::runner::start(&state, periodic);
     let webhooks = state.webhooks.start();

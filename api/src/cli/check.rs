@@ -7,10 +7,11 @@ use super::{EXIT_CONFIG, configuration};
 use crate::config;
 use crate::queue::Queue;
 use crate::storage::Storage;
+use crate::storage::reading::Reading;
 use crate::whereby;
 
 /// Writes every finding to `out`; this is the same check that `serve` begins with. Then it uses what the service would use: the object
-/// storage as uploads will, its queue, and Whereby's API.
+/// storage as uploads will or as links do, its queue, and Whereby's API.
 pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let (config, findings) = match configuration::read(&configuration::environment()) {
         Ok((config, warnings)) => (Some(config), warnings),
@@ -37,19 +38,34 @@ pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
 }
 
 fn use_storage(settings: config::Storage, out: &mut impl Write) -> anyhow::Result<bool> {
-    let place = format!("the bucket {} at {}", settings.bucket, settings.endpoint);
     let storage = Storage::new(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(storage.rehearse()) {
-        Ok(()) => {
-            writeln!(out, "The object storage works: an object was written, read and removed in {place}.")?;
-            Ok(true)
-        }
+    let tried = if storage.settings().takes_uploads {
+        let rehearsed = runtime.block_on(storage.rehearse());
+        rehearsed.map(|()| format!("an object was written, read and removed in {storage}."))
+    } else {
+        runtime.block_on(storage.try_reading()).map(|reading| of_reading(&storage, reading))
+    };
+    match tried {
+        Ok(said) => writeln!(out, "The object storage works: {said}")?,
         Err(error) => {
-            let (variable, advice) = error.advice();
-            writeln!(out, "error: {variable}: {place} cannot be used: {error}; {advice}")?;
-            Ok(false)
+            let (variable, advice) = storage.advice(&error);
+            writeln!(out, "error: {variable}: {storage} cannot be used: {error}; {advice}")?;
+            return Ok(false);
         }
+    }
+    Ok(true)
+}
+
+/// Nothing is written: that is for Whereby.
+fn of_reading(storage: &Storage, reading: Reading) -> String {
+    let [key, _] = storage.settings().key_variables;
+    match reading {
+        Reading::WithList => format!("the key in {key} reads and lists {storage}, which is Whereby's."),
+        Reading::WithoutList => format!(
+            "it knows the key in {key} for {storage}, which is Whereby's. Without s3:ListBucket recordings that nobody tells of are not \
+             looked for, and whether the key may read (s3:GetObject) is seen with the first one."
+        ),
     }
 }
 
@@ -70,7 +86,7 @@ fn ask_queue(settings: config::Queue, out: &mut impl Write) -> anyhow::Result<bo
             Ok(true)
         }
         Err(error) => {
-            let (variable, advice) = error.advice();
+            let (variable, advice) = queue.advice(&error);
             writeln!(out, "error: {variable}: {queue} cannot be used: {error}; {advice}")?;
             Ok(false)
         }

@@ -60,7 +60,7 @@ pub struct Config {
     pub jitsi: Jitsi,
     /// Agents with a secret of their own.
     pub agents: Agents,
-    /// Where recordings are uploaded to, if they are.
+    /// Where recordings are, and where they are uploaded to if it takes uploads.
     pub storage: Option<Storage>,
     /// Where the storage's notifications come from, if they do.
     pub queue: Option<Queue>,
@@ -94,6 +94,7 @@ impl Config {
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut reader = Reader::new(variables, surroundings);
         let state_dir = database::state_dir(&mut reader);
+        let of_whereby = WherebyRecordings::read(&mut reader);
         let config = Self {
             listen: http::listen(&mut reader),
             root_path: http::root_path(&mut reader),
@@ -101,9 +102,9 @@ impl Config {
             state_dir,
             jitsi: Jitsi::read(&mut reader),
             agents: Agents::read(&mut reader),
-            storage: Storage::read(&mut reader),
-            queue: Queue::read(&mut reader),
-            whereby: Whereby::read(&mut reader),
+            storage: Storage::read(&mut reader, of_whereby.as_ref()),
+            queue: Queue::read(&mut reader, of_whereby.as_ref()),
+            whereby: Whereby::read(&mut reader, of_whereby),
             lifecycle: Lifecycle::read(&mut reader),
             webhooks: Webhooks::read(&mut reader),
             auth: Auth::read(&mut reader),

@@ -7,11 +7,12 @@ use reqwest::Url;
 use super::http::is_web_address;
 use super::reader::Reader;
 use super::secret::Secret;
+use super::whereby::WherebyRecordings;
 
 const QUEUE: &str = "AWS_PROCESS_RECORDING_QUEUE_URL";
 const WAIT: &str = "SQS_POLLING_TIMEOUT_SECONDS";
 
-/// The existing Reflector uses these for the queue; without them, the keys of the recordings' storage do.
+/// The existing Reflector uses these for the queue; without them, the key of the recordings' storage does, and then the one for Whereby.
 const OWN: [&str; 3] = [
     "TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID",
     "TRANSCRIPT_STORAGE_AWS_SECRET_ACCESS_KEY",
@@ -31,43 +32,81 @@ const LONGEST_WAIT: u64 = 20;
 pub struct Queue {
     /// Its address: `AWS_PROCESS_RECORDING_QUEUE_URL`.
     pub url: Url,
-    /// Its region, as the address says, else as `TRANSCRIPT_STORAGE_AWS_REGION` or `RECORDING_STORAGE_AWS_REGION` does.
+    /// Its region, as the address says, else as the region's variable that belongs to the key.
     pub region: String,
-    /// The access key's id: `TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID`, else `RECORDING_STORAGE_AWS_ACCESS_KEY_ID`.
+    /// The access key's id: `TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID`, else `RECORDING_STORAGE_AWS_ACCESS_KEY_ID`, else the one for Whereby.
     pub access_key: String,
-    /// The access key's secret: `TRANSCRIPT_STORAGE_AWS_SECRET_ACCESS_KEY`, else `RECORDING_STORAGE_AWS_SECRET_ACCESS_KEY`.
+    /// The access key's secret: `TRANSCRIPT_STORAGE_AWS_SECRET_ACCESS_KEY`, else `RECORDING_STORAGE_AWS_SECRET_ACCESS_KEY`, else the one for
+    /// Whereby.
     pub secret_key: Secret,
+    /// The variables that named the two.
+    pub key_variables: [&'static str; 2],
     /// How long a poll of an empty queue lasts: `SQS_POLLING_TIMEOUT_SECONDS`, at most 20 s.
     pub wait: Duration,
 }
 
+/// What requests to the queue are signed with, and the region where the address does not say it.
+struct Key {
+    id: String,
+    secret: Secret,
+    variables: [&'static str; 2],
+    region: String,
+}
+
 impl Queue {
     /// `None` without a queue, or after an error was noted.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>, of_whereby: Option<&WherebyRecordings>) -> Option<Self> {
         let seconds = reader.within(WAIT, 60, 1..=43_200).min(LONGEST_WAIT);
         let text = reader.text(QUEUE)?;
         let url = address(&text).map_err(|complaint| reader.error(QUEUE, complaint)).ok();
-        let [access_key, secret_key, region] =
-            if OWN[..2].iter().any(|name| reader.text(name).is_some()) { OWN } else { SHARED };
-        let id = reader.text(access_key);
-        if id.is_none() {
-            reader
-                .error(access_key, format!("is not set; {QUEUE} needs an access key that may use the queue"));
-        }
-        if reader.text(secret_key).is_none() {
-            reader.error(secret_key, format!("is not set; {QUEUE} needs it"));
-        }
-        let secret = reader.secret(secret_key, 8, "aws iam create-access-key");
-        let said = url.as_ref().and_then(region_of);
-        let region = said.unwrap_or_else(|| reader.text_or(region, "us-east-1"));
+        let key = key(reader, of_whereby);
+        let (url, key) = (url?, key?);
         Some(Self {
-            url: url?,
-            region,
-            access_key: id?,
-            secret_key: secret?,
+            region: region_of(&url).unwrap_or(key.region),
+            url,
+            access_key: key.id,
+            secret_key: key.secret,
+            key_variables: key.variables,
             wait: Duration::from_secs(seconds),
         })
     }
+}
+
+/// The first key that is set, of the three that may be for the queue.
+fn key(reader: &mut Reader<'_>, of_whereby: Option<&WherebyRecordings>) -> Option<Key> {
+    for names in [OWN, SHARED] {
+        if names[..2].iter().any(|name| reader.text(name).is_some()) {
+            return named_key(reader, names);
+        }
+    }
+    if !WherebyRecordings::has_key(reader) {
+        reader.error(
+            SHARED[0],
+            format!(
+                "is not set; {QUEUE} needs an access key that may use the queue: name one here, as {} or as AWS_WHEREBY_ACCESS_KEY_ID",
+                OWN[0]
+            ),
+        );
+    }
+    of_whereby.map(|whereby| Key {
+        id: whereby.access_key.clone(),
+        secret: whereby.secret_key.clone(),
+        variables: whereby.key_variables,
+        region: whereby.region.clone(),
+    })
+}
+
+fn named_key(reader: &mut Reader<'_>, [id, secret, region]: [&'static str; 3]) -> Option<Key> {
+    let variables = [id, secret];
+    for name in variables {
+        if reader.text(name).is_none() {
+            reader.error(name, format!("is not set; {QUEUE} needs it"));
+        }
+    }
+    let id = reader.text(id);
+    let secret = reader.secret(secret, 8, "aws iam create-access-key");
+    let region = reader.text_or(region, "us-east-1");
+    Some(Key { id: id?, secret: secret?, variables, region })
 }
 
 /// The address of a queue that a storage can notify.

@@ -1,4 +1,7 @@
-//! The object storage that recordings are uploaded to: anything that speaks S3.
+//! The object storage that recordings are in: anything that speaks S3.
+//!
+//! Without a storage of this service's own, it is the bucket that Whereby records into, read with the key that Whereby is handed: that
+//! is what its guide sets up.
 
 use std::time::Duration;
 
@@ -7,6 +10,7 @@ use reqwest::Url;
 use super::http::is_web_address;
 use super::reader::Reader;
 use super::secret::Secret;
+use super::whereby::WherebyRecordings;
 
 const BACKEND: &str = "RECORDING_STORAGE_BACKEND";
 const BUCKET: &str = "RECORDING_STORAGE_AWS_BUCKET_NAME";
@@ -33,6 +37,9 @@ const LONGEST_LIFETIME: u64 = 7 * 86_400;
 /// The object storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
+    /// Whether recordings are uploaded there: `RECORDING_STORAGE_BACKEND`. Otherwise it is Whereby's, its key may do no more than read, and
+    /// what is only for uploads is of no use.
+    pub takes_uploads: bool,
     /// The bucket that new recordings go to: `RECORDING_STORAGE_AWS_BUCKET_NAME`.
     pub bucket: String,
     /// The bucket's region: `RECORDING_STORAGE_AWS_REGION`.
@@ -47,6 +54,8 @@ pub struct Storage {
     pub access_key: String,
     /// The access key's secret: `RECORDING_STORAGE_AWS_SECRET_ACCESS_KEY`.
     pub secret_key: Secret,
+    /// The variables that named the two.
+    pub key_variables: [&'static str; 2],
     /// What the keys of objects begin with, without slashes at its ends: `RECORDING_STORAGE_KEY_PREFIX`.
     pub prefix: String,
     /// How large a part of an upload is, unless the file needs larger ones: `RECORDING_UPLOAD_PART_BYTES`.
@@ -90,60 +99,91 @@ impl Encryption {
     }
 }
 
+/// A bucket and the key to it.
+struct Access {
+    takes_uploads: bool,
+    bucket: Option<String>,
+    region: String,
+    region_variable: &'static str,
+    access_key: Option<String>,
+    secret_key: Option<Secret>,
+    key_variables: [&'static str; 2],
+}
+
+impl Access {
+    fn own(reader: &mut Reader<'_>) -> Self {
+        let bucket = bucket(reader);
+        let access_key = reader.text(ACCESS_KEY);
+        if access_key.is_none() {
+            reader.error(ACCESS_KEY, "is not set; name the access key that may use the bucket");
+        }
+        Self {
+            takes_uploads: true,
+            bucket,
+            region: reader.text_or(REGION, "us-east-1"),
+            region_variable: REGION,
+            access_key,
+            secret_key: secret_key(reader),
+            key_variables: [ACCESS_KEY, SECRET_KEY],
+        }
+    }
+
+    fn of_whereby(reader: &mut Reader<'_>, whereby: &WherebyRecordings) -> Self {
+        Self {
+            takes_uploads: false,
+            bucket: Some(whereby.bucket_alone().to_owned()),
+            region: whereby.region.clone(),
+            region_variable: WherebyRecordings::region_variable(reader),
+            access_key: Some(whereby.access_key.clone()),
+            secret_key: Some(whereby.secret_key.clone()),
+            key_variables: whereby.key_variables,
+        }
+    }
+}
+
 impl Storage {
     /// `None` without a storage, or after an error was noted.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        match reader.text(BACKEND).as_deref() {
-            Some("aws") => Self::read_aws(reader),
-            Some(other) => {
+    pub(super) fn read(reader: &mut Reader<'_>, of_whereby: Option<&WherebyRecordings>) -> Option<Self> {
+        match (reader.text(BACKEND).as_deref(), of_whereby) {
+            (Some("aws"), _) => {
+                let access = Access::own(reader);
+                Self::at(reader, access)
+            }
+            (Some(other), _) => {
                 reader.error(
                     BACKEND,
                     format!("{other:?} is no backend; there is aws, for everything that speaks S3"),
                 );
                 None
             }
-            None => {
-                // With a key for Whereby, the bucket is the one that Whereby records into.
-                let is_of_whereby = reader.text("AWS_WHEREBY_ACCESS_KEY_ID").is_some();
-                // With a queue, the key may be for that.
-                let is_of_queue = reader.text("AWS_PROCESS_RECORDING_QUEUE_URL").is_some();
-                let own = [BUCKET, ACCESS_KEY, ENDPOINT, ENCRYPTION, RETENTION].into_iter();
-                let mut own = own.filter(|name| match *name {
-                    BUCKET => !is_of_whereby,
-                    ACCESS_KEY => !is_of_queue,
-                    _ => true,
-                });
-                if let Some(given) = own.find(|name| reader.text(name).is_some()) {
-                    reader.warning(
-                        given,
-                        format!(
-                            "is not used without {BACKEND}: recordings stay on their hosts; set {BACKEND}=aws"
-                        ),
-                    );
-                }
+            (None, Some(whereby)) => {
+                let is_of_both = reader.text("WHEREBY_STORAGE_AWS_BUCKET_NAME").is_none();
+                let bucket: &[_] = if is_of_both { &[] } else { &[BUCKET] };
+                warn_of_unused(reader, &[bucket, &[ACCESS_KEY, ENCRYPTION]].concat());
+                let access = Access::of_whereby(reader, whereby);
+                Self::at(reader, access)
+            }
+            (None, None) => {
+                // What is wrong with Whereby's is said already.
+                let is_of_whereby = WherebyRecordings::has_key(reader);
+                let bucket: &[_] = if is_of_whereby { &[] } else { &[BUCKET] };
+                warn_of_unused(reader, &[bucket, &[ACCESS_KEY, ENDPOINT, ENCRYPTION, RETENTION]].concat());
                 None
             }
         }
     }
 
-    fn read_aws(reader: &mut Reader<'_>) -> Option<Self> {
-        let bucket = bucket(reader);
-        let region = reader.text_or(REGION, "us-east-1");
+    fn at(reader: &mut Reader<'_>, access: Access) -> Option<Self> {
+        let Access { takes_uploads, bucket, region, access_key, secret_key, key_variables, .. } = access;
         let is_aws = reader.text(ENDPOINT).is_none();
-        let endpoint = if is_aws { aws(reader, &region) } else { address(reader, ENDPOINT) };
+        let endpoint =
+            if is_aws { aws(reader, access.region_variable, &region) } else { address(reader, ENDPOINT) };
         let public_endpoint = if reader.text(PUBLIC_ENDPOINT).is_none() {
             endpoint.clone()
         } else {
             address(reader, PUBLIC_ENDPOINT)
         };
-        // AWS has no certificate for buckets with a dot in front of its own names.
-        let has_dot = bucket.as_ref().is_some_and(|bucket| bucket.contains('.'));
-        let path_style = reader.flag(PATH_STYLE, !is_aws || has_dot);
-        let access_key = reader.text(ACCESS_KEY);
-        if access_key.is_none() {
-            reader.error(ACCESS_KEY, "is not set; name the access key that may use the bucket");
-        }
-        let secret_key = secret_key(reader);
+        let path_style = reader.flag(PATH_STYLE, !is_aws || !bucket.as_deref().is_none_or(is_label));
         let prefix = prefix(reader);
         let part_bytes = reader.within("RECORDING_UPLOAD_PART_BYTES", 16 * 1024 * 1024, PART_BYTES);
         let mut seconds =
@@ -154,6 +194,7 @@ impl Storage {
         let encryption = encryption(reader);
         let retention = reader.text(RETENTION).map(|_| reader.within(RETENTION, 0, 1..=36_500));
         Some(Self {
+            takes_uploads,
             bucket: bucket?,
             region,
             endpoint: endpoint?,
@@ -161,6 +202,7 @@ impl Storage {
             path_style,
             access_key: access_key?,
             secret_key: secret_key?,
+            key_variables,
             prefix,
             part_bytes,
             upload_lifetime,
@@ -170,6 +212,22 @@ impl Storage {
             retention: retention.map(|days| Duration::from_secs(days * 86_400)),
         })
     }
+}
+
+/// Warns of the first of `names` that is set.
+fn warn_of_unused(reader: &mut Reader<'_>, names: &[&'static str]) {
+    // With a queue, the key may be for that.
+    let is_of_queue = reader.text("AWS_PROCESS_RECORDING_QUEUE_URL").is_some();
+    let mut unused = names.iter().filter(|name| **name != ACCESS_KEY || !is_of_queue);
+    if let Some(given) = unused.find(|name| reader.text(name).is_some()) {
+        let message = "recordings of Jitsi stay on their hosts";
+        reader.warning(given, format!("is not used without {BACKEND}: {message}; set {BACKEND}=aws"));
+    }
+}
+
+/// Whether the name can stand in front of the names of AWS: it has no certificate for names with dots, and hosts' names know no capitals.
+fn is_label(bucket: &str) -> bool {
+    bucket.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// The rules that all servers have in common; AWS has some more, and says so.
@@ -195,12 +253,12 @@ fn bucket(reader: &mut Reader<'_>) -> Option<String> {
     None
 }
 
-fn aws(reader: &mut Reader<'_>, region: &str) -> Option<Url> {
+fn aws(reader: &mut Reader<'_>, variable: &str, region: &str) -> Option<Url> {
     let is_name = !region.is_empty()
         && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     let url = if is_name { Url::parse(&format!("https://s3.{region}.amazonaws.com")).ok() } else { None };
     if url.is_none() {
-        reader.error(REGION, format!("{region:?} is no region; write it like eu-central-1"));
+        reader.error(variable, format!("{region:?} is no region; write it like eu-central-1"));
     }
     url
 }

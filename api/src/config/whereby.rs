@@ -70,14 +70,15 @@ pub struct WherebyRecordings {
     pub access_key: String,
     /// The access key's secret.
     pub secret_key: Secret,
+    /// The variables that named the two.
+    pub key_variables: [&'static str; 2],
 }
 
 impl Whereby {
     /// A server without a key to Whereby's API has no Whereby side, and says so only to those who ask for it.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+    pub(super) fn read(reader: &mut Reader<'_>, recordings: Option<WherebyRecordings>) -> Self {
         let webhook_secrets = webhook_secrets(reader);
         let api_url = api_url(reader);
-        let recordings = recordings(reader);
         let logo = logo(reader);
         let points_per_minute = reader.within(POINTS, 100, 20..=100_000);
         let has_key = reader.text(API_KEY).is_some();
@@ -147,38 +148,58 @@ fn either(reader: &mut Reader<'_>, names: [&'static str; 2]) -> Option<(&'static
     }
 }
 
-/// The bucket of this service's own recordings is Whereby's only together with a key for Whereby.
-fn recordings(reader: &mut Reader<'_>) -> Option<WherebyRecordings> {
-    let access_key = either(reader, ACCESS_KEY);
-    let secret_key = either(reader, SECRET_KEY);
-    let own_bucket = reader.text(BUCKET[0]);
-    if access_key.is_none() && secret_key.is_none() && own_bucket.is_none() {
-        return None;
+impl WherebyRecordings {
+    /// The bucket's name without the folders behind it.
+    pub fn bucket_alone(&self) -> &str {
+        self.bucket.split_once('/').map_or(&self.bucket, |(bucket, _)| bucket)
     }
-    let bucket = either(reader, BUCKET);
-    for (found, names, purpose) in [
-        (bucket.is_some(), BUCKET, "the bucket that Whereby records into"),
-        (access_key.is_some(), ACCESS_KEY, "the access key that Whereby is handed"),
-        (secret_key.is_some(), SECRET_KEY, "the secret of the access key that Whereby is handed"),
-    ] {
-        if !found {
-            reader.error(names[0], format!("is not set; name {purpose}, here or as {}", names[1]));
+
+    /// Whether any variable names a key to a bucket for Whereby. What is wrong with it, [`Self::read`] says.
+    pub(super) fn has_key(reader: &mut Reader<'_>) -> bool {
+        [ACCESS_KEY, SECRET_KEY].into_iter().flatten().any(|name| reader.text(name).is_some())
+    }
+
+    /// The variable that names the bucket's region.
+    pub(super) fn region_variable(reader: &mut Reader<'_>) -> &'static str {
+        either(reader, REGION).map_or(REGION[1], |(variable, _)| variable)
+    }
+
+    /// `None` without a bucket for Whereby, or after an error was noted. The bucket of this service's own recordings is Whereby's only
+    /// together with a key for Whereby.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let access_key = either(reader, ACCESS_KEY);
+        let secret_key = either(reader, SECRET_KEY);
+        let own_bucket = reader.text(BUCKET[0]);
+        if access_key.is_none() && secret_key.is_none() && own_bucket.is_none() {
+            return None;
         }
+        let bucket = either(reader, BUCKET);
+        for (found, names, purpose) in [
+            (bucket.is_some(), BUCKET, "the bucket that Whereby records into"),
+            (access_key.is_some(), ACCESS_KEY, "the access key that Whereby is handed"),
+            (secret_key.is_some(), SECRET_KEY, "the secret of the access key that Whereby is handed"),
+        ] {
+            if !found {
+                reader.error(names[0], format!("is not set; name {purpose}, here or as {}", names[1]));
+            }
+        }
+        let bucket = bucket.filter(|(variable, text)| is_bucket(reader, variable, text));
+        let access_key = access_key.filter(|(variable, text)| is_real(reader, variable, text));
+        let secret_key = secret_key.and_then(|(variable, _)| {
+            reader
+                .secret(variable, LEAST_SECRET_KEY, "aws iam create-access-key")
+                .map(|secret| (variable, secret))
+        });
+        let region = either(reader, REGION).map_or_else(|| "us-east-1".to_owned(), |(_, region)| region);
+        let (bucket, access_key, secret_key) = (bucket?, access_key?, secret_key?);
+        Some(Self {
+            bucket: bucket.1.trim_matches('/').to_owned(),
+            region,
+            access_key: access_key.1,
+            secret_key: secret_key.1,
+            key_variables: [access_key.0, secret_key.0],
+        })
     }
-    let bucket = bucket.filter(|(variable, text)| is_bucket(reader, variable, text));
-    let access_key = access_key.filter(|(variable, text)| is_real(reader, variable, text));
-    let secret_key = secret_key.and_then(|(variable, _)| {
-        reader
-            .secret(variable, LEAST_SECRET_KEY, "aws iam create-access-key")
-            .map(|secret| (variable, secret))
-    });
-    let region = either(reader, REGION).map_or_else(|| "us-east-1".to_owned(), |(_, region)| region);
-    Some(WherebyRecordings {
-        bucket: bucket?.1.trim_matches('/').to_owned(),
-        region,
-        access_key: access_key?.1,
-        secret_key: secret_key?.1,
-    })
 }
 
 fn is_bucket(reader: &mut Reader<'_>, variable: &str, text: &str) -> bool {

@@ -12,6 +12,7 @@ use crate::jitsi::token::TokenIssuer;
 use crate::jobs::Wakes;
 use crate::meters::Meters;
 use crate::receipts::Receipts;
+use crate::storage::Storage;
 use crate::traces::Traces;
 use crate::uploads::Uploads;
 use crate::webhooks::Webhooks;
@@ -68,7 +69,9 @@ pub struct State {
     pub meters: Meters,
     /// The way out for spans.
     pub traces: Traces,
-    /// Recordings in the object storage; `None` where `config.storage` is.
+    /// The object storage that recordings are in; `None` where `config.storage` is.
+    pub storage: Option<Arc<Storage>>,
+    /// Uploads into it; `None` where it takes none.
     pub uploads: Option<Uploads>,
     /// The way to Whereby; `None` where `config.whereby.meetings` is an error.
     pub whereby: Option<Whereby>,

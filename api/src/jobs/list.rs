@@ -41,8 +41,10 @@ pub fn list(state: &State) -> Vec<Job> {
         Job::new(PRUNE_RECEIPTS, Duration::from_mins(10), |state| Box::pin(prune_receipts(state))),
         Job::new(CLEAN_RECORDINGS, Duration::from_mins(5), |state| Box::pin(clean_up::run_once(state))),
     ];
-    if state.uploads.is_some() {
+    if state.storage.is_some() {
         jobs.push(Job::new(SCAN_BUCKETS, Duration::from_hours(1), |state| Box::pin(scan::run_once(state))));
+    }
+    if state.uploads.is_some() {
         jobs.push(Job::new(CLEAN_UPLOADS, Duration::from_hours(1), |state| Box::pin(clean_uploads(state))));
     }
     if state.whereby.is_some() {

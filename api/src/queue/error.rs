@@ -33,8 +33,9 @@ impl QueueError {
         Self::Silent(innermost.to_string())
     }
 
-    /// What an operator can do about it: the variable to look at, and the next step.
-    pub fn advice(&self) -> (&'static str, &'static str) {
+    /// What an operator can do about it: the variable to look at, and the next step. `key_variables` named the key, and its secret.
+    pub(super) fn advice(&self, key_variables: [&'static str; 2]) -> (&'static str, &'static str) {
+        let [access_key, secret_key] = key_variables;
         let Self::Refused { status, code, .. } = self else {
             return (
                 "AWS_PROCESS_RECORDING_QUEUE_URL",
@@ -47,15 +48,15 @@ impl QueueError {
                 "there is no such queue in this account and region; aws sqs get-queue-url prints the address of one",
             ),
             "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => (
-                "TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID",
-                "the queue does not know this key, or that of the storage",
+                access_key,
+                "the queue does not know this key; TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID can name one of its own",
             ),
             "SignatureDoesNotMatch" | "InvalidSignatureException" => (
-                "TRANSCRIPT_STORAGE_AWS_SECRET_ACCESS_KEY",
+                secret_key,
                 "it does not belong to the access key, or the region is another one, or this host's clock is wrong",
             ),
             _ if *status == 403 || code.contains("AccessDenied") => (
-                "TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID",
+                access_key,
                 "the key needs sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and \
                  sqs:GetQueueAttributes on the queue",
             ),
@@ -75,14 +76,14 @@ mod tests {
             |status, code: &str| QueueError::Refused { status, code: code.into(), message: String::new() };
         for (error, variable) in [
             (refused(400, "QueueDoesNotExist"), "AWS_PROCESS_RECORDING_QUEUE_URL"),
-            (refused(403, "InvalidClientTokenId"), "TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID"),
-            (refused(403, "SignatureDoesNotMatch"), "TRANSCRIPT_STORAGE_AWS_SECRET_ACCESS_KEY"),
-            (refused(400, "AccessDeniedException"), "TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID"),
+            (refused(403, "InvalidClientTokenId"), "ID"),
+            (refused(403, "SignatureDoesNotMatch"), "SECRET"),
+            (refused(400, "AccessDeniedException"), "ID"),
             (refused(503, ""), "the queue"),
             (refused(404, ""), "AWS_PROCESS_RECORDING_QUEUE_URL"),
             (QueueError::Silent(String::new()), "AWS_PROCESS_RECORDING_QUEUE_URL"),
         ] {
-            assert_eq!(error.advice().0, variable, "{error}");
+            assert_eq!(error.advice(["ID", "SECRET"]).0, variable, "{error}");
         }
     }
 }

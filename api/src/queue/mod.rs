@@ -103,6 +103,11 @@ impl Queue {
         Ok(Self { settings, endpoint, credentials, client })
     }
 
+    /// What an operator can do about `error`: the variable to look at, and the next step.
+    pub fn advice(&self, error: &QueueError) -> (&'static str, &'static str) {
+        error.advice(self.settings.key_variables)
+    }
+
     /// Messages, for `hold` nobody else's; waits for a while when there are none.
     pub async fn receive(&self, hold: Duration) -> Result<Vec<Message>, QueueError> {
         #[derive(Deserialize)]
@@ -289,6 +294,7 @@ mod tests {
             region: "us-east-1".into(),
             access_key: "AKIAEXAMPLE".into(),
             secret_key: config::Secret::new("hunter2hunter2"),
+            key_variables: ["ID", "SECRET"],
             wait: Duration::from_secs(1),
         };
         let queue = Queue::new(settings).unwrap();

@@ -14,8 +14,8 @@ use crate::db::recordings::{self, Removable};
 use crate::domain::recording_state::DeletedReason;
 use crate::http::State;
 use crate::jobs::Summary;
+use crate::storage::reading::Extra;
 use crate::storage::{Place, Storage, StorageError};
-use crate::uploads::Uploads;
 
 /// How long a run lasts, about. The next one goes on.
 const BUDGET: Duration = Duration::from_mins(2);
@@ -38,8 +38,7 @@ pub struct CleanedUp {
 
 /// A run of the job, for the service that `state` belongs to.
 pub async fn run_once(state: State) -> anyhow::Result<Summary> {
-    let storage = state.uploads.as_ref().map(Uploads::storage);
-    let cleaned = clean_up(&state.db, storage, OffsetDateTime::now_utc()).await?;
+    let cleaned = clean_up(&state.db, state.storage.as_deref(), OffsetDateTime::now_utc()).await?;
     Ok(match cleaned {
         CleanedUp { adopted: 0, denied: 0, expired: 0, failed: 0 } => Summary::nothing(),
         CleanedUp { adopted, denied, expired, failed } => Summary::of(format!(
@@ -57,7 +56,8 @@ pub async fn clean_up(
 ) -> Result<CleanedUp, ScanError> {
     let mut cleaned = CleanedUp { adopted: recordings::adopt(db).await?, ..CleanedUp::default() };
     let Some(storage) = storage else { return Ok(cleaned) };
-    let mut removal = Removal { db, storage, deadline: Instant::now() + BUDGET, failed: 0 };
+    let mut removal =
+        Removal { db, storage, deadline: Instant::now() + BUDGET, failed: 0, is_refused: false };
     cleaned.denied = removal.denied().await?;
     if let Some(retention) = storage.settings().retention {
         cleaned.expired = removal.expired(now - retention).await?;
@@ -71,12 +71,18 @@ struct Removal<'a> {
     storage: &'a Storage,
     deadline: Instant,
     failed: u64,
+    /// The key may remove nothing, and need not.
+    is_refused: bool,
 }
 
 impl Removal<'_> {
+    fn goes_on(&self) -> bool {
+        !self.is_refused && Instant::now() < self.deadline
+    }
+
     async fn denied(&mut self) -> Result<u64, ScanError> {
         let (mut removed, mut after) = (0, String::new());
-        while Instant::now() < self.deadline {
+        while self.goes_on() {
             let batch = recordings::list_denied(self.db, &after, BATCH).await?;
             let Some(last) = batch.last() else { break };
             after.clone_from(&last.id);
@@ -87,7 +93,7 @@ impl Removal<'_> {
 
     async fn expired(&mut self, before: OffsetDateTime) -> Result<u64, ScanError> {
         let (mut removed, mut after) = (0, (OffsetDateTime::UNIX_EPOCH, String::new()));
-        while Instant::now() < self.deadline {
+        while self.goes_on() {
             let batch = recordings::list_expired(self.db, before, (after.0, &after.1), BATCH).await?;
             let Some(last) = batch.last() else { break };
             after = (last.completed_at, last.id.clone());
@@ -110,10 +116,14 @@ impl Removal<'_> {
                     );
                     removed += 1;
                 }
-                Err(error @ StorageError::Silent(_)) => return Err(error.into()),
+                Err(error @ StorageError::Silent(_)) => return Err(ScanError::of(self.storage, error)),
+                Err(error) if self.storage.does_without(Extra::Remove, &error) => {
+                    self.is_refused = true;
+                    break;
+                }
                 Err(error) => {
                     if self.failed == 0 {
-                        let (variable, advice) = error.advice();
+                        let (variable, advice) = self.storage.advice(&error);
                         tracing::warn!(
                             recording.id,
                             "a recording that is not to be kept stays: {error}; {variable}: {advice}"

@@ -104,7 +104,7 @@ impl Consumer {
                     self.take(&messages).await;
                 }
                 Err(error) => {
-                    let (variable, advice) = error.advice();
+                    let (variable, advice) = self.queue.advice(&error);
                     let wait = pause.next();
                     tracing::warn!(
                         "no notifications of the storage, next try in {} s: {error}; {variable}: {advice}",

@@ -15,8 +15,8 @@ use crate::db::recordings::{self, Loss, Sight, Witness};
 use crate::domain::recording_object::WherebyFile;
 use crate::http::State;
 use crate::jobs::Summary;
+use crate::storage::reading::Extra;
 use crate::storage::{Listing, Place, Storage, StorageError};
-use crate::uploads::Uploads;
 
 /// How long a run lasts, about. The next one goes on.
 const BUDGET: Duration = Duration::from_mins(2);
@@ -27,12 +27,30 @@ const FRESH: time::Duration = time::Duration::minutes(1);
 /// Why a run was cut short.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// The storage.
-    #[error("{0}; {variable}: {advice}", variable = .0.advice().0, advice = .0.advice().1)]
-    Storage(#[from] StorageError),
+    /// The storage, with the variable to look at and the next step.
+    #[error("{error}; {variable}: {advice}")]
+    Storage {
+        /// What it said.
+        error: StorageError,
+        /// The variable.
+        variable: &'static str,
+        /// The step.
+        advice: &'static str,
+    },
+    /// The bucket may not be listed, and need not be.
+    #[error("the bucket may not be listed")]
+    Unlisted,
     /// The database.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+}
+
+impl ScanError {
+    /// What `storage` said.
+    pub(super) fn of(storage: &Storage, error: StorageError) -> Self {
+        let (variable, advice) = storage.advice(&error);
+        Self::Storage { error, variable, advice }
+    }
 }
 
 /// What a run did.
@@ -56,8 +74,11 @@ impl Scanned {
 
 /// A run of the job, for the service that `state` belongs to.
 pub async fn run_once(state: State) -> anyhow::Result<Summary> {
-    let Some(storage) = state.uploads.as_ref().map(Uploads::storage) else { return Ok(Summary::nothing()) };
-    let scanned = scan(&state.db, storage, &buckets(&state), Instant::now() + BUDGET).await?;
+    let Some(storage) = &state.storage else { return Ok(Summary::nothing()) };
+    let scanned = match scan(&state.db, storage, &buckets(&state), Instant::now() + BUDGET).await {
+        Err(ScanError::Unlisted) => Scanned::default(),
+        scanned => scanned?,
+    };
     Ok(match scanned {
         Scanned { new: 0, found_again: 0, missing: 0 } => Summary::nothing(),
         Scanned { new, found_again, missing } => Summary::of(format!(
@@ -71,8 +92,7 @@ fn buckets(state: &State) -> BTreeSet<String> {
     let own = state.config.storage.iter().map(|storage| storage.bucket.clone());
     let meetings = state.config.whereby.meetings.as_ref().ok();
     let whereby = meetings.and_then(|meetings| meetings.recordings.as_ref());
-    // Folders may stand behind its name.
-    let whereby = whereby.and_then(|recordings| recordings.bucket.split('/').next()).map(ToOwned::to_owned);
+    let whereby = whereby.map(|recordings| recordings.bucket_alone().to_owned());
     own.chain(whereby).collect()
 }
 
@@ -113,7 +133,13 @@ async fn look(
     scan: &Scan,
 ) -> Result<(Scanned, bool), ScanError> {
     let now = OffsetDateTime::now_utc();
-    let page = storage.list(bucket, &scan.after_key).await?;
+    let page = storage.list(bucket, &scan.after_key).await.map_err(|error| {
+        if storage.does_without(Extra::List, &error) {
+            ScanError::Unlisted
+        } else {
+            ScanError::of(storage, error)
+        }
+    })?;
     let until = page.objects.last().filter(|_| page.has_more).map(|object| object.key.clone());
     let expected =
         bucket_scans::list_expected(db, bucket, &scan.after_key, until.as_deref(), now - FRESH).await?;
@@ -124,7 +150,8 @@ async fn look(
     let mut losses = Vec::new();
     for expected in gone.iter().filter(|expected| expected.is_stored) {
         // It may have been written since the list was made.
-        if !storage.has(Place { bucket, key: &expected.object_key }).await? {
+        let there = storage.has(Place { bucket, key: &expected.object_key }).await;
+        if !there.map_err(|error| ScanError::of(storage, error))? {
             losses.push(Loss { bucket: bucket.to_owned(), key: expected.object_key.clone(), at: now });
         }
     }

@@ -38,6 +38,16 @@ impl StorageError {
         matches!(self, Self::Refused { code, .. } if code == name)
     }
 
+    /// Whether the key is good, and may not do this.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Refused { status: 403, code, message } => {
+                matches!(code.as_str(), "AccessDenied" | "") && !is_of_clock(message)
+            }
+            _ => false,
+        }
+    }
+
     /// What a request came to that got no whole answer. The address is left out: it is signed.
     pub(super) fn silent(error: reqwest::Error) -> Self {
         let error = error.without_url();
@@ -76,8 +86,7 @@ impl StorageError {
                 "it does not belong to the access key; set both again, without blanks or quotes",
             ),
             "NoSuchBucket" => ("RECORDING_STORAGE_AWS_BUCKET_NAME", "make the bucket, or name another one"),
-            // Presigned addresses that are too old or not good yet are refused in these words.
-            "AccessDenied" if ["expired", "not yet valid"].iter().any(|word| message.contains(word)) => CLOCK,
+            "AccessDenied" if is_of_clock(message) => CLOCK,
             "RequestTimeTooSkewed" => CLOCK,
             "AuthorizationHeaderMalformed"
             | "AuthorizationQueryParametersError"
@@ -101,6 +110,11 @@ impl StorageError {
             ),
         }
     }
+}
+
+/// Presigned addresses that are too old or not good yet are refused in these words.
+fn is_of_clock(message: &str) -> bool {
+    ["expired", "not yet valid"].iter().any(|word| message.contains(word))
 }
 
 #[cfg(test)]

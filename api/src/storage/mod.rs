@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use crate::config;
 
 mod error;
+pub mod reading;
 pub mod rehearsal;
 mod xml;
 
@@ -46,6 +47,7 @@ pub struct Storage {
     settings: config::Storage,
     credentials: Credentials,
     client: Client,
+    refused: reading::Refused,
 }
 
 /// Where an object is.
@@ -121,7 +123,7 @@ impl Storage {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let credentials = Credentials::new(settings.access_key.clone(), settings.secret_key.expose());
-        Ok(Self { settings, credentials, client })
+        Ok(Self { settings, credentials, client, refused: reading::Refused::default() })
     }
 
     /// What it was made of.

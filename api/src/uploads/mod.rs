@@ -70,8 +70,8 @@ pub enum UploadError {
 
 impl Uploads {
     /// Uploads into `storage`, kept track of in `db`.
-    pub fn new(db: PgPool, storage: Storage) -> Self {
-        Self { db, storage: Arc::new(storage), slots: Arc::new(Semaphore::new(VERIFICATIONS)) }
+    pub fn new(db: PgPool, storage: Arc<Storage>) -> Self {
+        Self { db, storage, slots: Arc::new(Semaphore::new(VERIFICATIONS)) }
     }
 
     /// The storage.

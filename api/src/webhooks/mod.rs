@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::config::{self, Pipeline};
-use crate::uploads::Uploads;
+use crate::storage::Storage;
 
 pub mod address;
 mod announce;
@@ -32,7 +32,7 @@ pub struct Webhooks {
     db: PgPool,
     rooms: WebhookClient,
     pipeline: Option<(Pipeline, WebhookClient)>,
-    uploads: Option<Uploads>,
+    storage: Option<Arc<Storage>>,
     wake: Arc<Notify>,
 }
 
@@ -45,18 +45,18 @@ enum Target<'a> {
 }
 
 impl Webhooks {
-    /// Webhooks of the meetings in `db`, whose recordings are where `uploads` went.
+    /// Webhooks of the meetings in `db`, whose recordings are in `storage`.
     pub fn new(
         db: PgPool,
         settings: &config::Webhooks,
-        uploads: Option<Uploads>,
+        storage: Option<Arc<Storage>>,
     ) -> Result<Self, reqwest::Error> {
         let pipeline = match &settings.pipeline {
             Some(pipeline) => Some((pipeline.clone(), WebhookClient::trusting()?)),
             None => None,
         };
         let rooms = WebhookClient::guarded(Guard::new(settings.allowed_networks.clone()))?;
-        Ok(Self { db, rooms, pipeline, uploads, wake: Arc::new(Notify::new()) })
+        Ok(Self { db, rooms, pipeline, storage, wake: Arc::new(Notify::new()) })
     }
 
     /// Sends to addresses that rooms have.

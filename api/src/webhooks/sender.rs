@@ -218,9 +218,8 @@ impl Webhooks {
         if !file.is_available() {
             return Ok(Err("the recording is not in the storage any more"));
         }
-        let link = self.uploads.as_ref().and_then(|uploads| {
+        let link = self.storage.as_ref().and_then(|storage| {
             let place = Place { bucket: file.bucket.as_deref()?, key: file.object_key.as_deref()? };
-            let storage = uploads.storage();
             let url = storage.download_url(place).ok()?.into();
             // The signature counts whole seconds.
             let signed_at = now.replace_nanosecond(0).unwrap_or(now);

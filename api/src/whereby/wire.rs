@@ -177,6 +177,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             access_key: "AK1".to_owned(),
             secret_key: Secret::new("SK1"),
+            key_variables: ["ID", "SECRET"],
         }
     }
 

@@ -6,8 +6,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[expect(dead_code, reason = "the webhooks' own tests use the rest")]
+#[path = "../handoff/receiver.rs"]
+mod receiver;
+
 mod consent;
 mod crash;
+mod guide;
 mod queue;
 mod retention;
 mod scan;

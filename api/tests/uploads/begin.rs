@@ -11,7 +11,13 @@ use crate::scene::{File, Scene};
 async fn a_file_that_is_not_to_be_in_the_cloud_stays_on_its_host() {
     let scene = Scene::new().await;
     let without = scene.replica(&[("RECORDING_STORAGE_BACKEND", "")]);
+    let of_whereby = scene.replica(&[
+        ("RECORDING_STORAGE_BACKEND", ""),
+        ("AWS_WHEREBY_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_WHEREBY_ACCESS_KEY_SECRET", "0011223344556677"),
+    ]);
     for (service, room, reason) in [
+        (&of_whereby, "cloud", "storage_not_configured"),
         (&scene.service, "local", "recording_type_local"),
         (&scene.service, "none", "recording_type_none"),
         (&without, "local", "recording_type_local"),

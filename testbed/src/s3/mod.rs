@@ -5,6 +5,7 @@
 
 pub mod cli;
 mod listing;
+mod policy;
 mod serve;
 mod store;
 
@@ -18,6 +19,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
+use self::policy::Policy;
 use self::store::Store;
 
 /// The bucket that every server has.
@@ -41,6 +43,7 @@ pub struct S3 {
     address: SocketAddr,
     directory: PathBuf,
     keys: Keys,
+    whereby_keys: Keys,
     reads: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -78,11 +81,13 @@ impl S3 {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let service = serve::service(store, &keys);
+        let whereby_keys = Keys::random();
+        let policy = Policy { of_whereby: whereby_keys.access_key.clone(), directory: directory.clone() };
+        let service = serve::service(store, [&keys, &whereby_keys], policy);
         let thread = thread::Builder::new()
             .name("s3".to_owned())
             .spawn(move || runtime.block_on(serve::run(listener, service, stopped)))?;
-        Ok(Self { address, directory, keys, reads, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, directory, keys, whereby_keys, reads, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -98,6 +103,21 @@ impl S3 {
     /// What requests are signed with.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// Keys that may do no more than what the policy of the Whereby guide allows: write and read objects.
+    pub fn whereby_keys(&self) -> &Keys {
+        &self.whereby_keys
+    }
+
+    /// The variables with which somebody who follows the Whereby guide names this bucket, and where the server is.
+    pub fn whereby_environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_WHEREBY_ACCESS_KEY_ID", self.whereby_keys.access_key.clone()),
+            ("AWS_WHEREBY_ACCESS_KEY_SECRET", self.whereby_keys.secret_key.clone()),
+            ("RECORDING_STORAGE_AWS_BUCKET_NAME", BUCKET.to_owned()),
+            ("RECORDING_STORAGE_AWS_ENDPOINT_URL", self.url()),
+        ]
     }
 
     /// The file that holds the object `key` of [`BUCKET`], whether or not there is one.

@@ -8,12 +8,18 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::Keys;
+use super::policy::Policy;
 use super::store::Store;
 
-/// The service that answers for `store` to those who sign with `keys`.
-pub(super) fn service(store: Store, keys: &Keys) -> S3Service {
+/// The service that answers for `store` to those who sign with one of `keys`, of which `policy` knows what they may do.
+pub(super) fn service(store: Store, keys: [&Keys; 2], policy: Policy) -> S3Service {
     let mut builder = S3ServiceBuilder::new(store);
-    builder.set_auth(SimpleAuth::from_single(keys.access_key.clone(), keys.secret_key.clone()));
+    let mut auth = SimpleAuth::new();
+    for keys in keys {
+        auth.register(keys.access_key.clone(), keys.secret_key.clone().into());
+    }
+    builder.set_auth(auth);
+    builder.set_access(policy);
     builder.build()
 }
 

@@ -32,11 +32,11 @@ pub fn notice_of(room: &str, key: &str, now: OffsetDateTime) -> Event {
     Event::new("recording.finished", data, now)
 }
 
-/// Puts a file into the bucket of `storage`, as Whereby's recorder does.
+/// Puts a file into the bucket of `storage`, as Whereby's recorder does with the keys that it was handed.
 pub fn put(storage: &S3, key: &str, content: &[u8]) -> io::Result<()> {
     let endpoint = storage.url().parse().map_err(io::Error::other)?;
     let bucket = Bucket::new(endpoint, UrlStyle::Path, BUCKET, "us-east-1").map_err(io::Error::other)?;
-    let keys = Credentials::new(&storage.keys().access_key, &storage.keys().secret_key);
+    let keys = Credentials::new(&storage.whereby_keys().access_key, &storage.whereby_keys().secret_key);
     let url = bucket.put_object(Some(&keys), key).sign(LIFETIME);
     ureq::put(url.as_str()).send(content).map_err(io::Error::other)?;
     Ok(())

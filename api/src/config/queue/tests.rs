@@ -2,7 +2,7 @@ use std::io;
 use std::path::Path;
 
 use super::*;
-use crate::config::{Config, Finding, Surroundings};
+use crate::config::{Config, Finding, Severity, Surroundings};
 
 const AWS: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/recordings";
 const KEYS: &[(&str, &str)] = &[(SHARED[0], "AKIAEXAMPLE"), (SHARED[1], "9f8e7d6c5b4a39281706f5e4d3c2b1a0")];
@@ -32,10 +32,34 @@ fn the_region_is_the_address_s_own_or_the_one_that_is_set() {
 }
 
 #[test]
-fn the_keys_are_the_existing_reflector_s_or_those_of_the_storage() {
-    let own = [(OWN[0], "AKIAOTHER"), (OWN[1], "00112233445566778899aabbccddeeff"), (QUEUE, AWS)];
-    assert_eq!(queue(&own).access_key, "AKIAOTHER");
-    assert_eq!(queue(&[(QUEUE, AWS)]).access_key, "AKIAEXAMPLE");
+fn the_key_is_the_first_of_three_that_is_set_and_only_none_is_an_error() {
+    const SECRET: &str = "00112233445566778899aabbccddeeff";
+    const BUCKET: (&str, &str) = ("RECORDING_STORAGE_AWS_BUCKET_NAME", "recordings");
+    const LOCAL: (&str, &str) = (QUEUE, "http://localhost:9324/1/q");
+    let own = [(OWN[0], "AKIAOWN"), (OWN[1], SECRET), (OWN[2], "eu-north-1")];
+    let shared = [(SHARED[0], "AKIASHARED"), (SHARED[1], SECRET), (SHARED[2], "eu-south-1")];
+    let guide = ["AWS_WHEREBY_ACCESS_KEY_ID", "AWS_WHEREBY_ACCESS_KEY_SECRET"];
+    let newer = ["WHEREBY_STORAGE_AWS_ACCESS_KEY_ID", "WHEREBY_STORAGE_AWS_SECRET_ACCESS_KEY"];
+    let of_guide = [(guide[0], "AKIAGUIDE"), (guide[1], SECRET), BUCKET];
+    let of_newer = [(newer[0], "AKIANEWER"), (newer[1], SECRET), ("WHEREBY_STORAGE_AWS_REGION", "eu-west-3")];
+    for (variables, key, names, region) in [
+        ([&own[..], &shared, &of_guide].concat(), "AKIAOWN", [OWN[0], OWN[1]], "eu-north-1"),
+        ([&shared[..], &of_guide].concat(), "AKIASHARED", [SHARED[0], SHARED[1]], "eu-south-1"),
+        ([&of_newer[..], &of_guide].concat(), "AKIANEWER", newer, "eu-west-3"),
+        (of_guide.to_vec(), "AKIAGUIDE", guide, "us-east-1"),
+    ] {
+        let found = read(&[&variables[..], &[LOCAL]].concat()).unwrap().unwrap();
+        let seen = (found.access_key.as_str(), found.key_variables, found.region.as_str());
+        assert_eq!(seen, (key, names, region));
+    }
+    let errors = |variables: &[(&str, &str)]| {
+        let findings = read(&[variables, &[LOCAL]].concat()).unwrap_err();
+        let errors = findings.into_iter().filter(|finding| finding.severity == Severity::Error);
+        errors.map(|finding| finding.variable).collect::<Vec<_>>()
+    };
+    assert_eq!(errors(&[]), [SHARED[0]]);
+    assert_eq!(errors(&[BUCKET, (guide[0], "AKIAGUIDE")]), [newer[1]], "half a key is told of once");
+    assert_eq!(errors(&[(SHARED[0], "AKIASHARED")]), [SHARED[1]]);
 }
 
 #[test]

@@ -144,6 +144,53 @@ fn encryption_and_retention_are_off_unless_they_are_asked_for() {
     }
 }
 
+/// What the Whereby guide has set.
+const GUIDE: &[(&str, &str)] = &[
+    ("AWS_WHEREBY_ACCESS_KEY_ID", "AKIAWHEREBY"),
+    ("AWS_WHEREBY_ACCESS_KEY_SECRET", "00112233445566778899aabbccddeeff"),
+    (BUCKET, "whereby"),
+];
+
+#[test]
+fn without_a_backend_the_storage_is_whereby_s_bucket_read_with_whereby_s_key() {
+    for (changes, bucket, endpoint, key) in [
+        (vec![], "whereby", "https://s3.us-east-1.amazonaws.com/", "AKIAWHEREBY"),
+        (
+            vec![(BUCKET, "whereby/folder/deep")],
+            "whereby",
+            "https://s3.us-east-1.amazonaws.com/",
+            "AKIAWHEREBY",
+        ),
+        (vec![(REGION, "eu-north-1")], "whereby", "https://s3.eu-north-1.amazonaws.com/", "AKIAWHEREBY"),
+        (vec![(ENDPOINT, "http://minio:9000")], "whereby", "http://minio:9000/", "AKIAWHEREBY"),
+        (
+            vec![
+                ("WHEREBY_STORAGE_AWS_BUCKET_NAME", "newer"),
+                ("WHEREBY_STORAGE_AWS_REGION", "eu-west-3"),
+                ("WHEREBY_STORAGE_AWS_ACCESS_KEY_ID", "AKIANEWER"),
+            ],
+            "newer",
+            "https://s3.eu-west-3.amazonaws.com/",
+            "AKIANEWER",
+        ),
+    ] {
+        let found = read(&[GUIDE, &changes].concat()).unwrap().0.unwrap();
+        assert!(!found.takes_uploads);
+        let seen = (found.bucket.as_str(), found.endpoint.as_str(), found.access_key.as_str());
+        assert_eq!(seen, (bucket, endpoint, key), "{changes:?}");
+        assert_eq!(found.path_style, endpoint.starts_with("http:"));
+        let names = if key == "AKIANEWER" { "WHEREBY_STORAGE_AWS_ACCESS_KEY_ID" } else { GUIDE[0].0 };
+        assert_eq!(found.key_variables, [names, GUIDE[1].0]);
+    }
+    let own = read(&[GUIDE, COMPLETE].concat()).unwrap().0.unwrap();
+    assert!(own.takes_uploads, "what is set for this service's own recordings counts");
+    assert_eq!((own.bucket.as_str(), own.access_key.as_str()), ("recordings", "AKIAEXAMPLE"));
+    let findings = read(&[GUIDE, &[("WHEREBY_STORAGE_AWS_REGION", "Paris")]].concat()).unwrap_err();
+    assert!(findings.iter().any(|finding| finding.variable == "WHEREBY_STORAGE_AWS_REGION"), "{findings:?}");
+    let findings = read(&GUIDE[1..]).unwrap_err();
+    assert!(findings.iter().all(|finding| !finding.message.contains(BACKEND)), "{findings:?}");
+}
+
 #[test]
 fn what_is_used_without_a_backend_is_not_called_unused() {
     let unused = |variables: &[(&str, &str)]| {
@@ -157,6 +204,11 @@ fn what_is_used_without_a_backend_is_not_called_unused() {
         (vec![(ACCESS_KEY, "AKIAEXAMPLE"), COMPLETE[3], queue], None),
         (vec![(RETENTION, "30")], Some(RETENTION)),
         (vec![(ENCRYPTION, "AES256")], Some(ENCRYPTION)),
+        (GUIDE.to_vec(), None),
+        ([GUIDE, &[(RETENTION, "30"), (ENDPOINT, "http://minio:9000")]].concat(), None),
+        ([GUIDE, &[(ENCRYPTION, "AES256")]].concat(), Some(ENCRYPTION)),
+        ([GUIDE, &[(ACCESS_KEY, "AKIAEXAMPLE")]].concat(), Some(ACCESS_KEY)),
+        ([GUIDE, &[("WHEREBY_STORAGE_AWS_BUCKET_NAME", "newer")]].concat(), Some(BUCKET)),
     ] {
         assert_eq!(unused(&variables).as_deref(), expected, "{variables:?}");
     }

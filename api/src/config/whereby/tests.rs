@@ -19,7 +19,8 @@ fn read(variables: &[(&str, &str)]) -> (Whereby, Vec<(String, Severity)>) {
     };
     let surroundings = Surroundings { read_file: &read_file, is_root: false };
     let mut reader = Reader::new(&variables, &surroundings);
-    let whereby = Whereby::read(&mut reader);
+    let recordings = WherebyRecordings::read(&mut reader);
+    let whereby = Whereby::read(&mut reader, recordings);
     let findings = reader.into_findings();
     assert!(findings.iter().all(|finding| !finding.message.contains("hunter2")), "{findings:?}");
     (whereby, findings.into_iter().map(|finding| (finding.variable, finding.severity)).collect())
@@ -34,11 +35,12 @@ fn without_any_variable_there_is_no_whereby_and_nothing_to_say() {
 
 #[test]
 fn both_ways_of_naming_the_bucket_are_understood() {
-    let recordings = |access_key: &str| WherebyRecordings {
+    let recordings = |access_key: &str, names: usize| WherebyRecordings {
         bucket: "recordings/whereby".to_owned(),
         region: "eu-central-1".to_owned(),
         access_key: access_key.to_owned(),
         secret_key: Secret::new("0a1b2c3d4e"),
+        key_variables: [ACCESS_KEY[names], SECRET_KEY[names]],
     };
     let key = [(API_KEY, KEY), (WEBHOOK_SECRET, SECRET)];
     let guide = [
@@ -53,14 +55,14 @@ fn both_ways_of_naming_the_bucket_are_understood() {
         (ACCESS_KEY[0], "AKNEWER"),
         (SECRET_KEY[0], "0a1b2c3d4e"),
     ];
-    for (variables, access_key) in [
-        ([&key[..], &guide].concat(), "AKGUIDE"),
-        ([&key[..], &newer].concat(), "AKNEWER"),
-        ([&key[..], &guide, &newer].concat(), "AKNEWER"),
+    for (variables, access_key, names) in [
+        ([&key[..], &guide].concat(), "AKGUIDE", 1),
+        ([&key[..], &newer].concat(), "AKNEWER", 0),
+        ([&key[..], &guide, &newer].concat(), "AKNEWER", 0),
     ] {
         let (whereby, findings) = read(&variables);
         let meetings = whereby.meetings.unwrap();
-        assert_eq!(meetings.recordings, Some(recordings(access_key)));
+        assert_eq!(meetings.recordings, Some(recordings(access_key, names)));
         assert_eq!((meetings.api_url.as_str(), meetings.points_per_minute), (PRODUCTION, 100));
         assert_eq!(findings, []);
     }

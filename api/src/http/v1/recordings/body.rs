@@ -8,7 +8,6 @@ use crate::domain::recording_state::State as Whereabouts;
 use crate::http::State;
 use crate::http::date_time::DateTime;
 use crate::storage::{Place, Storage};
-use crate::uploads::Uploads;
 
 /// A finished recording file.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -74,7 +73,7 @@ pub struct Downloads<'a> {
 impl<'a> Downloads<'a> {
     /// Addresses that are good from `now` on.
     pub fn of(state: &'a State, now: OffsetDateTime) -> Self {
-        Self { storage: state.uploads.as_ref().map(Uploads::storage), now }
+        Self { storage: state.storage.as_deref(), now }
     }
 
     /// The address of a file that the storage is known to hold, and until when it is good.

@@ -49,7 +49,7 @@ pub(super) async fn download(
     if let Some((code, detail)) = obstacle(&file) {
         return Err(ApiError::new(code, detail));
     }
-    if state.uploads.is_none() {
+    if state.storage.is_none() {
         let detail = "This server has no object storage; its operator must set RECORDING_STORAGE_BACKEND.";
         return Err(ApiError::new(ProblemCode::StorageNotConfigured, detail));
     }
