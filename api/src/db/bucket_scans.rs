@@ -98,3 +98,16 @@ pub async fn miss_announced(db: &PgPool, began_at: OffsetDateTime) -> Result<u64
     .bind(began_at);
     Ok(patience::execute(db, query).await?.rows_affected())
 }
+
+/// The objects that were announced in the last days and have not been seen in any bucket, the latest first.
+pub async fn list_announced(db: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    let query = sqlx::query_as::<_, (String,)>(
+        "-- bucket_scans.list_announced
+        SELECT object_key FROM reflector.recording
+        WHERE state = 'announced' AND bucket IS NULL AND object_key IS NOT NULL AND announced_at > now() - interval '7 days'
+        ORDER BY announced_at DESC
+        LIMIT 500",
+    );
+    let rows = patience::fetch_all(db, query).await?;
+    Ok(rows.into_iter().map(|(key,)| key).collect())
+}

@@ -18,6 +18,7 @@ use crate::domain::recording_notification::{self, Change, Notification};
 use crate::domain::recording_object::WherebyFile;
 use crate::meters;
 use crate::queue::{Message, Queue};
+use crate::stopping::stopped;
 
 /// For how long a message is ours when it is handed out, and when it is held for longer.
 const HOLD: Duration = Duration::from_mins(1);
@@ -121,9 +122,7 @@ impl Consumer {
     }
 
     async fn stopped(&self) {
-        let mut stopping = self.stopping.clone();
-        // An error says that whoever would tell is gone, which comes to the same.
-        let _ = stopping.wait_for(|stop| *stop).await;
+        stopped(&mut self.stopping.clone()).await;
     }
 
     /// Stores what `messages` say, and deletes those for which that is done.

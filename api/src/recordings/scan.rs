@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::seek;
 use crate::db::bucket_scans::{self, Scan};
 use crate::db::recordings::{self, Loss, Sight, Witness};
 use crate::domain::recording_object::WherebyFile;
@@ -76,7 +77,12 @@ impl Scanned {
 pub async fn run_once(state: State) -> anyhow::Result<Summary> {
     let Some(storage) = &state.storage else { return Ok(Summary::nothing()) };
     let scanned = match scan(&state.db, storage, &buckets(&state), Instant::now() + BUDGET).await {
-        Err(ScanError::Unlisted) => Scanned::default(),
+        Err(ScanError::Unlisted) => {
+            return Ok(match seek::seek(&state.db, storage, &folder(&state)).await? {
+                0 => Summary::nothing(),
+                found => Summary::of(format!("found {found} recordings that were announced")),
+            });
+        }
         scanned => scanned?,
     };
     Ok(match scanned {
@@ -94,6 +100,14 @@ fn buckets(state: &State) -> BTreeSet<String> {
     let whereby = meetings.and_then(|meetings| meetings.recordings.as_ref());
     let whereby = whereby.map(|recordings| recordings.bucket_alone().to_owned());
     own.chain(whereby).collect()
+}
+
+/// Where in its bucket Whereby records.
+fn folder(state: &State) -> String {
+    let meetings = state.config.whereby.meetings.as_ref().ok();
+    let recordings = meetings.and_then(|meetings| meetings.recordings.as_ref());
+    let folder = recordings.and_then(|recordings| recordings.bucket.split_once('/'));
+    folder.map_or_else(String::new, |(_, folder)| format!("{folder}/"))
 }
 
 /// Goes through `buckets`, until `deadline` at least a page of each.

@@ -33,13 +33,8 @@ const VARIABLES: &[(&str, &str, Option<&str>, Option<&str>)] = &[
 
 const HEX: &str = "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0";
 
-/// What no guide mentions: who may call, and a key that may read the queue, which Whereby's may not.
-const BESIDES: &[(&str, &str)] = &[
-    ("AUTH_BACKEND", "jwt"),
-    ("AUTH_JWT_SECRET", HEX),
-    ("TRANSCRIPT_STORAGE_AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000QUEUE0"),
-    ("TRANSCRIPT_STORAGE_AWS_SECRET_ACCESS_KEY", HEX),
-];
+/// What no guide mentions: who may call.
+const BESIDES: &[(&str, &str)] = &[("AUTH_BACKEND", "jwt"), ("AUTH_JWT_SECRET", HEX)];
 
 /// All variables as they could be, with one of them changed.
 fn complete(changed: Option<(&str, &str)>) -> Variables {
@@ -73,7 +68,10 @@ fn the_guides_variables_are_all_that_both_platforms_need() {
     assert_eq!(whereby.api_url.as_str(), "https://api.whereby.dev/v1");
     assert_eq!(whereby.recordings.unwrap().bucket, "recordings");
     assert_eq!(config.whereby.webhook_secrets.len(), 1);
-    assert_eq!(config.queue.unwrap().region, "eu-central-1");
+    let (queue, storage) = (config.queue.unwrap(), config.storage.unwrap());
+    assert_eq!((&*queue.region, &*queue.access_key), ("eu-central-1", "AKIAEXAMPLE0WHEREBY0"));
+    let seen = (&*storage.bucket, &*storage.access_key, storage.takes_uploads);
+    assert_eq!(seen, ("recordings", "AKIAEXAMPLE0WHEREBY0", false));
 }
 
 #[test]

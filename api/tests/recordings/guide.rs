@@ -4,6 +4,7 @@ use std::process::Command;
 
 use api::jobs::{self, Summary};
 use api::recordings::{clean_up, scan};
+use contract::event::Event;
 use serde_json::json;
 use tempfile::TempDir;
 use testbed::s3::{BUCKET, S3};
@@ -98,6 +99,32 @@ async fn the_guide_s_variables_lead_from_the_bucket_to_a_link_and_to_the_pipelin
         let got = reqwest::get(link.as_str().unwrap()).await.unwrap();
         assert_eq!((got.status().as_u16(), got.bytes().await.unwrap().as_ref()), (200, &b"film"[..]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_queue_an_announced_recording_is_found_although_the_bucket_may_not_be_listed() {
+    let guide = Guide::with(&[("RECORDING_STORAGE_AWS_BUCKET_NAME", &format!("{BUCKET}/of/whereby"))]).await;
+    let (there, elsewhere) = (file(ROOM, 2), file(ROOM, 3));
+    for name in [&there, &elsewhere] {
+        let event = json!({
+            "id": name, "event": "recording.finished", "room": ROOM, "timestamp": "2026-03-01T10:31:00Z",
+            "data": {"filename": name, "status": "completed"},
+        });
+        let event = Event::parse(event.to_string().as_bytes()).unwrap();
+        guide.scene.state.ingest.store(vec![event], 100).await.unwrap();
+    }
+    guide.scene.execute("UPDATE reflector.recording SET announced_at = now()").await;
+    guide.scene.until_states(&["announced", "announced"]).await;
+    put(&guide.s3, &format!("of/whereby/{there}"), b"film").unwrap();
+    assert_ne!(scan::run_once(guide.scene.state.clone()).await.unwrap(), Summary::nothing());
+    let rows = guide.scene.until_states(&["stored", "announced"]).await;
+    assert!(rows.iter().any(|row| row.object_key == Some(format!("of/whereby/{there}"))), "{rows:?}");
+    assert_eq!(scan::run_once(guide.scene.state.clone()).await.unwrap(), Summary::nothing());
+    let (_, list) = guide.scene.get("/v1/meetings/m/recordings", "owner").await;
+    let links: Vec<_> =
+        list.as_array().unwrap().iter().filter_map(|file| file["download_url"].as_str()).collect();
+    assert_eq!(reqwest::get(links[0]).await.unwrap().bytes().await.unwrap().as_ref(), b"film");
+    assert_eq!(links.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
