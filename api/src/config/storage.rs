@@ -100,7 +100,7 @@ impl Encryption {
 }
 
 /// A bucket and the key to it.
-struct Access {
+struct Entrance {
     takes_uploads: bool,
     bucket: Option<String>,
     region: String,
@@ -110,7 +110,7 @@ struct Access {
     key_variables: [&'static str; 2],
 }
 
-impl Access {
+impl Entrance {
     fn own(reader: &mut Reader<'_>) -> Self {
         let bucket = bucket(reader);
         let access_key = reader.text(ACCESS_KEY);
@@ -146,7 +146,7 @@ impl Storage {
     pub(super) fn read(reader: &mut Reader<'_>, of_whereby: Option<&WherebyRecordings>) -> Option<Self> {
         match (reader.text(BACKEND).as_deref(), of_whereby) {
             (Some("aws"), _) => {
-                let access = Access::own(reader);
+                let access = Entrance::own(reader);
                 Self::at(reader, access)
             }
             (Some(other), _) => {
@@ -160,7 +160,7 @@ impl Storage {
                 let is_of_both = reader.text("WHEREBY_STORAGE_AWS_BUCKET_NAME").is_none();
                 let bucket: &[_] = if is_of_both { &[] } else { &[BUCKET] };
                 warn_of_unused(reader, &[bucket, &[ACCESS_KEY, ENCRYPTION]].concat());
-                let access = Access::of_whereby(reader, whereby);
+                let access = Entrance::of_whereby(reader, whereby);
                 Self::at(reader, access)
             }
             (None, None) => {
@@ -173,8 +173,8 @@ impl Storage {
         }
     }
 
-    fn at(reader: &mut Reader<'_>, access: Access) -> Option<Self> {
-        let Access { takes_uploads, bucket, region, access_key, secret_key, key_variables, .. } = access;
+    fn at(reader: &mut Reader<'_>, access: Entrance) -> Option<Self> {
+        let Entrance { takes_uploads, bucket, region, access_key, secret_key, key_variables, .. } = access;
         let is_aws = reader.text(ENDPOINT).is_none();
         let endpoint =
             if is_aws { aws(reader, access.region_variable, &region) } else { address(reader, ENDPOINT) };
