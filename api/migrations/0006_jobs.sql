@@ -16,6 +16,7 @@ CREATE TABLE reflector.job (
 ALTER TABLE reflector.meeting
   ADD COLUMN started_at timestamptz,
   ADD COLUMN empty_since timestamptz,
+  ADD COLUMN asked_at timestamptz,             -- when its platform was last asked who is in it, after it stopped telling
   DROP CONSTRAINT meeting_ended_reason_check,
   ADD CONSTRAINT meeting_ended_reason_check CHECK (ended_reason IN ('owner', 'empty', 'expired'));
 -- Nothing ended meetings until now. Those of days past are over, and nobody is to be told of them.
@@ -30,6 +31,7 @@ CREATE TABLE reflector.webhook_fact (
   meeting_id  text NOT NULL,
   position    bigint GENERATED ALWAYS AS IDENTITY,
   occurred_at timestamptz NOT NULL DEFAULT now(),
+  due_at      timestamptz NOT NULL DEFAULT now(), -- later when it could not be announced
   PRIMARY KEY (event, subject_id)
 );
 CREATE INDEX webhook_fact_position ON reflector.webhook_fact (position);
@@ -41,10 +43,11 @@ CREATE FUNCTION reflector.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   ON CONFLICT DO NOTHING;
   RETURN NULL;
 END $$;
-CREATE TRIGGER tell_start AFTER UPDATE OF started_at ON reflector.meeting
+-- Triggers of one statement fire in the order of their names.
+CREATE TRIGGER tell_1_start AFTER UPDATE OF started_at ON reflector.meeting
 FOR EACH ROW WHEN (OLD.started_at IS NULL AND NEW.started_at IS NOT NULL)
 EXECUTE FUNCTION reflector.tell('meeting.started');
-CREATE TRIGGER tell_end AFTER UPDATE OF is_active ON reflector.meeting
+CREATE TRIGGER tell_2_end AFTER UPDATE OF is_active ON reflector.meeting
 FOR EACH ROW WHEN (OLD.is_active AND NOT NEW.is_active)
 EXECUTE FUNCTION reflector.tell('meeting.ended');
 CREATE TRIGGER tell_new_recording AFTER INSERT ON reflector.recording
@@ -77,6 +80,7 @@ CREATE TABLE reflector.webhook_delivery (
   body        text NOT NULL,                   -- without the link to a recording, which is made for each attempt
   state       text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'parked')),
   attempts    integer NOT NULL DEFAULT 0,
+  earlier     integer NOT NULL DEFAULT 0,      -- of these, those before an operator retried it
   next_at     timestamptz NOT NULL DEFAULT now(),
   since       timestamptz NOT NULL DEFAULT now(), -- when it began to be tried; anew when an operator retries it
   created_at  timestamptz NOT NULL DEFAULT now(),

@@ -36,6 +36,7 @@ pub mod meters;
 pub mod queue;
 pub mod receipts;
 pub mod recordings;
+mod stopping;
 pub mod storage;
 pub mod traces;
 pub mod uploads;

@@ -16,6 +16,8 @@ pub struct Open {
     pub ever: bool,
     /// How far it is.
     pub course: Course,
+    /// When its platform was last asked who is in it.
+    pub asked_at: Option<OffsetDateTime>,
     /// When it was read.
     pub now: OffsetDateTime,
 }
@@ -27,13 +29,15 @@ struct Row {
     ever: bool,
     started_at: Option<OffsetDateTime>,
     empty_since: Option<OffsetDateTime>,
+    asked_at: Option<OffsetDateTime>,
     now: OffsetDateTime,
 }
 
 impl From<Row> for Open {
     fn from(row: Row) -> Self {
         let course = Course { started_at: row.started_at, empty_since: row.empty_since, ended: None };
-        Self { id: row.id, end_date: row.end_date, ever: row.ever, course, now: row.now }
+        let Row { id, end_date, ever, asked_at, now, .. } = row;
+        Self { id, end_date, ever, course, asked_at, now }
     }
 }
 
@@ -41,7 +45,7 @@ impl From<Row> for Open {
 pub async fn list(db: &PgPool, after: &str, limit: i64) -> Result<Vec<Open>, sqlx::Error> {
     let rows = sqlx::query_as::<_, Row>(
         "-- lifecycle.list
-        SELECT id, end_date, ever, started_at, empty_since, now() AS now
+        SELECT id, end_date, ever, started_at, empty_since, asked_at, now() AS now
         FROM reflector.meeting m
         CROSS JOIN LATERAL (
           SELECT EXISTS (
@@ -83,6 +87,19 @@ pub async fn note(db: &PgPool, open: &Open, course: &Course) -> Result<bool, sql
     .execute(db)
     .await?;
     Ok(noted.rows_affected() == 1)
+}
+
+/// Notes that the platform of `open` is asked who is in it.
+pub async fn note_question(db: &PgPool, open: &Open) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "-- lifecycle.note_question
+        UPDATE reflector.meeting SET asked_at = $2 WHERE id = $1",
+    )
+    .bind(&open.id)
+    .bind(open.now)
+    .execute(db)
+    .await
+    .map(drop)
 }
 
 /// Begins the grace time of an empty meeting anew, for a visitor who is on the way in.

@@ -167,11 +167,18 @@ pub async fn list_open(db: &PgPool, room_id: &str, now: OffsetDateTime) -> Resul
     rows.into_iter().map(Meeting::try_from).collect()
 }
 
-/// Ends a meeting for its owner, unless it has been ended.
+/// Ends a meeting for its owner, unless it has been ended. One that somebody came to has begun, also when nobody has looked yet.
 pub async fn end(db: &PgPool, id: &str, now: OffsetDateTime) -> Result<(), sqlx::Error> {
     sqlx::query(
         "-- meetings.end
-        UPDATE reflector.meeting SET is_active = false, ended_at = $2, ended_reason = 'owner' WHERE id = $1 AND is_active",
+        UPDATE reflector.meeting SET
+          started_at = COALESCE(started_at, CASE WHEN EXISTS (
+            SELECT FROM reflector.participant p WHERE p.meeting_id = meeting.id AND p.last_join_at IS NOT NULL
+          ) THEN $2 END),
+          is_active = false,
+          ended_at = $2,
+          ended_reason = 'owner'
+        WHERE id = $1 AND is_active",
     )
     .bind(id)
     .bind(now)

@@ -94,12 +94,12 @@ fn is_outage_state(code: &str) -> bool {
     ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == "25006"
 }
 
-/// Whether `error` is an objection to a value: class 22 (data), 23 (constraints) and 54 (limits).
+/// Whether `error` is an objection to values: class 21 (two that are to become one row), 22 (data), 23 (constraints) and 54 (limits).
 pub fn is_about_data(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        .is_some_and(|code| ["21", "22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
 /// Asks the database for a sign of life.

@@ -1,6 +1,6 @@
 //! A meeting's record: who was there, what was recorded, what happened. Read in one snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::{FromRow, PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -40,8 +40,8 @@ pub async fn read(db: &PgPool, id: &str, after: i64) -> Result<Option<Record>, s
     let mut snapshot = db.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
     let Some((meeting, tenure)) = meetings::find(&mut *snapshot, id).await? else { return Ok(None) };
     let (occupants, sessions, boots) = attendance(&mut snapshot, id).await?;
-    let people = counted(&mut snapshot, &meeting).await?;
-    let people = people.unwrap_or_else(|| people_present(&occupants, &boots));
+    let counted = counted(&mut snapshot, std::slice::from_ref(&meeting)).await?;
+    let people = counted.get(id).copied().unwrap_or_else(|| people_present(&occupants, &boots));
     let files = recordings::list(&mut *snapshot, id).await?;
     let events = event_page::read(&mut snapshot, id, after).await?;
     snapshot.commit().await?;
@@ -50,20 +50,34 @@ pub async fn read(db: &PgPool, id: &str, after: i64) -> Result<Option<Record>, s
 
 /// How many people are in `meeting` now.
 pub async fn people(db: &PgPool, meeting: &Meeting) -> Result<usize, sqlx::Error> {
-    let mut db = db.acquire().await?;
-    if let Some(people) = counted(&mut db, meeting).await? {
-        return Ok(people);
-    }
-    let (occupants, _, boots) = attendance(&mut db, &meeting.id).await?;
-    Ok(people_present(&occupants, &boots))
+    let people = people_in(db, std::slice::from_ref(meeting)).await?;
+    Ok(people.get(&meeting.id).copied().unwrap_or(0))
 }
 
-/// The people in a meeting whose platform counts them: such a count is right again after a webhook was lost.
-async fn counted(db: &mut PgConnection, meeting: &Meeting) -> Result<Option<usize>, sqlx::Error> {
-    match meeting.settings.platform {
-        Platform::Whereby => whereby::counts::latest(db, &meeting.id).await,
-        Platform::Jitsi => Ok(None),
+/// How many people are in each of `meetings` now, by the meetings' ids; with as many statements as for one of them.
+pub async fn people_in(db: &PgPool, meetings: &[Meeting]) -> Result<HashMap<String, usize>, sqlx::Error> {
+    let mut db = db.acquire().await?;
+    let mut people = counted(&mut db, meetings).await?;
+    let others: Vec<_> =
+        meetings.iter().map(|meeting| &*meeting.id).filter(|id| !people.contains_key(*id)).collect();
+    if !others.is_empty() {
+        let mut occupants = occupants(&mut db, &others).await?;
+        let boots = boots(&mut db, occupants.values().flat_map(BTreeMap::values), []).await?;
+        for end in room_ends(&mut db, &others).await? {
+            if let Some(occupants) = occupants.get_mut(&end.meeting_id) {
+                end.send_out(occupants, &boots);
+            }
+        }
+        people.extend(occupants.into_iter().map(|(id, occupants)| (id, people_present(&occupants, &boots))));
     }
+    Ok(people)
+}
+
+/// The people in those of `meetings` whose platform counts them: such a count is right again after a webhook was lost.
+async fn counted(db: &mut PgConnection, meetings: &[Meeting]) -> Result<HashMap<String, usize>, sqlx::Error> {
+    let counts = |meeting: &&Meeting| meeting.settings.platform == Platform::Whereby;
+    let ids: Vec<_> = meetings.iter().filter(counts).map(|meeting| &*meeting.id).collect();
+    if ids.is_empty() { Ok(HashMap::new()) } else { whereby::counts::latest(db, &ids).await }
 }
 
 /// Everybody who was seen in the meeting `id`, and the boots that their stays depend on.
@@ -83,35 +97,56 @@ async fn attendance(
     db: &mut PgConnection,
     meeting_id: &str,
 ) -> Result<(Occupants, Sessions, Vec<Boot>), sqlx::Error> {
-    let (mut occupants, mut sessions) = (occupants(db, meeting_id).await?, sessions(db, meeting_id).await?);
-    let boots = boots(db, &occupants, &sessions).await?;
-    for (breakout_room_id, end) in room_ends(db, meeting_id).await? {
-        for (_, occupant) in occupants.iter_mut().filter(|(key, _)| key.breakout_room_id == breakout_room_id)
-        {
-            *occupant = std::mem::take(occupant).after_room_end(end, &boots);
-        }
-        if breakout_room_id.is_empty() {
+    let mut occupants = occupants(db, &[meeting_id]).await?.remove(meeting_id).unwrap_or_default();
+    let mut sessions = sessions(db, meeting_id).await?;
+    let boots = boots(db, occupants.values(), sessions.values()).await?;
+    for end in room_ends(db, &[meeting_id]).await? {
+        end.send_out(&mut occupants, &boots);
+        if end.breakout_room_id.is_empty() {
             for session in sessions.values_mut() {
-                *session = std::mem::take(session).after_room_end(end, &boots);
+                *session = std::mem::take(session).after_room_end(end.moment, &boots);
             }
         }
     }
     Ok((occupants, sessions, boots))
 }
 
-async fn room_ends(db: &mut PgConnection, meeting_id: &str) -> Result<Vec<(String, Moment)>, sqlx::Error> {
-    let rows: Vec<(String, OffsetDateTime, Option<i64>)> = sqlx::query_as(
+/// The end of a meeting's room, or of one of its breakout rooms.
+struct RoomEnd {
+    meeting_id: String,
+    breakout_room_id: String,
+    moment: Moment,
+}
+
+impl RoomEnd {
+    /// Whoever of `occupants` was in the room has left it.
+    fn send_out(&self, occupants: &mut Occupants, boots: &[Boot]) {
+        let there = |(key, _): &(&OccupantKey, &mut Occupant)| key.breakout_room_id == self.breakout_room_id;
+        for (_, occupant) in occupants.iter_mut().filter(there) {
+            *occupant = std::mem::take(occupant).after_room_end(self.moment, boots);
+        }
+    }
+}
+
+async fn room_ends(db: &mut PgConnection, meeting_ids: &[&str]) -> Result<Vec<RoomEnd>, sqlx::Error> {
+    let rows: Vec<(String, String, OffsetDateTime, Option<i64>)> = sqlx::query_as(
         "-- record.room_ends
-        SELECT breakout_room_id, ended_at, ended_seq FROM reflector.room_end WHERE meeting_id = $1",
+        SELECT meeting_id, breakout_room_id, ended_at, ended_seq FROM reflector.room_end WHERE meeting_id = ANY($1)",
     )
-    .bind(meeting_id)
+    .bind(meeting_ids)
     .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(|(room, at, seq)| (room, Moment { at, seq })).collect())
+    let end = |(meeting_id, breakout_room_id, at, seq)| RoomEnd {
+        meeting_id,
+        breakout_room_id,
+        moment: Moment { at, seq },
+    };
+    Ok(rows.into_iter().map(end).collect())
 }
 
 #[derive(FromRow)]
 struct OccupantRow {
+    meeting_id: String,
     occupant_id: String,
     breakout_room_id: String,
     first_join_at: Option<OffsetDateTime>,
@@ -158,18 +193,28 @@ impl From<OccupantRow> for (OccupantKey, Occupant) {
     }
 }
 
-async fn occupants(db: &mut PgConnection, meeting_id: &str) -> Result<Occupants, sqlx::Error> {
+/// The occupants of each of these meetings that has any.
+async fn occupants(
+    db: &mut PgConnection,
+    meeting_ids: &[&str],
+) -> Result<HashMap<String, Occupants>, sqlx::Error> {
     let rows = sqlx::query_as::<_, OccupantRow>(
         "-- record.occupants
-        SELECT occupant_id, breakout_room_id, first_join_at, last_join_at, last_join_seq, last_join_boot, last_left_at,
+        SELECT meeting_id, occupant_id, breakout_room_id, first_join_at, last_join_at, last_join_seq, last_join_boot, last_left_at,
           last_left_seq, left_reason, user_id, display_name, email, role, affiliation, kind
         FROM reflector.participant
-        WHERE meeting_id = $1",
+        WHERE meeting_id = ANY($1)",
     )
-    .bind(meeting_id)
+    .bind(meeting_ids)
     .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    let mut occupants = HashMap::<_, Occupants>::new();
+    for mut row in rows {
+        let meeting = occupants.entry(std::mem::take(&mut row.meeting_id)).or_default();
+        let (key, occupant) = row.into();
+        meeting.insert(key, occupant);
+    }
+    Ok(occupants)
 }
 
 #[derive(FromRow)]
@@ -208,13 +253,13 @@ async fn sessions(db: &mut PgConnection, meeting_id: &str) -> Result<Sessions, s
 }
 
 /// The boots that joins and recordings were seen by, each with the one that followed it, in the order in which they were stored.
-async fn boots(
+async fn boots<'a>(
     db: &mut PgConnection,
-    occupants: &Occupants,
-    sessions: &Sessions,
+    occupants: impl IntoIterator<Item = &'a Occupant>,
+    sessions: impl IntoIterator<Item = &'a Session>,
 ) -> Result<Vec<Boot>, sqlx::Error> {
-    let joins = occupants.values().filter_map(|occupant| occupant.last_join.as_ref());
-    let starts = sessions.values().filter_map(|session| session.last_on.as_ref());
+    let joins = occupants.into_iter().filter_map(|occupant| occupant.last_join.as_ref());
+    let starts = sessions.into_iter().filter_map(|session| session.last_on.as_ref());
     let mut ids: Vec<_> = joins.chain(starts).filter_map(|statement| statement.text.as_deref()).collect();
     ids.sort_unstable();
     ids.dedup();

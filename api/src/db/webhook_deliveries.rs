@@ -47,6 +47,8 @@ pub struct Delivery {
     pub body: String,
     /// The number of this attempt, from 1.
     pub attempt: i32,
+    /// The same, counted from when an operator last had it sent again.
+    pub attempt_since: i32,
     /// For how many seconds it has been tried.
     pub age_seconds: f64,
     /// How many attempts in a row got no answer from the receiver.
@@ -109,11 +111,12 @@ pub async fn chronicle(db: &PgPool, meeting_id: &str) -> Result<Chronicle, sqlx:
     Ok(chronicle.unwrap_or_default())
 }
 
-/// The facts that nobody has made deliveries of, oldest first.
+/// The facts that nobody has made deliveries of, oldest first, without those that are put off.
 pub async fn facts(db: &PgPool, limit: i64) -> Result<Vec<Fact>, sqlx::Error> {
     let query = sqlx::query_as(
         "-- webhook_deliveries.facts
-        SELECT event, subject_id, meeting_id, occurred_at FROM reflector.webhook_fact ORDER BY position LIMIT $1",
+        SELECT event, subject_id, meeting_id, occurred_at FROM reflector.webhook_fact WHERE due_at <= now()
+        ORDER BY position LIMIT $1",
     );
     patience::fetch_all(db, query.bind(limit)).await
 }
@@ -144,6 +147,18 @@ pub async fn take_fact<'a>(
     Ok((taken.rows_affected() == 1).then_some(transaction))
 }
 
+/// Puts a fact off for `pause`.
+pub async fn put_off(db: &PgPool, fact: &Fact, pause: Duration) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(
+        "-- webhook_deliveries.put_off
+        UPDATE reflector.webhook_fact SET due_at = now() + make_interval(secs => $3) WHERE event = $1 AND subject_id = $2",
+    )
+    .bind(&fact.event)
+    .bind(&fact.subject_id)
+    .bind(pause.as_secs_f64());
+    patience::execute(db, query).await.map(drop)
+}
+
 /// Makes a delivery of `fact`, unless it was made before.
 pub async fn create(db: &mut PgConnection, fact: &Fact, delivery: &NewDelivery) -> Result<(), sqlx::Error> {
     sqlx::query(
@@ -171,15 +186,22 @@ pub async fn create(db: &mut PgConnection, fact: &Fact, delivery: &NewDelivery) 
     .map(drop)
 }
 
-/// Leases up to `limit` receivers that something is due for, for `term`; those that have waited longest come first.
-pub async fn lease(db: &PgPool, lease: &str, term: Duration, limit: i64) -> Result<Vec<String>, sqlx::Error> {
+/// Leases up to `limit` receivers that something is due for, for `term`; those that have waited longest come first. They are the pipeline,
+/// or rooms.
+pub async fn lease(
+    db: &PgPool,
+    lease: &str,
+    term: Duration,
+    is_pipeline: bool,
+    limit: i64,
+) -> Result<Vec<String>, sqlx::Error> {
     let query = sqlx::query_as::<_, (String,)>(
         "-- webhook_deliveries.lease
         UPDATE reflector.webhook_target SET lease = $1, leased_until = now() + make_interval(secs => $2)
         WHERE target IN (
           SELECT target FROM reflector.webhook_target
           WHERE next_at <= now() AND (rest_until IS NULL OR rest_until <= now())
-            AND (leased_until IS NULL OR leased_until <= now())
+            AND (leased_until IS NULL OR leased_until <= now()) AND (target = 'pipeline') = $4
           ORDER BY next_at
           LIMIT $3
           FOR UPDATE SKIP LOCKED
@@ -188,7 +210,8 @@ pub async fn lease(db: &PgPool, lease: &str, term: Duration, limit: i64) -> Resu
     )
     .bind(lease)
     .bind(term.as_secs_f64())
-    .bind(limit);
+    .bind(limit)
+    .bind(is_pipeline);
     let leased = patience::fetch_all(db, query).await?;
     Ok(leased.into_iter().map(|(target,)| target).collect())
 }
@@ -215,7 +238,7 @@ pub async fn begin(
           ORDER BY next.next_at, next.position
           LIMIT 1
         )
-        RETURNING d.id, d.event, d.subject_id, d.body, d.attempts AS attempt,
+        RETURNING d.id, d.event, d.subject_id, d.body, d.attempts AS attempt, d.attempts - d.earlier AS attempt_since,
           extract(epoch FROM now() - d.since)::float8 AS age_seconds, held.failures",
     )
     .bind(target)
@@ -337,7 +360,7 @@ pub async fn retry(db: &PgPool, id: &str) -> Result<bool, sqlx::Error> {
         "-- webhook_deliveries.retry
         WITH retried AS (
           UPDATE reflector.webhook_delivery
-          SET state = 'waiting', next_at = now(), since = now(), settled_at = NULL, reason = NULL
+          SET state = 'waiting', next_at = now(), since = now(), earlier = attempts, settled_at = NULL, reason = NULL
           WHERE id = $1 AND state = 'parked'
           RETURNING target
         )

@@ -9,6 +9,22 @@ use time::{Duration, OffsetDateTime};
 /// How long after its time a meeting ends although somebody seems to be in it: a host that is gone for good tells of no leaving.
 const FORGOTTEN: Duration = Duration::hours(24);
 
+/// How long after a meeting's time Whereby tells who comes and goes. After that it tells nothing, also when the last have left.
+const TOLD: Duration = Duration::hours(1);
+
+/// How long what it then answers is good for: a question is dear.
+const ANSWER: Duration = Duration::minutes(10);
+
+/// Whether at `now` Whereby is to be asked who is in a meeting that was made to last until `end_date`, because what it told counts for
+/// nothing any more. It was asked at `asked_at`.
+pub fn is_to_be_asked(
+    end_date: OffsetDateTime,
+    asked_at: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> bool {
+    now - end_date >= TOLD && asked_at.is_none_or(|asked_at| now - asked_at >= ANSWER)
+}
+
 /// Why a meeting ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedReason {
@@ -176,6 +192,19 @@ mod tests {
             ),
         ] {
             assert_eq!(before.after(attendance, END, at(now), GRACE), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn whereby_is_asked_from_an_hour_after_the_end_and_not_all_the_time() {
+        for (asked_at, now, expected) in [
+            (None, 3599, false),
+            (None, 3600, true),
+            (Some(3600), 4199, false),
+            (Some(3600), 4200, true),
+            (Some(-100), 3599, false),
+        ] {
+            assert_eq!(is_to_be_asked(END, asked_at.map(at), at(now)), expected, "{asked_at:?} {now}");
         }
     }
 

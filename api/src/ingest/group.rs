@@ -20,7 +20,7 @@ pub(super) fn room_places<'a>(events: &[&'a Event]) -> HashMap<&'a str, usize> {
     places
 }
 
-/// The rows that store `events`. What they say about one occupant or one session is merged, so that no row is written twice, and
+/// The rows that store `events`. What they say about one occupant, one session or one file of a room is merged, so that no row is written twice, and
 /// sorted by room and key, so that two groups never wait for each other's rows crosswise.
 pub(super) fn group<'a>(events: &[&'a Event]) -> Group<'a> {
     let places = room_places(events);
@@ -28,6 +28,7 @@ pub(super) fn group<'a>(events: &[&'a Event]) -> Group<'a> {
     let mut occupants: BTreeMap<(&str, OccupantKey), (RoomPlace, Occupant)> = BTreeMap::new();
     let mut sessions: BTreeMap<(&str, String), (RoomPlace, Session)> = BTreeMap::new();
     let mut ends: BTreeMap<(&str, String), (RoomPlace, Moment)> = BTreeMap::new();
+    let mut files: BTreeMap<(&str, String), (RoomPlace, File)> = BTreeMap::new();
     for event in events {
         if event.name == name::SOURCE_STARTED {
             group.boots.extend(boot(event));
@@ -54,11 +55,15 @@ pub(super) fn group<'a>(events: &[&'a Event]) -> Group<'a> {
             let (_, known) = ends.entry((event.room.as_str(), breakout_room_id)).or_insert((room, end));
             *known = end.max(*known);
         }
-        group.files.extend(File::of(event).map(|file| (room, file)));
+        if let Some(file) = File::of(event) {
+            // The latest counts, as it does when they come in two groups.
+            files.insert((event.room.as_str(), file.id.clone()), (room, file));
+        }
     }
     group.occupants =
         occupants.into_iter().map(|((_, key), (room, occupant))| (room, key, occupant)).collect();
     group.ends = ends.into_iter().map(|((_, id), (room, end))| (room, id, end)).collect();
+    group.files = files.into_values().collect();
     group.sessions = sessions.into_iter().map(|((_, id), (room, session))| (room, id, session)).collect();
     group
 }
@@ -94,6 +99,7 @@ fn boot(event: &Event) -> Option<NewBoot<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::recording;
 
     fn event(id: u32, name: &str, room: &str, data: &str) -> Event {
         let body =
@@ -122,6 +128,21 @@ mod tests {
         assert_eq!(group.sessions.len(), 1);
         let ends: Vec<_> = group.ends.iter().map(|(room, _, end)| (*room, end.at.unix_timestamp())).collect();
         assert_eq!(ends, [(2, 8)]);
+    }
+
+    #[test]
+    fn what_events_say_about_one_file_becomes_one_row_of_each_room() {
+        let file = |status| format!(r#"{{"filename":"r1-2026-03-01T10:02:20Z.mp4","status":"{status}"}}"#);
+        let notice = r#"{"recording_file":"/a.mp4","recording_status":"completed"}"#;
+        let events = [
+            event(1, recording::WHEREBY_FINISHED, "r1", &file("first")),
+            event(2, name::RECORDING_COMPLETED, "r1", notice),
+            event(3, recording::WHEREBY_FINISHED, "r1", &file("last")),
+        ];
+        let group = group(&events.iter().collect::<Vec<_>>());
+        let files: Vec<_> =
+            group.files.iter().map(|(room, file)| (*room, &*file.file, &*file.status)).collect();
+        assert_eq!(files, [(1, "/a.mp4", "completed"), (1, "r1-2026-03-01T10:02:20Z.mp4", "last")]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{Job, Summary};
 use crate::db::{self, jobs};
 use crate::http::State;
 use crate::meters;
+use crate::stopping::stopped;
 
 /// How long a run that nobody renews keeps others away: after this time a process that died does not count.
 const TERM: Duration = Duration::from_mins(1);
@@ -65,15 +66,9 @@ async fn keep_running(state: State, job: Job, mut stopping: watch::Receiver<bool
         tokio::select! {
             () = sleep(pause) => {}
             () = state.wakes.woken(job.name) => hasten(&state, job).await,
-            () = stop(&mut stopping) => return,
+            () = stopped(&mut stopping) => return,
         }
     }
-}
-
-/// Completes when the process is to end.
-async fn stop(stopping: &mut watch::Receiver<bool>) {
-    // An error says that whoever would tell is gone, which comes to the same.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 async fn hasten(state: &State, job: Job) {
@@ -109,7 +104,7 @@ async fn run(state: &State, job: Job, holder: &str, mut stopping: watch::Receive
             tracing::warn!(job.name, "a job was cut short: its lease could not be kept");
             return;
         }
-        () = stop(&mut stopping) => {
+        () = stopped(&mut stopping) => {
             if let Err(error) = jobs::release(&state.db, job.name, holder).await {
                 tracing::debug!(job.name, "a lease is not given back: {error}");
             }

@@ -7,10 +7,10 @@ use sqlx::PgPool;
 
 use crate::db::lifecycle::{self, Open};
 use crate::db::{meetings, record};
-use crate::domain::lifecycle::{Attendance, Course};
+use crate::domain::lifecycle::{Attendance, Course, EndedReason, is_to_be_asked};
 use crate::domain::meeting::Meeting;
 use crate::domain::room::Platform;
-use crate::whereby::Whereby;
+use crate::whereby::{Whereby, WherebyError};
 
 /// How many meetings are read at a time.
 const PAGE: usize = 200;
@@ -35,15 +35,24 @@ pub struct Swept {
     pub ended: u64,
 }
 
+/// What one look at all meetings may ask of Whereby.
+#[derive(Debug)]
+struct Questions<'a> {
+    whereby: &'a Whereby,
+    /// It has not answered, or wants to be left alone. To ask on would only hold up the other meetings.
+    is_over: bool,
+}
+
 impl Lifecycle {
     /// Looks at every meeting that is on.
     pub async fn sweep(&self) -> Result<Swept, sqlx::Error> {
         let mut swept = Swept::default();
         let mut after = String::new();
+        let mut questions = self.whereby.as_ref().map(|whereby| Questions { whereby, is_over: false });
         loop {
             let page = lifecycle::list(&self.db, &after, i64::try_from(PAGE).unwrap_or(i64::MAX)).await?;
             for open in &page {
-                if let Some(course) = self.look_at(open).await? {
+                if let Some(course) = self.look_at(open, questions.as_mut()).await? {
                     swept.started +=
                         u64::from(open.course.started_at.is_none() && course.started_at.is_some());
                     swept.ended += u64::from(course.ended.is_some());
@@ -57,8 +66,13 @@ impl Lifecycle {
     }
 
     /// Looks at one meeting; returns what was noted, if something was.
-    async fn look_at(&self, open: &Open) -> Result<Option<Course>, sqlx::Error> {
+    async fn look_at(
+        &self,
+        open: &Open,
+        questions: Option<&mut Questions<'_>>,
+    ) -> Result<Option<Course>, sqlx::Error> {
         let Some((meeting, _)) = meetings::find(&self.db, &open.id).await? else { return Ok(None) };
+        let questions = questions.filter(|_| meeting.settings.platform == Platform::Whereby);
         let somebody = open.ever && record::people(&self.db, &meeting).await? > 0;
         let after = |now| {
             let attendance = Attendance { ever: open.ever, now };
@@ -66,11 +80,22 @@ impl Lifecycle {
         };
         let mut course = after(somebody);
         // Whereby is asked only where it decides: it does not take many questions.
-        if course.ended.is_some() && !somebody {
-            match self.is_in_session(&meeting).await {
-                Some(true) => course = after(true),
-                Some(false) => {}
-                None => return Ok(None),
+        if let Some(questions) = questions {
+            match (somebody, course.ended) {
+                (false, Some(_)) => match questions.is_in_session(&meeting).await {
+                    Some(true) => course = after(true),
+                    Some(false) => {}
+                    None => return Ok(None),
+                },
+                (true, None)
+                    if !questions.is_over && is_to_be_asked(open.end_date, open.asked_at, open.now) =>
+                {
+                    lifecycle::note_question(&self.db, open).await?;
+                    if questions.is_in_session(&meeting).await == Some(false) {
+                        course.ended = Some(EndedReason::Expired);
+                    }
+                }
+                _ => {}
             }
         }
         if course == open.course || !lifecycle::note(&self.db, open, &course).await? {
@@ -81,16 +106,19 @@ impl Lifecycle {
         }
         Ok(Some(course))
     }
+}
 
-    /// Whether the meeting's platform knows of people in it that no event told of; `None` when it does not answer.
-    async fn is_in_session(&self, meeting: &Meeting) -> Option<bool> {
-        let (Platform::Whereby, Some(whereby)) = (meeting.settings.platform, &self.whereby) else {
-            return Some(false);
-        };
-        match whereby.room_sessions(&meeting.room_name).await {
+impl Questions<'_> {
+    /// Whether Whereby knows of people in the meeting; `None` when it does not say.
+    async fn is_in_session(&mut self, meeting: &Meeting) -> Option<bool> {
+        if self.is_over {
+            return None;
+        }
+        match self.whereby.room_sessions(&meeting.room_name).await {
             Ok(sessions) => Some(sessions.iter().any(|session| session.ended_at.is_none())),
             Err(error) => {
                 tracing::info!(meeting.id, "a meeting stays on until Whereby says who is in it: {error}");
+                self.is_over = matches!(error, WherebyError::Silent { .. } | WherebyError::Throttled { .. });
                 None
             }
         }

@@ -1,9 +1,12 @@
 //! Makes deliveries of what is to be told.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::body::{RECORDING_READY, Subject, body};
 use super::{Target, Webhooks};
+use crate::db::is_outage;
 use crate::db::patience::patiently;
 use crate::db::webhook_deliveries::{self as deliveries, Fact, NewDelivery};
 use crate::db::{meetings, record, recordings, rooms};
@@ -12,18 +15,38 @@ use crate::domain::meeting::is_person;
 /// How many facts are looked at, at a time.
 const BATCH: i64 = 100;
 
+/// How long a fact is put off that cannot be announced. What its meeting is to tell later waits for it; other meetings do not.
+const PUT_OFF: Duration = Duration::from_mins(1);
+
 impl Webhooks {
     /// Makes deliveries of all that is to be told, other than what somebody else is at.
     pub(super) async fn announce(&self) -> Result<(), sqlx::Error> {
         loop {
             let facts = deliveries::facts(&self.db, BATCH).await?;
-            let mut taken = 0;
+            let mut done = 0;
             for fact in facts {
-                taken += i64::from(patiently(self.announce_one(&fact)).await?);
+                done += i64::from(self.announce_or_put_off(&fact).await?);
             }
-            if taken < BATCH {
+            if done < BATCH {
                 return Ok(());
             }
+        }
+    }
+
+    /// `false` when somebody else is at it.
+    async fn announce_or_put_off(&self, fact: &Fact) -> Result<bool, sqlx::Error> {
+        match patiently(self.announce_one(fact)).await {
+            Err(error) if !is_outage(&error) => {
+                tracing::error!(
+                    fact.event,
+                    fact.subject_id,
+                    meeting.id = fact.meeting_id,
+                    "webhooks of a meeting wait: {error}"
+                );
+                deliveries::put_off(&self.db, fact, PUT_OFF).await?;
+                Ok(true)
+            }
+            result => result,
         }
     }
 

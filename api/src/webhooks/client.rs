@@ -70,7 +70,9 @@ pub enum Outcome {
     TimedOut,
     /// No connection came about, or it broke; the reason.
     Unreachable(String),
-    /// It was not sent: the address is not one to send to; the reason.
+    /// It was not sent: the address is not public. Which one it is, is not for those who entered its name.
+    Forbidden(Forbidden),
+    /// It was not sent, for this reason.
     Refused(String),
 }
 
@@ -97,7 +99,7 @@ impl WebhookClient {
     pub async fn send(&self, message: Message<'_>, now: OffsetDateTime, patience: Duration) -> Outcome {
         let url = match self.destination(message.url) {
             Ok(url) => url,
-            Err(reason) => return Outcome::Refused(reason),
+            Err(outcome) => return outcome,
         };
         let mut request = self
             .client
@@ -127,11 +129,12 @@ impl WebhookClient {
         }
     }
 
-    fn destination(&self, text: &str) -> Result<Url, String> {
+    fn destination(&self, text: &str) -> Result<Url, Outcome> {
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or("the address does not begin with https:// or http://, or names no host")?;
+        let reason = "the address does not begin with https:// or http://, or names no host";
+        let url = url.ok_or_else(|| Outcome::Refused(reason.to_owned()))?;
         if let Some(guard) = &self.guard {
-            guard.check_host(&url).map_err(|forbidden| forbidden.to_string())?;
+            guard.check_host(&url).map_err(Outcome::Forbidden)?;
         }
         Ok(url)
     }
@@ -158,7 +161,7 @@ fn failure(error: &reqwest::Error) -> Outcome {
         innermost = source;
     }
     if let Some(forbidden) = innermost.downcast_ref::<Forbidden>() {
-        Outcome::Refused(forbidden.to_string())
+        Outcome::Forbidden(*forbidden)
     } else if error.is_timeout() {
         Outcome::TimedOut
     } else {
@@ -235,10 +238,7 @@ mod tests {
             let message =
                 Message { url, secret: None, id: "msg_1", event: "test", retry: 0, body: Vec::new() };
             let outcome = client.send(message, OffsetDateTime::UNIX_EPOCH, Duration::from_secs(5)).await;
-            assert!(
-                matches!(&outcome, Outcome::Refused(reason) if reason.contains("not a public")),
-                "{url}: {outcome:?}"
-            );
+            assert!(matches!(outcome, Outcome::Forbidden(_)), "{url}: {outcome:?}");
         }
     }
 }

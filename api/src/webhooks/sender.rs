@@ -19,9 +19,10 @@ use crate::config::Secret;
 use crate::db::webhook_deliveries::{self as deliveries, Attempt, Delivery, Reception, Settlement};
 use crate::db::{is_outage, recordings, rooms};
 use crate::meters;
+use crate::stopping::stopped;
 use crate::storage::Place;
 
-/// How many receivers one process sends to at a time.
+/// How many rooms one process sends to at a time. The pipeline has a lane of its own: whoever may make rooms must not be able to hold it up.
 const LANES: usize = 16;
 
 /// How long a receiver may take for its answer.
@@ -63,6 +64,29 @@ enum Destination<'a> {
     Gone(&'static str),
 }
 
+/// What a process sends at present.
+#[derive(Default)]
+struct Lanes {
+    rooms: JoinSet<()>,
+    pipeline: JoinSet<()>,
+}
+
+impl Lanes {
+    /// Completes when one has come to its end; never when there is none.
+    async fn one_ended(&mut self) {
+        tokio::select! {
+            Some(_) = self.rooms.join_next() => {}
+            Some(_) = self.pipeline.join_next() => {}
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Completes when all have.
+    async fn all_ended(&mut self) {
+        while self.rooms.join_next().await.is_some() || self.pipeline.join_next().await.is_some() {}
+    }
+}
+
 impl Webhooks {
     /// Sends whatever is due, until [`Sending::stop`].
     pub fn start(&self) -> Sending {
@@ -71,7 +95,7 @@ impl Webhooks {
     }
 
     async fn keep_sending(self, mut stopping: watch::Receiver<bool>) {
-        let mut lanes = JoinSet::new();
+        let mut lanes = Lanes::default();
         while !*stopping.borrow() {
             if let Err(error) = self.dispatch(&mut lanes, &stopping).await
                 && !is_outage(&error)
@@ -81,27 +105,26 @@ impl Webhooks {
             tokio::select! {
                 () = sleep(PAUSE) => {}
                 () = self.wake.notified() => {}
-                Some(_) = lanes.join_next() => {}
+                () = lanes.one_ended() => {}
                 () = stopped(&mut stopping) => {}
             }
         }
-        while lanes.join_next().await.is_some() {}
+        lanes.all_ended().await;
     }
 
     /// Makes deliveries of what is to be told, and begins to send to receivers that something is due for.
-    async fn dispatch(
-        &self,
-        lanes: &mut JoinSet<()>,
-        stopping: &watch::Receiver<bool>,
-    ) -> Result<(), sqlx::Error> {
-        while lanes.try_join_next().is_some() {}
-        self.announce().await?;
-        let free = i64::try_from(LANES.saturating_sub(lanes.len())).unwrap_or(0);
-        let lease = Uuid::new_v4().simple().to_string();
-        for target in deliveries::lease(&self.db, &lease, TERM, free).await? {
-            lanes.spawn(self.clone().keep_lane(target, lease.clone(), stopping.clone()));
+    async fn dispatch(&self, lanes: &mut Lanes, stopping: &watch::Receiver<bool>) -> Result<(), sqlx::Error> {
+        // What waits already is sent whatever becomes of what is new.
+        let announced = self.announce().await;
+        for (lanes, is_pipeline, most) in [(&mut lanes.pipeline, true, 1), (&mut lanes.rooms, false, LANES)] {
+            while lanes.try_join_next().is_some() {}
+            let free = i64::try_from(most.saturating_sub(lanes.len())).unwrap_or(0);
+            let lease = Uuid::new_v4().simple().to_string();
+            for target in deliveries::lease(&self.db, &lease, TERM, is_pipeline, free).await? {
+                lanes.spawn(self.clone().keep_lane(target, lease.clone(), stopping.clone()));
+            }
         }
-        Ok(())
+        announced
     }
 
     /// Sends to one receiver what is due for it, and gives it back.
@@ -142,7 +165,7 @@ impl Webhooks {
         let attempt = Attempt::new(began.elapsed(), &outcome);
         meters::webhook(outcome.is_success(), attempt.duration);
         let age = Duration::try_from_secs_f64(delivery.age_seconds).unwrap_or_default();
-        let settlement = match verdict(&outcome, delivery.attempt.unsigned_abs(), age) {
+        let settlement = match verdict(&outcome, delivery.attempt_since.unsigned_abs(), age) {
             Verdict::Delivered => Settlement::Delivered,
             Verdict::Retry(pause) => Settlement::Retry(jittered(pause)),
             Verdict::Park(reason) => {
@@ -152,7 +175,7 @@ impl Webhooks {
         };
         let failures = match outcome {
             Outcome::TimedOut | Outcome::Unreachable(_) => delivery.failures.unsigned_abs() + 1,
-            Outcome::Answered { .. } | Outcome::Refused(_) => 0,
+            Outcome::Answered { .. } | Outcome::Forbidden(_) | Outcome::Refused(_) => 0,
         };
         let reception = Reception { failures, silence: silence(&outcome, failures) };
         deliveries::settle(&self.db, target, lease, &delivery, &attempt, &settlement, reception).await
@@ -242,16 +265,11 @@ impl Attempt {
             Outcome::Unreachable(reason) => {
                 (None, Some(format!("the receiver was not reached: {reason}")), None)
             }
+            Outcome::Forbidden(forbidden) => (None, Some(format!("not sent: {forbidden}")), None),
             Outcome::Refused(reason) => (None, Some(format!("not sent: {reason}")), None),
         };
         Self { duration, status, error, preview }
     }
-}
-
-/// Completes when the process is to end.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error says that whoever would tell is gone, which comes to the same.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 /// What failed together is not tried again together.

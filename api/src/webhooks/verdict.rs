@@ -30,7 +30,8 @@ pub enum Verdict {
     Park(String),
 }
 
-/// What becomes of a delivery whose attempt number `attempt` had this `outcome`, `age` after the first one was due.
+/// What becomes of a delivery whose attempt number `attempt` had this `outcome`, `age` after the first one was due. An operator who has it
+/// sent again begins anew.
 pub fn verdict(outcome: &Outcome, attempt: u32, age: Duration) -> Verdict {
     match outcome {
         Outcome::Answered { status: 200..=299, .. } => Verdict::Delivered,
@@ -40,6 +41,7 @@ pub fn verdict(outcome: &Outcome, attempt: u32, age: Duration) -> Verdict {
         Outcome::Answered { status: status @ 400..=499, .. } if !matches!(status, 408 | 425 | 429) => {
             Verdict::Park(format!("the receiver refused it with {status}"))
         }
+        Outcome::Forbidden(forbidden) => Verdict::Park(forbidden.to_string()),
         Outcome::Refused(reason) => Verdict::Park(reason.clone()),
         Outcome::Answered { .. } | Outcome::TimedOut | Outcome::Unreachable(_) if age >= LIFETIME => {
             let days = LIFETIME.as_secs() / 86_400;
@@ -56,7 +58,7 @@ pub fn verdict(outcome: &Outcome, attempt: u32, age: Duration) -> Verdict {
 pub fn silence(outcome: &Outcome, failures: u32) -> Duration {
     match outcome {
         Outcome::TimedOut | Outcome::Unreachable(_) => doubled(FIRST_PAUSE, failures).min(LONGEST_SILENCE),
-        Outcome::Answered { .. } | Outcome::Refused(_) => rest(outcome),
+        Outcome::Answered { .. } | Outcome::Forbidden(_) | Outcome::Refused(_) => rest(outcome),
     }
 }
 
@@ -80,6 +82,7 @@ fn doubled(first: Duration, time: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::webhooks::address::Forbidden;
 
     const MINUTE: Duration = Duration::from_mins(1);
     const HOUR: Duration = Duration::from_hours(1);
@@ -126,7 +129,8 @@ mod tests {
             (answered(599, None), again),
             (Outcome::TimedOut, again),
             (Outcome::Unreachable("connection refused".to_owned()), again),
-            (Outcome::Refused("not a public address".to_owned()), parked),
+            (Outcome::Forbidden(Forbidden([10, 0, 0, 1].into())), parked),
+            (Outcome::Refused("the room is gone".to_owned()), parked),
         ] {
             assert_eq!(kind(&outcome, 1, Duration::ZERO), expected, "{outcome:?}");
         }

@@ -62,12 +62,13 @@ impl Whereby {
         Ok(true)
     }
 
+    /// Reading them can take more points than a minute has; a list that is not read to its end is of no use, and has cost them all the same.
     async fn all_rooms(&self) -> Result<Vec<ListedRoom>, WherebyError> {
         let mut rooms = Vec::new();
         let mut cursor = None;
         for _ in 0..MAX_PAGES {
             let page = self.0.client.rooms(cursor.as_deref());
-            let page = self.ask(Asker::Background, cost::LIST, page).await?;
+            let page = self.ask(Asker::Patient, cost::LIST, page).await?;
             rooms.extend(page.results);
             cursor = page.cursor;
             if cursor.is_none() {

@@ -44,6 +44,9 @@ const RESERVE_PART: u32 = 3;
 /// How long a visitor waits for points.
 const VISITORS_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long long work does: all points come back in a minute, and visitors may be faster.
+const LONG_PATIENCE: Duration = Duration::from_mins(3);
+
 /// The way to Whereby, for all who need it.
 #[derive(Debug, Clone)]
 pub struct Whereby(Arc<Parts>);
@@ -64,6 +67,8 @@ enum Asker {
     Another,
     /// Periodic work, which leaves visitors their part and can come again.
     Background,
+    /// Periodic work that would have to begin anew, and waits instead.
+    Patient,
 }
 
 /// Asks Whereby what changes nothing: whether it can be reached and takes the key. The points for it are not counted.
@@ -85,9 +90,9 @@ impl Whereby {
         self.ask(Asker::Background, cost::INSIGHT, self.0.client.sessions(room_name)).await
     }
 
-    /// Removes a room from Whereby, and everybody from it.
-    pub async fn remove_room(&self, meeting_id: &str) -> Result<(), WherebyError> {
-        self.ask(Asker::Background, cost::WRITE, self.0.client.delete(meeting_id)).await
+    /// Removes a room from Whereby, and everybody from it, once there are points for it.
+    async fn remove_room(&self, meeting_id: &str) -> Result<(), WherebyError> {
+        self.ask(Asker::Patient, cost::WRITE, self.0.client.delete(meeting_id)).await
     }
 
     /// Asks once there are points for it. When Whereby says that there are none, all replicas wait.
@@ -115,6 +120,7 @@ impl Whereby {
             Asker::Visitor => (0, VISITORS_PATIENCE),
             Asker::Another => (reserve, VISITORS_PATIENCE),
             Asker::Background => (reserve, Duration::ZERO),
+            Asker::Patient => (reserve, LONG_PATIENCE),
         };
         let deadline = Instant::now() + patience;
         loop {

@@ -167,6 +167,11 @@ impl App {
         assert!(done.rows_affected() > 0, "{statement}");
     }
 
+    /// Has the database behave in another way.
+    pub(crate) async fn change_schema(&self, statements: &'static str) {
+        sqlx::raw_sql(statements).execute(self.db()).await.unwrap();
+    }
+
     /// A single text from the database.
     pub(crate) async fn text(&self, query: &'static str) -> Option<String> {
         sqlx::query_scalar(query).fetch_one(self.db()).await.unwrap()

@@ -133,3 +133,35 @@ async fn replicas_that_look_at_the_same_time_end_a_meeting_once() {
     assert_eq!(one.unwrap().ended + two.unwrap().ended + three.unwrap().ended, 51);
     assert_eq!(app.count("SELECT count(*) FROM reflector.webhook_fact").await, 51);
 }
+
+/// What is to be told, in its order.
+async fn told(app: &App) -> Vec<String> {
+    sqlx::query_scalar("SELECT event FROM reflector.webhook_fact ORDER BY position")
+        .fetch_all(app.db())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_meeting_whose_beginning_and_end_are_noted_at_once_is_told_in_that_order() {
+    let app = room_with_meeting(8).await;
+    app.change(
+        "UPDATE reflector.meeting SET started_at = now(), is_active = false, ended_at = now(), ended_reason = 'empty'",
+    )
+    .await;
+    assert_eq!(told(&app).await, ["meeting.started", "meeting.ended"]);
+}
+
+#[tokio::test]
+async fn a_meeting_that_its_owner_ends_before_anybody_has_looked_began_if_somebody_came() {
+    for (came, expected) in [(true, &["meeting.started", "meeting.ended"][..]), (false, &["meeting.ended"])] {
+        let app = room_with_meeting(8).await;
+        if came {
+            app.event(JOINED, "m-1", 1, &ann()).await;
+        }
+        app.end("m-1").await;
+        assert_eq!(told(&app).await, expected);
+        let started = app.count("SELECT count(started_at) FROM reflector.meeting").await;
+        assert_eq!(started, i64::from(came));
+    }
+}

@@ -275,3 +275,71 @@ async fn what_was_settled_long_ago_is_forgotten() {
             .unwrap();
     assert_eq!(left, ["parked", "young"]);
 }
+
+#[tokio::test]
+async fn what_cannot_be_announced_holds_up_no_other_meeting() {
+    let app = App::start().await;
+    app.room("standup", "/room").await;
+    app.change_schema(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON reflector.webhook_delivery
+         FOR EACH ROW WHEN (NEW.meeting_id LIKE 'bad-%') EXECUTE FUNCTION refuse()",
+    )
+    .await;
+    for number in 0..150 {
+        app.ended_meeting(&format!("bad-{number}"), "standup").await;
+    }
+    app.ended_meeting("good", "standup").await;
+    let sending = app.sending();
+    assert_eq!(app.receiver.receive("/room", 1).await[0].body["meeting"]["id"], "good");
+    assert_eq!(app.count("SELECT count(*) FROM reflector.webhook_fact").await, 150, "they are tried again");
+    app.change_schema("DROP TRIGGER refuse ON reflector.webhook_delivery").await;
+    app.change("UPDATE reflector.webhook_fact SET due_at = now()").await;
+    app.settled("delivered", 151).await;
+    sending.stop().await;
+}
+
+#[tokio::test]
+async fn rooms_that_hang_leave_the_pipeline_a_way() {
+    let app = App::with_pipeline().await;
+    for number in 0..20 {
+        app.room(&format!("hanging-{number}"), "/hanging").await;
+        app.receiver.reply("/hanging", Reply::Silence);
+        app.ended_meeting(&format!("m-{number}"), &format!("hanging-{number}")).await;
+    }
+    let sending = app.sending();
+    app.receiver.receive("/hanging", 16).await;
+    app.receiver.receive("/pipeline", 20).await;
+    app.room("silent", "").await;
+    app.ended_meeting("late", "silent").await;
+    app.state.webhooks.wake();
+    app.receiver.receive("/pipeline", 21).await;
+    let given_up = app.count("SELECT count(*) FROM reflector.webhook_attempt WHERE status IS NULL").await;
+    assert_eq!((given_up, app.receiver.calls("/hanging").len()), (0, 16), "they hang still");
+    sending.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_operator_has_sent_again_begins_anew_with_short_pauses() {
+    let app = App::start().await;
+    app.room("standup", "/room").await;
+    app.receiver.reply("/room", Reply::Status(404));
+    app.ended_meeting("m-1", "standup").await;
+    let sending = app.sending();
+    app.settled("parked", 1).await;
+    app.change("UPDATE reflector.webhook_delivery SET attempts = 30").await;
+    app.receiver.reply("/room", Reply::Status(500));
+    let id = app.text("SELECT id FROM reflector.webhook_delivery").await.unwrap();
+    assert!(api::db::webhook_deliveries::retry(app.db(), &id).await.unwrap());
+    app.state.webhooks.wake();
+    assert_eq!(app.receiver.receive("/room", 2).await[1].header("x-webhook-retry"), "30");
+    wait::until("the attempt's end", async || {
+        (app.count("SELECT count(*) FROM reflector.webhook_attempt WHERE number = 31").await == 1)
+            .then_some(())
+    })
+    .await;
+    let pause =
+        app.count("SELECT extract(epoch FROM next_at - now())::int8 FROM reflector.webhook_delivery").await;
+    assert!((30..=66).contains(&pause), "{pause}");
+    sending.stop().await;
+}

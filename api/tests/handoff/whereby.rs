@@ -121,3 +121,43 @@ async fn whoever_was_faster_than_the_meeting_is_in_it_at_once_and_not_after_a_mi
     assert!(begun.elapsed() < Duration::from_secs(30), "it was woken, and did not wait for its time");
     runner.stop().await;
 }
+
+#[tokio::test]
+async fn a_whereby_that_is_silent_is_asked_once_in_a_look_and_jitsi_s_meetings_end_meanwhile() {
+    let (whereby, app, _) = scene().await;
+    for number in 0..3 {
+        app.meeting(&format!("at-whereby-{number}"), "standup", 8).await;
+    }
+    app.change(
+        "UPDATE reflector.meeting SET platform = 'whereby', room_url = 'https://example.whereby.com/r'",
+    )
+    .await;
+    app.change("UPDATE reflector.meeting SET end_date = now() - interval '1 minute'").await;
+    app.meeting("zz-at-jitsi", "standup", -1).await;
+    whereby.fail(SESSIONS, Fault::Reset);
+    assert_eq!((app.sweep().await.ended, asked(&whereby)), (1, 1));
+    assert_eq!((app.sweep().await.ended, asked(&whereby)), (4, 5));
+}
+
+#[tokio::test]
+async fn once_whereby_tells_of_nobody_any_more_it_is_asked_whatever_was_counted() {
+    let (whereby, app, name) = scene().await;
+    for (id, name_of) in [("p1", "Ann"), ("p2", "Bob")] {
+        tell(&app, &whereby, whereby.join(&name, &Person::new(id, name_of, "visitor"))).await;
+    }
+    app.change("UPDATE reflector.meeting SET end_date = now() - interval '59 minutes'").await;
+    assert_eq!((look(&app).await, asked(&whereby)), (0, 0), "it still tells");
+    app.change("UPDATE reflector.meeting SET end_date = now() - interval '60 minutes'").await;
+    assert_eq!(
+        (look(&app).await, asked(&whereby)),
+        (0, 1),
+        "two people are there, and it is not asked all the time"
+    );
+    for id in ["p1", "p2"] {
+        whereby.leave(&name, id).unwrap();
+    }
+    app.change("UPDATE reflector.meeting SET asked_at = asked_at - interval '10 minutes'").await;
+    assert_eq!((app.sweep().await.ended, asked(&whereby)), (1, 2));
+    let reason = app.text("SELECT ended_reason FROM reflector.meeting").await;
+    assert_eq!(reason.as_deref(), Some("expired"));
+}

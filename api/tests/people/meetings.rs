@@ -1,6 +1,8 @@
 //! `POST /v1/rooms/{name}/meeting`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use futures_util::future::join_all;
@@ -8,6 +10,8 @@ use http::Request;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
+use tracing::Metadata;
+use tracing::span::{Attributes, Id, Record};
 
 use crate::app::{App, JITSI_SECRET};
 use crate::rooms::guide_room;
@@ -171,4 +175,52 @@ async fn a_platform_that_is_not_configured_is_named_with_its_variables() {
     let detail =
         "Jitsi is not configured on this server; its operator must set JITSI_DOMAIN and JITSI_JWT_SECRET.";
     assert_eq!(answer.refusal(), (503, "platform_not_configured", &json!(detail)));
+}
+
+/// Counts the statements that this thread sends to the database.
+#[derive(Clone, Default)]
+struct Statements(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Statements {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn a_list_of_many_meetings_asks_the_database_as_often_as_one_of_few_and_counts_each_one_s_people() {
+    let (app, _) = app_with_room("daily").await;
+    let statements = Statements::default();
+    let mut asked = Vec::new();
+    for more in [2, 20] {
+        for _ in 0..more {
+            let path = "/v1/rooms/daily/meeting";
+            let meeting = app.post(None, path, &json!({"allow_duplicated": true})).await.ok();
+            let joined = json!({
+                "event": "muc-occupant-joined", "room": meeting["room_name"], "timestamp": 1,
+                "data": {"occupant_id": "o", "boot_id": meeting["id"]},
+            });
+            app.deliver("/v1/jitsi/events", &joined).await.ok();
+        }
+        let before = statements.0.load(Ordering::Relaxed);
+        let counting = tracing::subscriber::set_default(statements.clone());
+        let active = app.get(None, "/v1/rooms/daily/meetings/active").await.ok();
+        drop(counting);
+        asked.push(statements.0.load(Ordering::Relaxed) - before);
+        assert!(active.as_array().unwrap().iter().all(|meeting| meeting["num_clients"] == 1), "{active}");
+    }
+    assert!(asked[0] > 3 && asked[0] == asked[1], "{asked:?}");
 }

@@ -104,7 +104,8 @@ async fn what_only_this_host_can_reach_is_not_asked() {
         let result = app.post_nothing(Some("alice"), &path).await.ok();
         assert_eq!((&result["success"], &result["response_preview"]), (&json!(false), &Value::Null));
         let error = result["error"].as_str().unwrap();
-        assert!(error.starts_with("The webhook was not sent: "), "{url}: {error}");
+        // Where a name leads to inside is nothing for those who may make rooms.
+        assert_eq!(error, "The webhook was not sent: the address is not a public one", "{url}");
     }
     assert!(received.lock().unwrap().is_empty());
 }

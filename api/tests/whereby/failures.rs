@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::jobs;
 use http::Method;
-use testbed::whereby::Fault;
+use testbed::whereby::{Fault, Whereby};
 
 use crate::app::{App, OWNER};
 use crate::support::wait;
@@ -133,4 +133,15 @@ async fn a_room_that_is_deleted_while_its_meeting_is_made_leaves_nothing_at_wher
     app.replica.ask(Method::DELETE, Some(OWNER), &format!("/v1/rooms/{id}"), None).await.ok();
     assert_eq!(visit.await.unwrap().refusal(), (404, "room_not_found"));
     assert_eq!((app.clean_up().await, app.rooms().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_clean_up_waits_for_points_and_does_not_begin_anew() {
+    let app = App::with(Whereby::start_with(600).unwrap(), &[("WHEREBY_POINTS_PER_MINUTE", "600")]).await;
+    app.whereby.fail(CREATE, Fault::LostAnswer);
+    assert_eq!(app.visit().await.status, 503);
+    // What is left is the visitors'; ten points come back in a second.
+    app.change("UPDATE reflector.whereby_budget SET points = 200, counted_at = clock_timestamp()").await;
+    assert_eq!((app.clean_up().await, app.rooms().len()), (1, 0));
+    assert_eq!(app.calls("GET /v1/meetings"), 1);
 }

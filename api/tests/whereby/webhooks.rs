@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use api::domain::recording_object::WherebyFile;
+use api::ingest::Outcome;
 use axum::body::Body;
 use http::{HeaderValue, Method, Request};
 use serde_json::json;
-use testbed::whereby::{Event, Person, Whereby, signature};
+use testbed::whereby::{Event, Person, Whereby, key_of, signature};
 use time::OffsetDateTime;
 
 use crate::app::{App, Replica};
@@ -143,4 +145,37 @@ async fn whereby_s_own_sender_is_content() {
     wait::until("Zoë", async || (app.people().await == 1).then_some(())).await;
     served.abort();
     assert!(tokio::time::timeout(Duration::from_secs(5), served).await.is_ok());
+}
+
+#[tokio::test]
+async fn two_webhooks_of_one_file_that_are_stored_together_are_one_recording() {
+    let app = App::start().await;
+    let meeting = app.visit().await.ok();
+    let name = meeting["room_name"].as_str().unwrap();
+    let now = OffsetDateTime::now_utc();
+    let key = key_of(name, now, "mp4");
+    let file_id = WherebyFile::parse(&key).unwrap().id;
+    app.change(
+        "INSERT INTO reflector.meeting SELECT (jsonb_populate_record(m, '{\"id\": \"other\", \"room_name\": \"other\"}')).*
+         FROM reflector.meeting m",
+    )
+    .await;
+    let finished = |id: &str| {
+        let data = json!({"filename": key, "roomName": name, "status": "completed"});
+        json!({"id": id, "event": "recording.finished", "room": name, "timestamp": 1, "data": data})
+    };
+    let data = json!({"recording_file": "/recordings/a.mp4", "recording_status": "completed"});
+    let notice =
+        json!({"id": file_id, "event": "recording_completed", "room": "other", "timestamp": 1, "data": data});
+    let events = [
+        finished("one"),
+        notice,
+        finished("two"),
+        json!({"id": "three", "event": "e", "room": name, "timestamp": 1}),
+    ];
+    let events = events.map(|event| contract::event::Event::parse(event.to_string().as_bytes()).unwrap());
+    let outcomes = app.replica.state.ingest.store(events.to_vec(), 1000).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Stored, Outcome::Stored, Outcome::Stored, Outcome::Stored]);
+    assert_eq!(app.count("SELECT count(*) FROM reflector.meeting_event").await, 4);
+    assert_eq!(app.count("SELECT count(*) FROM reflector.recording").await, 1);
 }

@@ -54,6 +54,33 @@ impl MeetingBody {
         now: OffsetDateTime,
     ) -> Result<Self, ApiError> {
         let people = record::people(&state.db, &meeting).await?;
+        Self::with_people(state, room, meeting, people, caller, now)
+    }
+
+    /// The same of several.
+    pub async fn all(
+        state: &State,
+        room: &Room,
+        meetings: Vec<Meeting>,
+        caller: Option<&Identity>,
+        now: OffsetDateTime,
+    ) -> Result<Vec<Self>, ApiError> {
+        let people = record::people_in(&state.db, &meetings).await?;
+        let body = |meeting: Meeting| {
+            let people = people.get(&meeting.id).copied().unwrap_or(0);
+            Self::with_people(state, room, meeting, people, caller, now)
+        };
+        meetings.into_iter().map(body).collect()
+    }
+
+    fn with_people(
+        state: &State,
+        room: &Room,
+        meeting: Meeting,
+        people: usize,
+        caller: Option<&Identity>,
+        now: OffsetDateTime,
+    ) -> Result<Self, ApiError> {
         let is_owner = caller.is_some_and(|caller| room.is_owned_by(&caller.user_id));
         let links = Links::of(state, &meeting, caller, is_owner, now)?;
         Ok(Self::new(meeting, links, people, now))

@@ -27,9 +27,6 @@ pub async fn list(
     let now = OffsetDateTime::now_utc();
     let room = rooms::find_by_name(&state.db, &name).await?;
     let room = room.ok_or_else(|| ApiError::titled(ProblemCode::RoomNotFound))?;
-    let mut bodies = Vec::new();
-    for meeting in meetings::list_open(&state.db, &room.id, now).await? {
-        bodies.push(MeetingBody::of(&state, &room, meeting, caller.as_ref(), now).await?);
-    }
-    Ok(Private(bodies))
+    let meetings = meetings::list_open(&state.db, &room.id, now).await?;
+    MeetingBody::all(&state, &room, meetings, caller.as_ref(), now).await.map(Private)
 }

@@ -66,6 +66,9 @@ impl From<Outcome> for WebhookTestResult {
             Outcome::Unreachable(reason) => {
                 Self::failed(format!("Could not connect to webhook URL: {reason}"))
             }
+            Outcome::Forbidden(_) => {
+                Self::failed("The webhook was not sent: the address is not a public one")
+            }
             Outcome::Refused(reason) => Self::failed(format!("The webhook was not sent: {reason}")),
         }
     }
@@ -106,13 +109,18 @@ pub async fn test_webhook(
     let body = body(&room, &id, now);
     let message = Message { url, secret: secret.as_ref(), id: &id, event: EVENT, retry: 0, body };
     let outcome = state.webhooks.client().send(message, now, PATIENCE).await;
-    tracing::info!(room.id, webhook.id = id, success = outcome.is_success(), "sent a test webhook");
+    if let Outcome::Forbidden(forbidden) = &outcome {
+        tracing::info!(room.id, webhook.id = id, "a test webhook is not sent: {forbidden}");
+    } else {
+        tracing::info!(room.id, webhook.id = id, success = outcome.is_success(), "sent a test webhook");
+    }
     Ok(Json(outcome.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::webhooks::address::Forbidden;
 
     #[test]
     fn every_outcome_is_told_as_the_frontends_know_it() {
@@ -135,8 +143,12 @@ mod tests {
                 WebhookTestResult::failed("Could not connect to webhook URL: connection refused"),
             ),
             (
-                Outcome::Refused("it is not public".into()),
-                WebhookTestResult::failed("The webhook was not sent: it is not public"),
+                Outcome::Forbidden(Forbidden([10, 0, 0, 1].into())),
+                WebhookTestResult::failed("The webhook was not sent: the address is not a public one"),
+            ),
+            (
+                Outcome::Refused("it names no host".into()),
+                WebhookTestResult::failed("The webhook was not sent: it names no host"),
             ),
         ] {
             assert_eq!(WebhookTestResult::from(outcome), expected);
