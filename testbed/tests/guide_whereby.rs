@@ -6,22 +6,25 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::api::{self, Api};
 use testbed::guide::Shell;
 use testbed::ports;
+use testbed::s3::{BUCKET, S3};
 use testbed::secrets::Secrets;
-use testbed::whereby::{Fault, Person, Whereby};
-
-/// The bucket that the guide has created.
-const BUCKET: &str = "our-whereby-recordings";
+use testbed::sqs::{Moto, Place};
+use testbed::wait;
+use testbed::whereby::{self, Fault, Person, Whereby};
+use time::OffsetDateTime;
 
 /// Somebody who follows the guide.
 struct Reader {
     shell: Shell,
     whereby: Whereby,
+    s3: S3,
     api: Api,
     client: api::Client,
     directory: TempDir,
@@ -29,18 +32,23 @@ struct Reader {
 
 impl Reader {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// The same, with a queue that the bucket notifies.
+    fn with(queue: Option<&Place>) -> Self {
         let directory = TempDir::with_prefix("reflector-").unwrap();
         // Postgres runs as a user of its own, and must get there.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let whereby = Whereby::start().unwrap();
-        let variables = vec![
+        let s3 = S3::start(&directory.path().join("s3")).unwrap();
+        let mut variables = vec![
             ("WHEREBY_API_KEY", whereby.api_key().to_owned()),
             ("WHEREBY_WEBHOOK_SECRET", whereby.webhook_secret().to_owned()),
-            ("AWS_WHEREBY_ACCESS_KEY_ID", "AKIAEXAMPLE0WHEREBY0".to_owned()),
-            ("AWS_WHEREBY_ACCESS_KEY_SECRET", "vI2mZc0Qw9LrT5xK7bN1sE8uY4hJ6gF3dA0pOoPq".to_owned()),
-            ("RECORDING_STORAGE_AWS_BUCKET_NAME", BUCKET.to_owned()),
             ("WHEREBY_API_URL", whereby.url()),
         ];
+        variables.extend(s3.whereby_environment());
+        variables.extend(queue.map(|queue| ("AWS_PROCESS_RECORDING_QUEUE_URL", queue.queue_url())));
         let log = directory.path().join("api.log");
         let state = directory.path().join("api");
         let secrets = Secrets::random().unwrap();
@@ -52,7 +60,7 @@ impl Reader {
         ];
         let own = [("AUTH_TOKEN", client.token().to_owned())];
         let shell = Shell { placeholders, variables: variables.into_iter().chain(own).collect() };
-        Self { shell, whereby, api, client, directory }
+        Self { shell, whereby, s3, api, client, directory }
     }
 
     /// Makes the guide's room with the guide's command.
@@ -133,7 +141,7 @@ curl https://your-reflector-domain.com/v1/whereby/health",
     let destination = &recording["destination"];
     assert_eq!(
         (&destination["bucket"], &destination["accessKeyId"]),
-        (&json!(BUCKET), &json!("AKIAEXAMPLE0WHEREBY0"))
+        (&json!(BUCKET), &json!(reader.s3.whereby_keys().access_key))
     );
 
     let listed = reader.shell.answer(
@@ -173,6 +181,38 @@ fn what_whereby_itself_sends_is_taken() {
     assert_eq!(reader.participants(), 1);
     let record = reader.client.meeting(&meeting.id).unwrap();
     assert_eq!(record["participants"][0]["display_name"], "Žofie");
+}
+
+#[test]
+fn the_guides_queue_leads_to_a_link_and_what_its_policy_does_not_allow_is_said_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let moto = Moto::start(directory.path()).unwrap();
+    let queue = moto.place("guide").unwrap();
+    let reader = Reader::with(Some(&queue));
+    reader.make_room();
+    let meeting = reader.client.create_meeting("my-whereby-room").unwrap();
+    let key = whereby::key_of(&meeting.room_name, OffsetDateTime::now_utc(), "mp4");
+    whereby::put(&reader.s3, &key, b"film").unwrap();
+    let told = json!({"Records": [{
+        "eventName": "ObjectCreated:CompleteMultipartUpload",
+        "s3": {"bucket": {"name": BUCKET}, "object": {"key": key.replace(':', "%3A"), "size": 4}},
+    }]});
+    queue.say(&told.to_string()).unwrap();
+    let mut link = None;
+    let found = wait::eventually(Duration::from_secs(30), || {
+        let record = reader.client.meeting(&meeting.id).unwrap();
+        link = record["recordings"][0]["files"][0]["download_url"].as_str().map(ToOwned::to_owned);
+        link.is_some()
+    });
+    assert!(found, "{}", reader.log());
+    let mut film = ureq::get(&link.unwrap()).call().unwrap();
+    assert_eq!(film.body_mut().read_to_vec().unwrap(), b"film");
+    let refused =
+        wait::eventually(Duration::from_secs(30), || reader.log().contains("is not looked through"));
+    assert!(refused, "{}", reader.log());
+    let lines: Vec<_> =
+        reader.log().lines().filter(|line| line.contains("s3:ListBucket")).map(str::to_owned).collect();
+    assert!(lines.len() == 1 && lines[0].contains("AWS_WHEREBY_ACCESS_KEY_ID"), "{lines:?}");
 }
 
 #[test]

@@ -48,8 +48,8 @@ impl Storage {
                  Whereby guide does not ask for; allow it s3:ListBucket on the bucket, or see that the bucket's notifications come"
             ),
             Extra::Remove if !self.refused.remove.swap(true, Ordering::Relaxed) => tracing::warn!(
-                "recordings that are not to be kept stay in {self}, where nobody gets a link to them: {error}; the key in {key} may not \
-                 remove them, which the Whereby guide does not ask for; allow it s3:DeleteObject on the bucket's objects"
+                "recordings that are not to be kept stay in {self}: {error}; the key in {key} may not remove them, which the Whereby guide \
+                 does not ask for; allow it s3:DeleteObject on the bucket's objects"
             ),
             _ => {}
         }
