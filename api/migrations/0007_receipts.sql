@@ -31,6 +31,7 @@ CREATE INDEX meeting_started ON reflector.meeting (start_date DESC, id);
 CREATE INDEX meeting_on ON reflector.meeting (start_date DESC, id) WHERE is_active;
 CREATE INDEX meeting_room_name_begins ON reflector.meeting (room_name text_pattern_ops, start_date DESC);
 CREATE INDEX recording_completed ON reflector.recording (completed_at DESC, id);
+CREATE INDEX recording_missing ON reflector.recording (missed_at) WHERE state = 'missing';
 CREATE INDEX recording_state_completed ON reflector.recording (state, completed_at DESC, id);
 CREATE INDEX webhook_delivery_position ON reflector.webhook_delivery (position);
 CREATE INDEX webhook_delivery_state_position ON reflector.webhook_delivery (state, position);

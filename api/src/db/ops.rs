@@ -162,12 +162,13 @@ pub struct FailedJob {
     pub last_ended_at: Option<OffsetDateTime>,
 }
 
-/// All periodic work whose last run failed.
-pub async fn failed_jobs(db: &PgPool) -> Result<Vec<FailedJob>, sqlx::Error> {
+/// Those of the periodic work `names` whose last run failed. What is not done any more has a row, too.
+pub async fn failed_jobs(db: &PgPool, names: &[&str]) -> Result<Vec<FailedJob>, sqlx::Error> {
     let query = sqlx::query_as(
         "-- ops.failed_jobs
-        SELECT name, last_outcome, last_ended_at FROM reflector.job WHERE NOT last_succeeded ORDER BY name",
-    );
+        SELECT name, last_outcome, last_ended_at FROM reflector.job WHERE name = ANY($1) AND NOT last_succeeded ORDER BY name",
+    )
+    .bind(names);
     fetch_all(db, query).await
 }
 

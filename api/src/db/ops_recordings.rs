@@ -39,7 +39,7 @@ pub struct RecordingLine {
 macro_rules! lines {
     () => {
         "SELECT id, meeting_id, room_name, file, host, status, completed_at, size_bytes, duration_ms, state, deleted_reason,
-          denied OR reflector.is_denied(meeting_id) AS is_withheld
+          denied AS is_withheld
         FROM reflector.recording"
     };
 }
@@ -75,23 +75,30 @@ pub async fn find(db: &PgPool, id: &str) -> Result<Option<RecordingLine>, sqlx::
     fetch_optional(db, query).await
 }
 
-/// How many recordings somebody should look for.
+/// How many recordings somebody should look for: what went amiss long ago was seen to, or is lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
 pub struct Tally {
-    /// Those that are not where they were to be.
+    /// Those that were found in the last days not to be where they were to be.
     pub missing: i64,
-    /// Those that were announced an hour ago, and never seen.
+    /// Those that were announced in the last days, more than an hour ago, and never seen.
     pub overdue: i64,
 }
 
-/// Counts the recordings that somebody should look for; no more than a thousand of each.
+/// Counts the recordings that somebody should look for; no more than a thousand of each. One that is missed and belongs to no meeting
+/// may be somebody else's.
 pub async fn tally(db: &PgPool, now: OffsetDateTime) -> Result<Tally, sqlx::Error> {
     let query = sqlx::query_as(
         "-- ops_recordings.tally
         SELECT
-          (SELECT count(*) FROM (SELECT FROM reflector.recording WHERE state = 'missing' LIMIT 1000) m) AS missing,
           (SELECT count(*) FROM (
-            SELECT FROM reflector.recording WHERE state = 'announced' AND announced_at < $1 - interval '1 hour' LIMIT 1000
+            SELECT FROM reflector.recording
+            WHERE state = 'missing' AND missed_at > $1 - interval '7 days' AND meeting_id IS NOT NULL
+            LIMIT 1000
+          ) m) AS missing,
+          (SELECT count(*) FROM (
+            SELECT FROM reflector.recording
+            WHERE state = 'announced' AND announced_at < $1 - interval '1 hour' AND announced_at > $1 - interval '7 days'
+            LIMIT 1000
           ) a) AS overdue",
     )
     .bind(now);

@@ -40,7 +40,7 @@ pub async fn read(db: &PgPool, id: &str, after: i64) -> Result<Option<Record>, s
     let mut snapshot = db.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
     let Some((meeting, tenure)) = meetings::find(&mut *snapshot, id).await? else { return Ok(None) };
     let (occupants, sessions, boots) = attendance(&mut snapshot, id).await?;
-    let counted = counted(&mut snapshot, std::slice::from_ref(&meeting)).await?;
+    let counted = counted(&mut snapshot, &[(id, meeting.settings.platform)]).await?;
     let people = counted.get(id).copied().unwrap_or_else(|| people_present(&occupants, &boots));
     let files = recordings::list(&mut *snapshot, id).await?;
     let events = event_page::read(&mut snapshot, id, after).await?;
@@ -50,16 +50,19 @@ pub async fn read(db: &PgPool, id: &str, after: i64) -> Result<Option<Record>, s
 
 /// How many people are in `meeting` now.
 pub async fn people(db: &PgPool, meeting: &Meeting) -> Result<usize, sqlx::Error> {
-    let people = people_in(db, std::slice::from_ref(meeting)).await?;
+    let people = people_in(db, &[(&meeting.id, meeting.settings.platform)]).await?;
     Ok(people.get(&meeting.id).copied().unwrap_or(0))
 }
 
-/// How many people are in each of `meetings` now, by the meetings' ids; with as many statements as for one of them.
-pub async fn people_in(db: &PgPool, meetings: &[Meeting]) -> Result<HashMap<String, usize>, sqlx::Error> {
+/// How many people are in each of `meetings` now, which are ids and platforms, by the meetings' ids; with as many statements as for one
+/// of them. Meetings in which nobody was seen may be left out.
+pub async fn people_in(
+    db: &PgPool,
+    meetings: &[(&str, Platform)],
+) -> Result<HashMap<String, usize>, sqlx::Error> {
     let mut db = db.acquire().await?;
     let mut people = counted(&mut db, meetings).await?;
-    let others: Vec<_> =
-        meetings.iter().map(|meeting| &*meeting.id).filter(|id| !people.contains_key(*id)).collect();
+    let others: Vec<_> = meetings.iter().map(|(id, _)| *id).filter(|id| !people.contains_key(*id)).collect();
     if !others.is_empty() {
         let mut occupants = occupants(&mut db, &others).await?;
         let boots = boots(&mut db, occupants.values().flat_map(BTreeMap::values), []).await?;
@@ -74,9 +77,12 @@ pub async fn people_in(db: &PgPool, meetings: &[Meeting]) -> Result<HashMap<Stri
 }
 
 /// The people in those of `meetings` whose platform counts them: such a count is right again after a webhook was lost.
-async fn counted(db: &mut PgConnection, meetings: &[Meeting]) -> Result<HashMap<String, usize>, sqlx::Error> {
-    let counts = |meeting: &&Meeting| meeting.settings.platform == Platform::Whereby;
-    let ids: Vec<_> = meetings.iter().filter(counts).map(|meeting| &*meeting.id).collect();
+async fn counted(
+    db: &mut PgConnection,
+    meetings: &[(&str, Platform)],
+) -> Result<HashMap<String, usize>, sqlx::Error> {
+    let counts = |(_, platform): &&(&str, Platform)| *platform == Platform::Whereby;
+    let ids: Vec<_> = meetings.iter().filter(counts).map(|(id, _)| *id).collect();
     if ids.is_empty() { Ok(HashMap::new()) } else { whereby::counts::latest(db, &ids).await }
 }
 

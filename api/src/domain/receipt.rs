@@ -145,6 +145,13 @@ impl Counts {
         self.rejected += 1;
         self.code.get_or_insert(code);
     }
+
+    /// Takes back what was refused for `code`, and for nothing else.
+    pub fn accept(&mut self, code: ProblemCode) {
+        if self.code == Some(code) {
+            (self.rejected, self.code) = (0, None);
+        }
+    }
 }
 
 impl Receipt {

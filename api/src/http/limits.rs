@@ -103,12 +103,18 @@ impl Platform {
         meters::rate_limited(budget);
         let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         let detail = format!("{why}; try again in {seconds} s.");
-        match self {
+        let mut response = match self {
             Self::Jitsi => ApiError::too_many(seconds, detail).into_response(),
             Self::Whereby => ApiError::for_now_in(seconds, detail).into_response(),
-        }
+        };
+        response.extensions_mut().insert(Limited);
+        response
     }
 }
+
+/// Says of an answer that its sender has sent too much, whatever its status.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limited;
 
 /// So much for each address.
 struct Budget {

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method};
 use time::OffsetDateTime;
 
 use super::client_address::ClientAddress;
+use super::limits::Limited;
 use super::request_id;
 use crate::domain::receipt::{Counts, Kind, Receipt, Verdict};
 use crate::receipts::{Receipts, draft};
@@ -93,13 +94,14 @@ impl Arrival {
             rooms.push((None, Counts::default()));
         }
         let status = response.status().as_u16();
+        let is_limited = response.extensions().get::<Limited>().is_some();
         let refusal = response.extensions().get::<ProblemCode>().copied();
         let (duration, request_id) = (self.begun.elapsed(), request_id::current().unwrap_or_default());
         for (room, counts) in rooms {
             let kind = Kind {
                 route: self.route.clone(),
                 status,
-                verdict: Verdict::of(status, counts),
+                verdict: if is_limited { Verdict::Limited } else { Verdict::of(status, counts) },
                 code: refusal.or(counts.code),
                 room,
                 agent: self.agent.clone(),

@@ -66,6 +66,15 @@ pub fn settle(outcomes: &[Outcome]) {
     });
 }
 
+/// The event whose room no meeting has is taken all the same: whoever asks keeps it until its meeting is there.
+pub fn keep_stray() {
+    write(|draft| {
+        for (_, counts) in &mut draft.rooms {
+            counts.accept(ProblemCode::MeetingNotFound);
+        }
+    });
+}
+
 /// A part of the request is no event, for this reason.
 pub fn reject(code: ProblemCode) {
     write(|draft| {
@@ -141,6 +150,22 @@ mod tests {
         .await;
         assert_eq!(rooms.len(), MAX_ROOMS);
         assert_eq!(rooms.iter().map(|(_, counts)| counts.stored).sum::<u32>(), 500);
+    }
+
+    #[tokio::test]
+    async fn a_stray_that_is_kept_was_not_refused_and_what_was_refused_for_another_reason_stays_so() {
+        let stray = async |outcome| {
+            watch(async {
+                expect(&events(&["a"]));
+                settle(&[outcome]);
+                keep_stray();
+            })
+            .await
+            .1
+        };
+        assert_eq!(stray(Outcome::MeetingUnknown).await, [(Some("a".to_owned()), Counts::default())]);
+        let [(_, refused)] = stray(Outcome::Refused("why".to_owned())).await[..] else { panic!("not one") };
+        assert_eq!((refused.rejected, refused.code), (1, Some(ProblemCode::EventInvalid)));
     }
 
     #[test]

@@ -119,6 +119,41 @@ async fn what_is_wrong_stands_on_top_with_the_next_step() {
 }
 
 #[tokio::test]
+async fn what_went_wrong_long_ago_or_is_not_done_any_more_is_no_finding() {
+    let app = App::start().await;
+    app.meeting("m-1", "reflector-a").await;
+    execute(
+        &app,
+        "INSERT INTO reflector.recording (id, meeting_id, file, status, completed_at, announced_at, missed_at)
+         VALUES ('old', 'm-1', 'a.mp4', 'completed', now() - interval '9 days', NULL, now() - interval '8 days'),
+           ('never', 'm-1', 'b.mp4', 'completed', now() - interval '9 days', now() - interval '8 days', NULL),
+           ('nobody-s', NULL, 'c.mp4', 'completed', now(), NULL, now());
+         INSERT INTO reflector.job (name, next_at, last_ended_at, last_succeeded, last_outcome)
+         VALUES ('whereby.clean_up', now(), now(), false, 'no answer'), ('of.an.older.release', now(), now(), false, 'no answer')",
+    )
+    .await;
+    let page = app.page("/ops/overview").await;
+    assert!(page.contains("Nothing needs you"), "{page}");
+    execute(
+        &app,
+        "UPDATE reflector.recording SET missed_at = now() - interval '6 days' WHERE id = 'old';
+         UPDATE reflector.recording SET announced_at = now() - interval '6 days' WHERE id = 'never';
+         INSERT INTO reflector.job (name, next_at, last_ended_at, last_succeeded, last_outcome)
+         VALUES ('lifecycle.sweep', now(), now(), false, 'no answer')",
+    )
+    .await;
+    let page = app.page("/ops/overview").await;
+    for text in [
+        "3 things need a look",
+        "1 recording is not in the storage",
+        "1 recording was announced",
+        "The periodic work lifecycle.sweep failed",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn deliveries_are_found_by_room_sender_and_verdict_and_their_pages_follow_each_other() {
     let app = App::start().await;
     app.meeting("m-1", "reflector-a").await;
@@ -241,8 +276,8 @@ async fn recordings_are_listed_by_state_and_say_why_they_cannot_be_played() {
         &app,
         "INSERT INTO reflector.recording (id, meeting_id, room_name, file, status, completed_at, size_bytes, duration_ms)
          VALUES ('rec-1', 'm-1', 'reflector-a', '/var/recordings/x/a.mp4', 'completed', now(), 1234567, 90000);
-         INSERT INTO reflector.recording (id, file, status, completed_at, missed_at)
-         VALUES ('rec-2', 'b.mp4', 'truncated', now(), now())",
+         INSERT INTO reflector.recording (id, meeting_id, file, status, completed_at, missed_at)
+         VALUES ('rec-2', 'm-1', 'b.mp4', 'truncated', now(), now())",
     )
     .await;
     let all = app.page("/ops/recordings").await;

@@ -15,6 +15,7 @@ mod creation;
 mod failures;
 mod guide;
 mod limits;
+mod ops;
 mod people;
 mod sessions;
 mod webhooks;

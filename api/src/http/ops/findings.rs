@@ -202,6 +202,10 @@ fn of_deliveries(trouble: &Trouble, now: OffsetDateTime) -> Option<Finding> {
             format!("{requests} from {from} got a refusal{}, {latest}", reason(trouble)),
             "The list of deliveries says which room and why",
         ),
+        Verdict::Limited if trouble.is_whereby => (
+            format!("{requests} from {from} to Whereby’s address came faster than the limit, {latest}"),
+            "Whereby sends each of them three times at most. Raise REFLECTOR_API_DELIVERIES_PER_SECOND",
+        ),
         Verdict::Limited => (
             format!("{requests} from {from} came faster than the limit, {latest}"),
             "The host waits and sends them again. If this goes on, raise the limit",
@@ -413,6 +417,25 @@ mod tests {
         assert!(findings.iter().any(|finding| finding.what == job), "{findings:#?}");
         let refused = "2 deliveries from 192.0.2.7 got a refusal (meeting_not_found), the latest 1 min ago";
         assert!(findings.iter().any(|finding| finding.what == refused), "{findings:#?}");
+    }
+
+    #[test]
+    fn whereby_is_not_said_to_come_again_for_ever() {
+        for (is_whereby, expected) in
+            [(true, "Whereby sends each of them three times"), (false, "The host waits")]
+        {
+            let trouble = Trouble {
+                verdict: Verdict::Limited.as_str().to_owned(),
+                sender: None,
+                code: None,
+                requests: 1,
+                latest_at: NOW,
+                is_agent: false,
+                is_whereby,
+            };
+            let next = of_deliveries(&trouble, NOW).unwrap().next;
+            assert!(next.starts_with(expected), "{next}");
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use super::timeline::{Kind, Stretch, Timeline};
 use super::webhooks::Line;
 use crate::db::record::{self, Record};
 use crate::db::{ops, ops_webhooks};
-use crate::domain::meeting::people_present;
-use crate::domain::presence::Told;
+use crate::domain::meeting::is_person;
+use crate::domain::presence::{Occupant, Told};
 use crate::domain::recording::File;
 use crate::domain::room::Setting as _;
 use crate::http::State;
@@ -105,11 +105,8 @@ pub(super) fn length(milliseconds: Option<i64>) -> String {
     milliseconds.map_or_else(|| "–".to_owned(), |length| span(Duration::milliseconds(length)))
 }
 
-fn kind(kind: Option<&str>) -> Kind {
-    match kind {
-        Some("recorder" | "transcriber") => Kind::Machine,
-        _ => Kind::Human,
-    }
+fn kind(occupant: &Occupant) -> Kind {
+    if is_person(occupant) { Kind::Human } else { Kind::Machine }
 }
 
 /// The stays and the recordings, for the picture; the participants, for the table below it.
@@ -121,11 +118,11 @@ fn attendance(record: &Record) -> (Vec<Stretch>, Vec<Participant>) {
         let text = |told: &Option<Told>| told.as_ref().map(|told| told.text.clone());
         let description = &occupant.description;
         let name = text(&description.display_name).or_else(|| text(&description.user_id));
-        let name = name.or_else(|| machine(occupant.kind())).unwrap_or_else(|| key.occupant_id.clone());
+        let name = name.or_else(|| machine(occupant)).unwrap_or_else(|| key.occupant_id.clone());
         let about = [text(&description.kind), text(&description.role), breakout(&key.breakout_room_id)];
         stretches.push(Stretch {
             name: name.clone(),
-            kind: kind(occupant.kind()),
+            kind: kind(occupant),
             from: stay.joined_at,
             to: if stay.present { None } else { stay.left_at.or(stay.joined_at) },
         });
@@ -153,13 +150,9 @@ fn attendance(record: &Record) -> (Vec<Stretch>, Vec<Participant>) {
 }
 
 /// What a machine is called that has no name.
-fn machine(kind: Option<&str>) -> Option<String> {
-    let name = match kind? {
-        "recorder" => "Recorder",
-        "transcriber" => "Transcriber",
-        _ => return None,
-    };
-    Some(name.to_owned())
+fn machine(occupant: &Occupant) -> Option<String> {
+    let mut letters = occupant.kind().filter(|_| !is_person(occupant))?.chars();
+    letters.next().map(|first| format!("{}{}", first.to_ascii_uppercase(), letters.as_str()))
 }
 
 fn breakout(room: &str) -> Option<String> {
@@ -178,8 +171,7 @@ pub(super) async fn get(
     let events = ops::latest_events(&state.db, &id, EVENTS).await?;
     let webhooks = ops_webhooks::of_meeting(&state.db, &id, paging::limit()).await?;
     let (stretches, participants) = attendance(&record);
-    let people = people_present(&record.occupants, &record.boots);
-    let meeting = record.meeting;
+    let (meeting, people) = (record.meeting, record.people);
     shell::page(&Page {
         deliveries: paging::address("../deliveries", &[("room", Some(&meeting.room_name))]),
         timeline: Timeline::of(stretches, shell.now),

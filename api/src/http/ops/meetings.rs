@@ -12,7 +12,7 @@ use super::shell::{self, Shell, Trouble};
 use super::text::When;
 use crate::db::ops::{self, MeetingLine};
 use crate::db::record;
-use crate::domain::meeting::people_present;
+use crate::domain::room::{Platform, Setting as _};
 use crate::http::State;
 
 #[derive(Template)]
@@ -49,29 +49,23 @@ impl Line {
         meetings: Vec<MeetingLine>,
         shell: &Shell,
     ) -> Result<Vec<Self>, sqlx::Error> {
-        let mut lines = Vec::with_capacity(meetings.len());
-        for meeting in meetings {
-            let present = if meeting.is_active && meeting.seen > 0 {
-                let (occupants, boots) = record::presence(db, &meeting.id).await?;
-                people_present(&occupants, &boots).to_string()
-            } else if meeting.is_active {
-                "0".to_owned()
-            } else {
-                String::new()
-            };
-            lines.push(Self {
-                path: paging::escaped(&meeting.id),
-                badge: Badge::of_meeting(meeting.is_active),
-                began: shell.ago(meeting.start_date),
-                id: meeting.id,
-                room_name: meeting.room_name,
-                platform: meeting.platform,
-                present,
-                seen: meeting.seen,
-                recordings: meeting.recordings,
-            });
-        }
-        Ok(lines)
+        let on = meetings.iter().filter(|meeting| meeting.is_active);
+        let on: Vec<_> =
+            on.filter_map(|meeting| Some((&*meeting.id, Platform::parse(&meeting.platform)?))).collect();
+        let people = record::people_in(db, &on).await?;
+        let present = |meeting: &MeetingLine| people.get(&meeting.id).copied().unwrap_or(0).to_string();
+        let line = |meeting: MeetingLine| Self {
+            path: paging::escaped(&meeting.id),
+            badge: Badge::of_meeting(meeting.is_active),
+            began: shell.ago(meeting.start_date),
+            present: if meeting.is_active { present(&meeting) } else { String::new() },
+            id: meeting.id,
+            room_name: meeting.room_name,
+            platform: meeting.platform,
+            seen: meeting.seen,
+            recordings: meeting.recordings,
+        };
+        Ok(meetings.into_iter().map(line).collect())
     }
 }
 

@@ -11,6 +11,7 @@ use super::shell::{self, Shell, Trouble};
 use super::text::{When, count, plural};
 use crate::db::{ops, ops_recordings, ops_webhooks, receipts};
 use crate::http::State;
+use crate::jobs;
 
 /// How many meetings are shown that are on.
 const MEETINGS: i64 = 8;
@@ -59,12 +60,13 @@ pub(super) async fn get(
     shell: Shell,
 ) -> Result<Response, Trouble> {
     let an_hour_ago = shell.now - Duration::hours(1);
+    let jobs: Vec<_> = jobs::list(&state).into_iter().map(|job| job.name).collect();
     let situation = Situation {
         agents: ops::agents(&state.db).await?,
         trouble: receipts::trouble(&state.db, an_hour_ago).await?,
         recordings: ops_recordings::tally(&state.db, shell.now).await?,
         webhooks: ops_webhooks::tally(&state.db).await?,
-        failed_jobs: ops::failed_jobs(&state.db).await?,
+        failed_jobs: ops::failed_jobs(&state.db, &jobs).await?,
     };
     let traffic = ops::traffic(&state.db, an_hour_ago).await?;
     let on = ops::meetings_on(&state.db, MEETINGS).await?;

@@ -65,7 +65,8 @@ impl MeetingBody {
         caller: Option<&Identity>,
         now: OffsetDateTime,
     ) -> Result<Vec<Self>, ApiError> {
-        let people = record::people_in(&state.db, &meetings).await?;
+        let places = meetings.iter().map(|meeting| (&*meeting.id, meeting.settings.platform));
+        let people = record::people_in(&state.db, &places.collect::<Vec<_>>()).await?;
         let body = |meeting: Meeting| {
             let people = people.get(&meeting.id).copied().unwrap_or(0);
             Self::with_people(state, room, meeting, people, caller, now)

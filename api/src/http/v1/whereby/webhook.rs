@@ -21,6 +21,7 @@ use crate::http::problem::ApiError;
 use crate::http::signed::{malformed, refusal};
 use crate::http::{State, body, invalid_event};
 use crate::ingest::Outcome;
+use crate::receipts::draft;
 use crate::whereby::notice::Notice;
 use crate::whereby::signature::{SIGNATURE, verify};
 
@@ -96,7 +97,9 @@ async fn store(state: &State, notice: &Notice<'_>, bytes: usize) -> Result<(), A
         Some(Outcome::Stored | Outcome::Duplicate | Outcome::Acknowledged) => Ok(()),
         Some(Outcome::MeetingUnknown) => {
             let line = notice.line(room_name.as_deref());
-            Ok(strays::keep(&state.db, id.as_str(), room_name.as_deref(), &line).await?)
+            strays::keep(&state.db, id.as_str(), room_name.as_deref(), &line).await?;
+            draft::keep_stray();
+            Ok(())
         }
         Some(Outcome::Refused(reason)) => Err(invalid_event::of_data(invalid_event::unstorable(&reason))),
         None => Err(ApiError::internal(&"an event got no outcome")),
