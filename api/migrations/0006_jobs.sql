@@ -40,7 +40,8 @@ CREATE INDEX webhook_fact_meeting ON reflector.webhook_fact (meeting_id, positio
 CREATE FUNCTION reflector.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   INSERT INTO reflector.webhook_fact (event, subject_id, meeting_id)
   VALUES (TG_ARGV[0], NEW.id, CASE TG_TABLE_NAME WHEN 'meeting' THEN NEW.id ELSE to_jsonb(NEW) ->> 'meeting_id' END)
-  ON CONFLICT DO NOTHING;
+  -- Whoever is about to announce it has to look again.
+  ON CONFLICT (event, subject_id) DO UPDATE SET occurred_at = now();
   RETURN NULL;
 END $$;
 -- Triggers of one statement fire in the order of their names.
@@ -51,10 +52,13 @@ CREATE TRIGGER tell_2_end AFTER UPDATE OF is_active ON reflector.meeting
 FOR EACH ROW WHEN (OLD.is_active AND NOT NEW.is_active)
 EXECUTE FUNCTION reflector.tell('meeting.ended');
 CREATE TRIGGER tell_new_recording AFTER INSERT ON reflector.recording
-FOR EACH ROW WHEN (NEW.state = 'stored' AND NEW.meeting_id IS NOT NULL)
+FOR EACH ROW WHEN (NEW.state = 'stored' AND NEW.meeting_id IS NOT NULL AND NOT NEW.denied)
 EXECUTE FUNCTION reflector.tell('recording.ready');
 CREATE TRIGGER tell_recording AFTER UPDATE ON reflector.recording
-FOR EACH ROW WHEN (NEW.state = 'stored' AND NEW.meeting_id IS NOT NULL AND (OLD.state <> 'stored' OR OLD.meeting_id IS NULL))
+FOR EACH ROW WHEN (
+  NEW.state = 'stored' AND NEW.meeting_id IS NOT NULL AND NOT NEW.denied
+  AND (OLD.state <> 'stored' OR OLD.meeting_id IS NULL OR OLD.denied)
+)
 EXECUTE FUNCTION reflector.tell('recording.ready');
 
 -- What goes to one receiver: 'pipeline', or 'room:' and the room's id. One process at a time sends to it, so that one that is dead

@@ -24,6 +24,8 @@ pub struct Limits {
     /// How many deliveries in a minute from one address are told that their signature is wrong; the others are told to wait:
     /// `REFLECTOR_API_SIGNATURE_FAILURES_PER_MINUTE`.
     pub failures_per_minute: NonZeroU32,
+    /// The most answers in a minute from one address to whether somebody agrees to be recorded: `REFLECTOR_API_ANSWERS_PER_MINUTE`.
+    pub answers_per_minute: NonZeroU32,
 }
 
 impl Limits {
@@ -40,6 +42,8 @@ impl Limits {
             ),
             deliveries_per_second: rate(reader, "REFLECTOR_API_DELIVERIES_PER_SECOND", 50_000),
             failures_per_minute: rate(reader, "REFLECTOR_API_SIGNATURE_FAILURES_PER_MINUTE", 60),
+            // A frontend does not repeat an answer, and a whole company may come in from one address.
+            answers_per_minute: rate(reader, "REFLECTOR_API_ANSWERS_PER_MINUTE", 600),
         }
     }
 }
@@ -120,6 +124,7 @@ mod tests {
             "REFLECTOR_API_MAX_CONNECTIONS_PER_ADDRESS",
             "REFLECTOR_API_DELIVERIES_PER_SECOND",
             "REFLECTOR_API_SIGNATURE_FAILURES_PER_MINUTE",
+            "REFLECTOR_API_ANSWERS_PER_MINUTE",
         ] {
             assert_eq!(read(variable, "0").1, [variable]);
             assert!(read(variable, "1").1.is_empty());

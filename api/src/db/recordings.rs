@@ -20,7 +20,7 @@ pub fn state(name: &str) -> Result<State, sqlx::Error> {
 macro_rules! columns {
     () => {
         "id, file, status, completed_at, session_id, host, size_bytes, duration_ms, sha256, bucket, object_key, started_at, state, \
-         denied OR reflector.is_denied(meeting_id) AS is_withheld"
+         denied AS is_withheld"
     };
 }
 
@@ -140,7 +140,7 @@ pub struct Loss {
 /// Who saw objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Witness {
-    /// Somebody who tells of each object once. What belongs to no meeting that is known waits for one.
+    /// Somebody who tells of each object once. What belongs to no meeting that is known waits a week for one.
     Notification,
     /// A scan, which sees everything again and again. What belongs to no meeting that is known is left out, as a bucket may be full of
     /// what others have recorded; what is known to be there is left as it is.
@@ -167,10 +167,11 @@ pub async fn found(db: &PgPool, sights: &[Sight], witness: Witness) -> Result<u6
         "-- recordings.found
         INSERT INTO reflector.recording AS r (
           id, meeting_id, room_name, file, status, completed_at, started_at, size_bytes, bucket, object_key, announced_at, found_at,
-          stored_at
+          stored_at, forgotten_at, denied
         )
-        SELECT s.id, m.id, s.room_name, s.file, 'completed', s.written_at, s.started_at, s.size_bytes, s.bucket, s.object_key,
-          s.seen_at, s.seen_at, now()
+        SELECT s.id, CASE WHEN d.denied IS NULL THEN m.id END, s.room_name, s.file, 'completed', s.written_at, s.started_at,
+          s.size_bytes, s.bucket, s.object_key, s.seen_at, s.seen_at, now(), CASE WHEN d.denied IS NOT NULL THEN now() END,
+          COALESCE(d.denied, false)
         FROM unnest(
           $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bigint[], $7::text[], $8::text[],
           $9::timestamptz[]
@@ -178,17 +179,22 @@ pub async fn found(db: &PgPool, sights: &[Sight], witness: Witness) -> Result<u6
         LEFT JOIN LATERAL (
           SELECT meeting.id FROM reflector.meeting WHERE meeting.room_name = s.room_name ORDER BY meeting.start_date DESC LIMIT 1
         ) m ON true
-        WHERE m.id IS NOT NULL OR NOT $10
+        CROSS JOIN LATERAL (SELECT reflector.deleted_room_is_denied(s.room_name, s.started_at) AS denied) d
+        WHERE m.id IS NOT NULL OR d.denied IS NOT NULL OR NOT $10
         ON CONFLICT (id) DO UPDATE SET
           meeting_id = CASE WHEN r.forgotten_at IS NULL THEN COALESCE(EXCLUDED.meeting_id, r.meeting_id) END,
           room_name = COALESCE(r.room_name, EXCLUDED.room_name),
+          -- Of one that was only missed until now nobody has said when it was complete.
+          completed_at = CASE WHEN r.stored_at IS NULL AND r.announced_at IS NULL THEN EXCLUDED.completed_at ELSE r.completed_at END,
           started_at = COALESCE(r.started_at, EXCLUDED.started_at),
           size_bytes = COALESCE(EXCLUDED.size_bytes, r.size_bytes),
           bucket = EXCLUDED.bucket,
           object_key = EXCLUDED.object_key,
           announced_at = LEAST(r.announced_at, EXCLUDED.announced_at),
           found_at = GREATEST(r.found_at, EXCLUDED.found_at),
-          stored_at = LEAST(r.stored_at, EXCLUDED.stored_at)
+          stored_at = LEAST(r.stored_at, EXCLUDED.stored_at),
+          forgotten_at = CASE WHEN r.meeting_id IS NULL THEN COALESCE(r.forgotten_at, EXCLUDED.forgotten_at) END,
+          denied = r.denied OR r.meeting_id IS NULL AND EXCLUDED.denied
         WHERE NOT $10 OR r.state <> 'stored' OR (r.bucket, r.object_key) <> (EXCLUDED.bucket, EXCLUDED.object_key)
           OR r.meeting_id IS NULL AND r.forgotten_at IS NULL
         RETURNING xmax = 0",
@@ -207,7 +213,8 @@ pub async fn found(db: &PgPool, sights: &[Sight], witness: Witness) -> Result<u6
     Ok(rows.into_iter().filter(|(is_new,)| *is_new).count() as u64)
 }
 
-/// Stores that these objects are gone, where they were known to be there.
+/// Stores that these objects are gone, where they were known to be there. As notifications come in any order, it is kept of what Whereby
+/// records of a meeting that is known also when nobody has told of the object yet.
 pub async fn missed(db: &PgPool, losses: &[Loss]) -> Result<u64, sqlx::Error> {
     let query = sqlx::query(
         "-- recordings.missed
@@ -218,23 +225,88 @@ pub async fn missed(db: &PgPool, losses: &[Loss]) -> Result<u64, sqlx::Error> {
     .bind(losses.iter().map(|loss| &*loss.bucket).collect::<Vec<_>>())
     .bind(losses.iter().map(|loss| &*loss.key).collect::<Vec<_>>())
     .bind(losses.iter().map(|loss| loss.at).collect::<Vec<_>>());
+    let known = patience::execute(db, query).await?.rows_affected();
+    Ok(known + missed_early(db, losses).await?)
+}
+
+/// Stores of what nobody has found yet that it is gone.
+async fn missed_early(db: &PgPool, losses: &[Loss]) -> Result<u64, sqlx::Error> {
+    // No row can be merged twice in one statement.
+    let mut latest = std::collections::BTreeMap::<String, (WherebyFile, &Loss)>::new();
+    for loss in losses {
+        let Some(file) = WherebyFile::parse(&loss.key) else { continue };
+        let known = latest.entry(file.id.clone()).or_insert((file, loss));
+        if loss.at > known.1.at {
+            known.1 = loss;
+        }
+    }
+    if latest.is_empty() {
+        return Ok(0);
+    }
+    macro_rules! column {
+        ($value:expr) => {
+            latest.values().map($value).collect::<Vec<_>>()
+        };
+    }
+    let query = sqlx::query(
+        "-- recordings.missed_early
+        INSERT INTO reflector.recording AS r (
+          id, meeting_id, room_name, file, status, completed_at, started_at, bucket, object_key, missed_at
+        )
+        SELECT l.id, m.id, l.room_name, l.file, 'completed', l.at, l.started_at, l.bucket, l.object_key, l.at
+        FROM unnest(
+          $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::timestamptz[]
+        ) AS l (id, room_name, file, started_at, bucket, object_key, at)
+        CROSS JOIN LATERAL (
+          SELECT meeting.id FROM reflector.meeting WHERE meeting.room_name = l.room_name ORDER BY meeting.start_date DESC LIMIT 1
+        ) m
+        ON CONFLICT (id) DO UPDATE SET
+          missed_at = GREATEST(r.missed_at, EXCLUDED.missed_at),
+          bucket = EXCLUDED.bucket,
+          object_key = EXCLUDED.object_key
+        WHERE r.found_at IS NULL",
+    )
+    .bind(column!(|(file, _)| &*file.id))
+    .bind(column!(|(file, _)| &*file.room_name))
+    .bind(column!(|(file, _)| &*file.name))
+    .bind(column!(|(file, _)| file.started_at))
+    .bind(column!(|(_, loss)| &*loss.bucket))
+    .bind(column!(|(_, loss)| &*loss.key))
+    .bind(column!(|(_, loss)| loss.at));
     Ok(patience::execute(db, query).await?.rows_affected())
 }
 
-/// Gives recordings of the last days that have no meeting to the one that has their room by now.
+/// Gives recordings of the last days that have no meeting to the one that has their room by now, and returns how many; those whose
+/// meeting came and went meanwhile are treated as it says.
 pub async fn adopt(db: &PgPool) -> Result<u64, sqlx::Error> {
-    let query = sqlx::query(
+    let query = sqlx::query_as::<_, (bool,)>(
         "-- recordings.adopt
-        UPDATE reflector.recording r SET meeting_id = known.meeting_id
+        UPDATE reflector.recording r
+        SET meeting_id = known.meeting_id, forgotten_at = known.forgotten_at, denied = r.denied OR known.denied
         FROM (
-          SELECT o.id, m.id AS meeting_id
+          SELECT o.id, CASE WHEN d.denied IS NULL THEN m.id END AS meeting_id,
+            CASE WHEN d.denied IS NOT NULL THEN now() END AS forgotten_at, COALESCE(d.denied, false) AS denied
           FROM reflector.recording o
-          CROSS JOIN LATERAL (
+          LEFT JOIN LATERAL (
             SELECT meeting.id FROM reflector.meeting WHERE meeting.room_name = o.room_name ORDER BY meeting.start_date DESC LIMIT 1
-          ) m
+          ) m ON true
+          CROSS JOIN LATERAL (SELECT reflector.deleted_room_is_denied(o.room_name, o.started_at) AS denied) d
           WHERE o.meeting_id IS NULL AND o.forgotten_at IS NULL AND o.completed_at > now() - interval '7 days'
+            AND (m.id IS NOT NULL OR d.denied IS NOT NULL)
         ) known
-        WHERE r.id = known.id AND r.meeting_id IS NULL AND r.forgotten_at IS NULL",
+        WHERE r.id = known.id AND r.meeting_id IS NULL AND r.forgotten_at IS NULL
+        RETURNING r.meeting_id IS NOT NULL",
+    );
+    let rows = patience::fetch_all(db, query).await?;
+    Ok(rows.into_iter().filter(|(is_given,)| *is_given).count() as u64)
+}
+
+/// Forgets recordings that have waited for their meeting in vain: they are of somebody else, who records into the same bucket.
+pub async fn drop_strays(db: &PgPool) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query(
+        "-- recordings.drop_strays
+        DELETE FROM reflector.recording
+        WHERE meeting_id IS NULL AND forgotten_at IS NULL AND completed_at < now() - interval '7 days'",
     );
     Ok(patience::execute(db, query).await?.rows_affected())
 }
@@ -270,7 +342,8 @@ macro_rules! others {
     };
 }
 
-/// Stored recordings that were complete before `before`, the oldest first, behind the one that `after` names.
+/// Stored recordings of meetings that are known, or were, that were complete before `before`; the oldest first, behind the one that
+/// `after` names. What belongs to no meeting may be somebody else's.
 pub async fn list_expired(
     db: &PgPool,
     before: OffsetDateTime,
@@ -283,7 +356,8 @@ pub async fn list_expired(
         removable!(),
         " FROM reflector.recording r ",
         others!(),
-        " WHERE r.state = 'stored' AND r.completed_at < $1 AND (r.completed_at, r.id) > ($2, $3)
+        " WHERE r.state = 'stored' AND (r.meeting_id IS NOT NULL OR r.forgotten_at IS NOT NULL)
+          AND r.completed_at < $1 AND (r.completed_at, r.id) > ($2, $3)
         ORDER BY r.completed_at, r.id
         LIMIT $4",
     ))
@@ -301,18 +375,10 @@ pub async fn list_denied(db: &PgPool, after: &str, limit: i64) -> Result<Vec<Rem
         "-- recordings.list_denied
         SELECT ",
         removable!(),
-        " FROM (
-          SELECT r.id
-          FROM reflector.meeting_consent c
-          JOIN reflector.meeting m ON m.id = c.meeting_id
-          JOIN reflector.recording r ON r.meeting_id = m.id
-          WHERE NOT c.consent_given AND r.state = 'stored' AND (NOT m.is_active OR m.end_date < now())
-          UNION
-          SELECT id FROM reflector.recording WHERE denied AND state = 'stored'
-        ) due
-        JOIN reflector.recording r ON r.id = due.id ",
+        " FROM reflector.recording r
+        LEFT JOIN reflector.meeting m ON m.id = r.meeting_id ",
         others!(),
-        " WHERE r.id > $1
+        " WHERE r.denied AND r.state = 'stored' AND (m.id IS NULL OR NOT m.is_active OR m.end_date < now()) AND r.id > $1
         ORDER BY r.id
         LIMIT $2",
     ))

@@ -329,18 +329,23 @@ pub async fn settle(
         recording AS (
           INSERT INTO reflector.recording AS r (
             id, meeting_id, room_name, file, status, completed_at, session_id, host, size_bytes, sha256, bucket, object_key,
-            announced_at, found_at, stored_at
+            announced_at, found_at, stored_at, forgotten_at, denied
           )
-          SELECT s.recording_id, m.id, m.room_name, s.file_name, 'completed', COALESCE(s.finished_at, s.verified_at), s.session_id,
-            s.host, s.size_bytes, s.sha256, s.bucket, s.object_key, s.verified_at, s.verified_at, s.verified_at
+          SELECT s.recording_id, m.id, COALESCE(m.room_name, d.room_name), s.file_name, 'completed', COALESCE(s.finished_at, s.verified_at), s.session_id,
+            s.host, s.size_bytes, s.sha256, s.bucket, s.object_key, s.verified_at, s.verified_at, s.verified_at,
+            CASE WHEN m.id IS NULL THEN s.verified_at END, m.id IS NULL AND COALESCE(d.denied, false)
           FROM settled s
           LEFT JOIN reflector.meeting m ON m.id = s.meeting_id
+          LEFT JOIN reflector.deleted_meeting d ON d.id = s.meeting_id
           WHERE s.state = 'verified'
           ON CONFLICT (id) DO UPDATE SET
             size_bytes = EXCLUDED.size_bytes, sha256 = EXCLUDED.sha256, bucket = EXCLUDED.bucket, object_key = EXCLUDED.object_key,
             announced_at = LEAST(r.announced_at, EXCLUDED.announced_at), found_at = EXCLUDED.found_at,
             stored_at = EXCLUDED.stored_at
-          WHERE r.found_at IS NULL AND r.meeting_id = EXCLUDED.meeting_id
+          WHERE r.found_at IS NULL AND (
+            r.meeting_id = EXCLUDED.meeting_id
+            OR r.forgotten_at IS NOT NULL AND EXCLUDED.meeting_id IS NULL AND r.room_name = EXCLUDED.room_name
+          )
         )
         SELECT true FROM settled",
     )

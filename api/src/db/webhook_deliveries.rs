@@ -122,7 +122,7 @@ pub async fn facts(db: &PgPool, limit: i64) -> Result<Vec<Fact>, sqlx::Error> {
 }
 
 /// Takes a fact, for as long as the transaction lasts, and forgets it with its commit. `None` when somebody else has it, or one of the same
-/// meeting that is older.
+/// meeting that is older, or when it became true once more since it was read.
 pub async fn take_fact<'a>(
     db: &'a PgPool,
     fact: &Fact,
@@ -133,7 +133,7 @@ pub async fn take_fact<'a>(
         DELETE FROM reflector.webhook_fact
         WHERE (event, subject_id) = (
           SELECT event, subject_id FROM reflector.webhook_fact fact
-          WHERE event = $1 AND subject_id = $2 AND NOT EXISTS (
+          WHERE event = $1 AND subject_id = $2 AND occurred_at = $3 AND NOT EXISTS (
             SELECT FROM reflector.webhook_fact older
             WHERE older.meeting_id = fact.meeting_id AND older.position < fact.position
           )
@@ -142,6 +142,7 @@ pub async fn take_fact<'a>(
     )
     .bind(&fact.event)
     .bind(&fact.subject_id)
+    .bind(fact.occurred_at)
     .execute(&mut *transaction)
     .await?;
     Ok((taken.rows_affected() == 1).then_some(transaction))
@@ -159,7 +160,11 @@ pub async fn put_off(db: &PgPool, fact: &Fact, pause: Duration) -> Result<(), sq
     patience::execute(db, query).await.map(drop)
 }
 
-/// Makes a delivery of `fact`, unless it was made before.
+/// Why a delivery is parked whose recording is given to nobody.
+pub const WITHHELD: &str = "somebody in the meeting did not agree to be recorded";
+
+/// Makes a delivery of `fact`, unless it was made before. One that was parked because its recording was withheld is tried again: the
+/// denial was taken back.
 pub async fn create(db: &mut PgConnection, fact: &Fact, delivery: &NewDelivery) -> Result<(), sqlx::Error> {
     sqlx::query(
         "-- webhook_deliveries.create (receiver)
@@ -173,7 +178,9 @@ pub async fn create(db: &mut PgConnection, fact: &Fact, delivery: &NewDelivery) 
         "-- webhook_deliveries.create
         INSERT INTO reflector.webhook_delivery (id, event, subject_id, meeting_id, target, body)
         VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT ON CONSTRAINT webhook_delivery_once DO NOTHING",
+        ON CONFLICT ON CONSTRAINT webhook_delivery_once DO UPDATE SET
+          state = 'waiting', next_at = now(), since = now(), earlier = webhook_delivery.attempts, settled_at = NULL, reason = NULL
+        WHERE webhook_delivery.state = 'parked' AND webhook_delivery.reason = $7",
     )
     .bind(&delivery.id)
     .bind(&fact.event)
@@ -181,6 +188,7 @@ pub async fn create(db: &mut PgConnection, fact: &Fact, delivery: &NewDelivery) 
     .bind(&fact.meeting_id)
     .bind(&delivery.target)
     .bind(&delivery.body)
+    .bind(WITHHELD)
     .execute(db)
     .await
     .map(drop)

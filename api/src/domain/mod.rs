@@ -1,6 +1,7 @@
 //! What events, rooms and meetings mean: functions of values, without SQL, HTTP or a clock.
 
 pub mod acceptance;
+pub mod consent;
 pub mod lifecycle;
 pub mod meeting;
 pub mod moment;

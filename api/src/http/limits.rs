@@ -1,8 +1,8 @@
-//! How many deliveries one address may send.
+//! How many deliveries, and answers to whether somebody agrees to be recorded, one address may send.
 //!
-//! Two budgets for each address, both refilled all the time. One is for deliveries at all, far above what agents send, and refuses
-//! before a body is read. The other is for signatures that do not verify: who has used it up is told to wait. A signature that
-//! verifies is always taken, so that nobody can shut out a host behind the same proxy or address.
+//! Each address has budgets, which are refilled all the time. One is for answers, as anybody may give them. One is for deliveries at
+//! all, far above what agents send, and refuses before a body is read. The last is for signatures that do not verify: who has used it
+//! up is told to wait. A signature that verifies is always taken, so that nobody can shut out a host behind the same proxy or address.
 //!
 //! What is remembered is bounded: when too many addresses ask, whole networks share a budget.
 
@@ -31,6 +31,7 @@ const SWEEP_MS: u64 = 1000;
 pub(super) struct Limits {
     deliveries: Budget,
     failures: Budget,
+    answers: Budget,
 }
 
 impl Limits {
@@ -38,20 +39,29 @@ impl Limits {
         Self {
             deliveries: Budget::new(Quota::per_second(settings.deliveries_per_second)),
             failures: Budget::new(Quota::per_minute(settings.failures_per_minute)),
+            answers: Budget::new(Quota::per_minute(settings.answers_per_minute)),
         }
     }
 }
 
-/// Lets a request to `route` through as far as its sender's budgets go. Requests that are no deliveries have none.
+/// Lets a request to `route` through as far as its sender's budgets go. Requests that are neither deliveries nor answers have none.
 pub(super) async fn guard<F: Future<Output = Response>>(
     limits: &Limits,
     route: &str,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let Some(platform) = Platform::of(request.method(), route) else { return next(request).await };
     let client =
         request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ClientAddress(ip)| *ip);
+    let Some(platform) = Platform::of(request.method(), route) else {
+        if is_answer(request.method(), route)
+            && let Err(wait) = limits.answers.take(client)
+        {
+            let why = "This address answers more often than it may";
+            return refusal(ApiError::too_many, "answers", wait, why);
+        }
+        return next(request).await;
+    };
     if let Err(wait) = limits.deliveries.take(client) {
         return platform.refusal("deliveries", wait, "This address sends more than it may");
     }
@@ -100,16 +110,25 @@ impl Platform {
 
     /// Whereby gives up an event that is answered with 4xx, and repeats one that is answered with 5xx.
     fn refusal(self, budget: &'static str, wait: Duration, why: &str) -> Response {
-        meters::rate_limited(budget);
-        let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
-        let detail = format!("{why}; try again in {seconds} s.");
-        let mut response = match self {
-            Self::Jitsi => ApiError::too_many(seconds, detail).into_response(),
-            Self::Whereby => ApiError::for_now_in(seconds, detail).into_response(),
-        };
-        response.extensions_mut().insert(Limited);
-        response
+        match self {
+            Self::Jitsi => refusal(ApiError::too_many, budget, wait, why),
+            Self::Whereby => refusal(ApiError::for_now_in, budget, wait, why),
+        }
     }
+}
+
+/// Whether a request with this method to `route` answers whether somebody agrees to be recorded.
+fn is_answer(method: &Method, route: &str) -> bool {
+    method == Method::POST && route == "/v1/meetings/{meeting_id}/consent"
+}
+
+/// Tells somebody to wait, as `error` does.
+fn refusal(error: fn(u32, String) -> ApiError, budget: &'static str, wait: Duration, why: &str) -> Response {
+    meters::rate_limited(budget);
+    let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+    let mut response = error(seconds, format!("{why}; try again in {seconds} s.")).into_response();
+    response.extensions_mut().insert(Limited);
+    response
 }
 
 /// Says of an answer that its sender has sent too much, whatever its status.

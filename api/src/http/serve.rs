@@ -171,6 +171,7 @@ mod tests {
             connections_per_address: 2,
             deliveries_per_second: NonZeroU32::MIN,
             failures_per_minute: NonZeroU32::MIN,
+            answers_per_minute: NonZeroU32::MIN,
         };
         let (crowd, peer): (_, IpAddr) = (Crowd::default(), "192.0.2.1".parse().unwrap());
         let places = [crowd.join(peer, &limits), crowd.join(peer, &limits)];

@@ -79,7 +79,7 @@ pub const SIGNATURES_REFUSED: Meter = counter(
 pub const RATE_LIMITED: Meter = counter(
     "reflector_api_rate_limited_total",
     &["budget"],
-    "Deliveries that were told to wait, because their address had used up its deliveries or its failures",
+    "Requests that were told to wait, because their address had used up its deliveries, failures or answers",
 );
 /// Connections that were closed at once.
 pub const CONNECTIONS_REFUSED: Meter = counter(

@@ -55,6 +55,7 @@ pub async fn clean_up(
     now: OffsetDateTime,
 ) -> Result<CleanedUp, ScanError> {
     let mut cleaned = CleanedUp { adopted: recordings::adopt(db).await?, ..CleanedUp::default() };
+    recordings::drop_strays(db).await?;
     let Some(storage) = storage else { return Ok(cleaned) };
     let mut removal =
         Removal { db, storage, deadline: Instant::now() + BUDGET, failed: 0, is_refused: false };

@@ -236,7 +236,7 @@ impl Webhooks {
             return Ok(Err("the recording is gone"));
         };
         if file.is_withheld {
-            return Ok(Err("somebody in the meeting did not agree to be recorded"));
+            return Ok(Err(deliveries::WITHHELD));
         }
         if !file.is_available() {
             return Ok(Err("the recording is not in the storage any more"));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api::db::webhook_deliveries as deliveries;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -46,8 +47,8 @@ async fn find(app: &App) {
 /// Somebody answers whether they agree to be recorded.
 async fn consent(app: &App, given: bool) {
     let now = OffsetDateTime::now_utc();
-    let id = api::db::consents::give(app.db(), "c-1", "m-1", Some("bob"), given, now).await.unwrap();
-    assert!(id.is_some());
+    let given = api::db::consents::give(app.db(), "c-1", "m-1", Some("bob"), given, now).await.unwrap();
+    assert_eq!(given, Some(api::db::consents::Given::Stored("c-1".into())));
 }
 
 fn check(call: &Call) {
@@ -136,6 +137,50 @@ async fn a_denial_between_two_attempts_ends_them() {
     assert_eq!(app.receiver.calls("/room").len(), 1);
     let reason = app.text("SELECT reason FROM reflector.webhook_delivery").await;
     assert_eq!(reason.as_deref(), Some("somebody in the meeting did not agree to be recorded"));
+
+    // Until everybody agrees.
+    let sending = app.sending();
+    consent(&app, true).await;
+    app.settled("delivered", 1).await;
+    sending.stop().await;
+    check(&app.receiver.calls("/room")[1]);
+}
+
+#[tokio::test]
+async fn a_recording_is_told_of_when_the_last_denial_is_taken_back() {
+    let app = app().await;
+    announce(&app, Some("m-1")).await;
+    consent(&app, false).await;
+    find(&app).await;
+    assert_eq!(app.count("SELECT count(*) FROM reflector.webhook_fact").await, 0);
+    let sending = app.sending();
+    consent(&app, true).await;
+    check(&app.receiver.receive("/room", 1).await[0]);
+    // Whoever was told is told once.
+    app.settled("delivered", 1).await;
+    consent(&app, false).await;
+    consent(&app, true).await;
+    wait::until("the fact's end", async || {
+        (app.count("SELECT count(*) FROM reflector.webhook_fact").await == 0).then_some(())
+    })
+    .await;
+    app.settled("delivered", 1).await;
+    sending.stop().await;
+    assert_eq!(app.receiver.calls("/room").len(), 1);
+}
+
+#[tokio::test]
+async fn a_denial_that_is_taken_back_while_it_is_looked_at_is_not_lost() {
+    let app = app().await;
+    announce(&app, Some("m-1")).await;
+    find(&app).await;
+    consent(&app, false).await;
+    let stale = deliveries::facts(app.db(), 10).await.unwrap().remove(0);
+    consent(&app, true).await;
+    let taken = deliveries::take_fact(app.db(), &stale).await.unwrap();
+    assert!(taken.is_none(), "what was read of it counts no more");
+    let fresh = deliveries::facts(app.db(), 10).await.unwrap().remove(0);
+    assert!(deliveries::take_fact(app.db(), &fresh).await.unwrap().is_some());
 }
 
 /// The members of a body, down to the innermost.

@@ -209,6 +209,39 @@ async fn a_user_s_last_answer_counts_and_anonymous_answers_stand_side_by_side() 
 }
 
 #[tokio::test]
+async fn answers_count_until_a_quarter_of_an_hour_after_the_meeting() {
+    let (app, _) = app_with_room().await;
+    let meeting = app.post_nothing(Some("alice"), "/v1/rooms/daily/meeting").await.ok();
+    let path = format!("/v1/meetings/{}", meeting["id"].as_str().unwrap());
+    let answer = async || app.post(None, &format!("{path}/consent"), &json!({"consent_given": false})).await;
+    patch(&app, Some("alice"), &format!("{path}/deactivate"), &json!({})).await.ok();
+    answer().await.ok();
+    for (statement, is_taken) in [
+        ("UPDATE reflector.meeting SET ended_at = now() - interval '14 minutes'", true),
+        ("UPDATE reflector.meeting SET ended_at = now() - interval '16 minutes'", false),
+        // It lasts for longer than it was made for.
+        (
+            "UPDATE reflector.meeting SET is_active = true, ended_at = NULL, ended_reason = NULL, end_date = now() - interval '1 h'",
+            true,
+        ),
+    ] {
+        sqlx::query(statement).execute(&app.db).await.unwrap();
+        let answer = answer().await;
+        if is_taken {
+            answer.ok();
+        } else {
+            let detail = json!("Meeting has ended; answers count until 15 minutes after its end");
+            assert_eq!(answer.refusal(), (400, "meeting_ended", &detail));
+        }
+    }
+    let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM reflector.meeting_consent")
+        .fetch_one(&app.db)
+        .await
+        .unwrap();
+    assert_eq!(stored, 3);
+}
+
+#[tokio::test]
 async fn a_caller_learns_who_they_are() {
     let app = App::start().await;
     let me = app.get(Some("alice"), "/v1/me").await.ok();

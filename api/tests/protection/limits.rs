@@ -36,6 +36,23 @@ async fn who_sends_too_much_is_told_to_wait_and_browsers_can_read_why() {
 }
 
 #[tokio::test]
+async fn who_answers_for_too_many_whether_they_agree_is_told_to_wait() {
+    let app = App::with(&[("REFLECTOR_API_ANSWERS_PER_MINUTE", "2")]).await;
+    let answer = || {
+        let request = Request::post("/v1/meetings/none/consent").header("content-type", "application/json");
+        request.body(Body::from(r#"{"consent_given": false}"#)).unwrap()
+    };
+    for _ in 0..2 {
+        assert_eq!(app.send(from("192.0.2.1", answer())).await.status, 404);
+    }
+    let refused = app.send(from("192.0.2.1", answer())).await;
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (429, Some("rate_limited")));
+    assert!(refused.headers.contains_key(RETRY_AFTER));
+    assert_eq!(app.send(from("192.0.2.2", answer())).await.status, 404, "somebody else");
+    assert_eq!(app.send(from("192.0.2.1", delivery(WEBHOOK_SECRET, None))).await.status, 200, "no answer");
+}
+
+#[tokio::test]
 async fn whereby_is_told_to_come_back_because_it_gives_up_on_a_refusal() {
     let app = App::with(&[("REFLECTOR_API_DELIVERIES_PER_SECOND", "1")]).await;
     let webhook = || from("192.0.2.1", Request::post("/v1/whereby").body(Body::from("{}")).unwrap());

@@ -74,16 +74,84 @@ async fn a_denial_withholds_the_recording_at_once_and_removes_it_once_the_meetin
     assert_eq!(clean(&scene).await, CleanedUp::default());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_denial_reaches_a_recording_that_turns_up_after_its_meeting_was_deleted() {
-    let scene = Scene::new().await;
-    stored(&scene).await;
+/// Somebody denies, and the room is deleted. A meeting that comes to have the same name is another one.
+async fn deny_and_delete(scene: &Scene) {
     scene.execute(DENY).await;
     scene.execute("DELETE FROM reflector.room").await;
-    assert_eq!(scene.rows().await[0].meeting_id, None);
-    // A meeting that comes to have the same name is another one.
     scene.meeting("m2", ROOM).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_outlives_its_meeting() {
+    let scene = Scene::new().await;
+    stored(&scene).await;
+    deny_and_delete(&scene).await;
+    assert_eq!(scene.rows().await[0].meeting_id, None);
     assert_eq!(clean(&scene).await, CleanedUp { denied: 1, ..CleanedUp::default() });
     let rows = scene.until_states(&["deleted"]).await;
     assert_eq!(rows[0].meeting_id, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_reaches_a_recording_that_turns_up_after_its_meeting_was_deleted() {
+    let scene = Scene::new().await;
+    deny_and_delete(&scene).await;
+    stored(&scene).await;
+    assert_eq!(scene.rows().await[0].meeting_id, None);
+    assert_eq!(clean(&scene).await, CleanedUp { denied: 1, ..CleanedUp::default() });
+    assert_eq!(scene.place.head(&file(ROOM, 2)), None, "the object is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_reaches_a_recording_that_waited_for_its_meeting() {
+    let scene = Scene::new().await;
+    scene.execute("UPDATE reflector.meeting SET room_name = 'not-yet'").await;
+    stored(&scene).await;
+    scene.execute(
+        "UPDATE reflector.meeting SET room_name = (SELECT room_name FROM reflector.recording), end_date = now() - interval '1 s'",
+    ).await;
+    scene.execute(DENY).await;
+    assert_eq!(clean(&scene).await, CleanedUp { adopted: 1, denied: 1, ..CleanedUp::default() });
+
+    // One whose meeting came and went before anybody gave it its recordings is no different.
+    let scene = Scene::new().await;
+    scene.execute("UPDATE reflector.meeting SET room_name = 'not-yet'").await;
+    stored(&scene).await;
+    scene
+        .execute("UPDATE reflector.meeting SET room_name = (SELECT room_name FROM reflector.recording)")
+        .await;
+    scene.execute(DENY).await;
+    scene.execute("DELETE FROM reflector.room").await;
+    assert_eq!(clean(&scene).await, CleanedUp { denied: 1, ..CleanedUp::default() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_and_a_recording_that_come_at_the_same_time_do_not_miss_each_other() {
+    let scene = Scene::new().await;
+    for is_first in [true, false] {
+        let mut answer = scene.db.begin().await.unwrap();
+        let mut recording = scene.db.begin().await.unwrap();
+        let insert = "INSERT INTO reflector.recording (id, meeting_id, file, status, completed_at) VALUES ('r', 'm', 'f', 's', now())";
+        let insert = sqlx::query(insert);
+        if is_first {
+            sqlx::query(DENY).execute(&mut *answer).await.unwrap();
+            let stored = insert.execute(&mut *recording);
+            let (stored, committed) = tokio::join!(stored, answer.commit());
+            stored.unwrap();
+            committed.unwrap();
+            recording.commit().await.unwrap();
+        } else {
+            insert.execute(&mut *recording).await.unwrap();
+            let denied = sqlx::query(DENY).execute(&mut *answer);
+            let (denied, committed) = tokio::join!(denied, recording.commit());
+            denied.unwrap();
+            committed.unwrap();
+            answer.commit().await.unwrap();
+        }
+        let denied: bool =
+            sqlx::query_scalar("SELECT denied FROM reflector.recording").fetch_one(&scene.db).await.unwrap();
+        assert!(denied, "{is_first}");
+        scene.execute("DELETE FROM reflector.recording").await;
+        scene.execute("DELETE FROM reflector.meeting_consent").await;
+    }
 }

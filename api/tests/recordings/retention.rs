@@ -73,6 +73,30 @@ async fn nothing_is_removed_unless_it_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_no_meeting_is_never_removed_and_is_forgotten_after_a_week() {
+    let scene = Scene::with(&[("RECORDING_RETENTION_DAYS", "30")]).await;
+    fill(&scene, "of-others", &[2]).await.stop().await;
+    let due = OffsetDateTime::now_utc() + Duration::days(100);
+    assert_eq!(clean_at(&scene, due).await, CleanedUp::default());
+    assert_eq!(scene.rows().await.len(), 1, "its meeting may become known");
+    scene.execute("UPDATE reflector.recording SET completed_at = now() - interval '8 days'").await;
+    assert_eq!(clean_at(&scene, due).await, CleanedUp::default());
+    assert_eq!(scene.rows().await, []);
+    assert!(scene.place.head(&file("of-others", 2)).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_turns_up_after_its_meeting_was_deleted_is_removed_when_it_is_too_old() {
+    let scene = Scene::with(&[("RECORDING_RETENTION_DAYS", "30")]).await;
+    scene.execute("DELETE FROM reflector.room").await;
+    fill(&scene, ROOM, &[2]).await.stop().await;
+    assert_eq!(clean_at(&scene, OffsetDateTime::now_utc()).await, CleanedUp::default());
+    let due = OffsetDateTime::now_utc() + Duration::days(31);
+    assert_eq!(clean_at(&scene, due).await, CleanedUp { expired: 1, ..CleanedUp::default() });
+    assert_eq!(scene.place.head(&file(ROOM, 2)), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_recording_is_given_to_its_meeting_when_that_is_known() {
     let scene = Scene::new().await;
     fill(&scene, "later", &[2]).await.stop().await;

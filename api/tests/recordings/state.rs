@@ -1,6 +1,6 @@
 //! What the database makes of what is told is what `domain::recording_state` says.
 
-use api::db::recordings::{Sight, Witness, found};
+use api::db::recordings::{Loss, Sight, Witness, found, missed};
 use api::domain::recording_object::WherebyFile;
 use api::domain::recording_state::Whereabouts;
 use contract::event::Event;
@@ -53,27 +53,40 @@ async fn the_database_reads_every_state_as_the_rule_does() {
     assert_eq!(seen, ["announced", "deleted", "missing", "on_host", "stored"]);
 }
 
-/// What is told of one recording by Whereby: by its webhook, and by the storage.
-async fn tell(scene: &Scene, by_webhook: bool) {
+/// Who tells of one recording by Whereby.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Teller {
+    /// Its webhook.
+    Webhook,
+    /// The storage: it is there.
+    Sight,
+    /// The storage: it is gone, a moment later.
+    Loss,
+}
+
+async fn tell(scene: &Scene, teller: Teller) {
     let name = file(ROOM, 2);
-    if by_webhook {
-        let body = json!({
-            "id": "e1", "event": "recording.finished", "room": ROOM, "timestamp": "2026-03-01T10:31:00Z",
-            "data": {"filename": name, "status": "completed"},
-        });
-        store(scene, Event::parse(body.to_string().as_bytes()).unwrap()).await;
-        return;
-    }
     let seen_at = datetime!(2026-03-01 10:30 UTC);
-    let sight = Sight {
-        file: WherebyFile::parse(&name).unwrap(),
-        bucket: "b".into(),
-        key: format!("folder/{name}"),
-        size_bytes: Some(5),
-        written_at: seen_at,
-        seen_at,
-    };
-    found(&scene.db, &[sight], Witness::Notification).await.unwrap();
+    let key = format!("folder/{name}");
+    match teller {
+        Teller::Webhook => {
+            let body = json!({
+                "id": "e1", "event": "recording.finished", "room": ROOM, "timestamp": "2026-03-01T10:31:00Z",
+                "data": {"filename": name, "status": "completed"},
+            });
+            store(scene, Event::parse(body.to_string().as_bytes()).unwrap()).await;
+        }
+        Teller::Sight => {
+            let file = WherebyFile::parse(&name).unwrap();
+            let sight =
+                Sight { file, bucket: "b".into(), key, size_bytes: Some(5), written_at: seen_at, seen_at };
+            found(&scene.db, &[sight], Witness::Notification).await.unwrap();
+        }
+        Teller::Loss => {
+            let loss = Loss { bucket: "b".into(), key, at: seen_at + Duration::seconds(1) };
+            missed(&scene.db, &[loss]).await.unwrap();
+        }
+    }
 }
 
 async fn store(scene: &Scene, event: Event) {
@@ -83,10 +96,10 @@ async fn store(scene: &Scene, event: Event) {
 #[tokio::test]
 async fn whereby_s_webhook_and_the_storage_make_one_recording_whichever_comes_first() {
     let mut told = Vec::new();
-    for order in [[true, false], [false, true]] {
+    for order in [[Teller::Webhook, Teller::Sight], [Teller::Sight, Teller::Webhook]] {
         let scene = Scene::new().await;
-        for by_webhook in order {
-            tell(&scene, by_webhook).await;
+        for teller in order {
+            tell(&scene, teller).await;
         }
         let rows: Vec<(String, String, String, OffsetDateTime)> =
             sqlx::query_as("SELECT id, file, status, completed_at FROM reflector.recording")
@@ -105,10 +118,43 @@ async fn whereby_s_webhook_and_the_storage_make_one_recording_whichever_comes_fi
 }
 
 #[tokio::test]
+async fn a_removal_counts_also_when_it_is_told_before_what_was_removed() {
+    use Teller::{Loss, Sight, Webhook};
+    for order in [
+        &[Sight, Loss][..],
+        &[Loss, Sight],
+        &[Webhook, Sight, Loss],
+        &[Webhook, Loss, Sight],
+        &[Loss, Webhook, Sight],
+        &[Loss, Sight, Webhook],
+        &[Sight, Loss, Webhook],
+        &[Sight, Webhook, Loss],
+    ] {
+        let scene = Scene::new().await;
+        for teller in order {
+            tell(&scene, *teller).await;
+        }
+        let rows = scene.rows().await;
+        assert_eq!(rows.len(), 1, "{order:?}");
+        assert_eq!((&*rows[0].state, rows[0].meeting_id.as_deref()), ("missing", Some("m")), "{order:?}");
+        let told: i64 = sqlx::query_scalar("SELECT count(*) FROM reflector.webhook_fact")
+            .fetch_one(&scene.db)
+            .await
+            .unwrap();
+        let is_told = order.iter().position(|t| *t == Sight) < order.iter().position(|t| *t == Loss);
+        assert_eq!(told, i64::from(is_told), "{order:?}");
+    }
+    let scene = Scene::new().await;
+    scene.execute("UPDATE reflector.meeting SET room_name = 'another'").await;
+    tell(&scene, Loss).await;
+    assert_eq!(scene.rows().await, [], "what others remove is no business of ours");
+}
+
+#[tokio::test]
 async fn a_notice_says_nothing_of_another_meeting_s_recording() {
     let scene = Scene::new().await;
     scene.meeting("m2", "other").await;
-    tell(&scene, false).await;
+    tell(&scene, Teller::Sight).await;
     let before = scene.rows().await;
     let notice = json!({
         "id": before[0].id, "room_name": "other", "recording_file": "/mine.mp4", "recording_status": "completed",
@@ -120,6 +166,6 @@ async fn a_notice_says_nothing_of_another_meeting_s_recording() {
     let scene = Scene::new().await;
     scene.meeting("m2", "other").await;
     store(&scene, contract::recording::parse(notice.to_string().as_bytes()).unwrap()).await;
-    tell(&scene, false).await;
+    tell(&scene, Teller::Sight).await;
     assert_eq!(scene.rows().await, before);
 }

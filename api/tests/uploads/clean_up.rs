@@ -1,5 +1,7 @@
 //! Nothing that nobody wants stays in the storage.
 
+use api::recordings::clean_up::{CleanedUp, clean_up};
+
 use crate::scene::{File, Scene};
 
 #[tokio::test]
@@ -47,6 +49,34 @@ async fn a_file_that_is_all_there_is_kept_when_its_host_does_not_come_back() {
         assert_eq!(scene.state(upload).await.0, state);
     }
     assert_eq!(scene.service.complete(&whole, &file).await.ok()["state"], "verified", "should it come back");
+}
+
+#[tokio::test]
+async fn a_denial_reaches_an_upload_that_is_verified_after_its_meeting_was_deleted() {
+    for is_noticed in [false, true] {
+        let scene = Scene::new().await;
+        let file = File::new("rec_1", 10);
+        let upload = scene.send(&file).await;
+        if is_noticed {
+            scene.service.notice(&file, "elsewhere", "not-there").await;
+        }
+        sqlx::query(
+            "INSERT INTO reflector.meeting_consent (id, meeting_id, consent_given, consent_timestamp)
+             SELECT 'c', meeting_id, false, now() FROM reflector.upload WHERE id = $1",
+        )
+        .bind(&upload)
+        .execute(&scene.db)
+        .await
+        .unwrap();
+        sqlx::query("DELETE FROM reflector.room").execute(&scene.db).await.unwrap();
+        let answer = scene.service.completed(&upload, &file).await.ok();
+        let key = answer["object_key"].as_str().unwrap();
+        assert!(scene.s3.object(key).exists());
+        let now = time::OffsetDateTime::now_utc();
+        let cleaned = clean_up(&scene.db, Some(scene.service.storage()), now).await.unwrap();
+        assert_eq!(cleaned, CleanedUp { denied: 1, ..CleanedUp::default() }, "{is_noticed}");
+        assert!(!scene.s3.object(key).exists());
+    }
 }
 
 #[tokio::test]

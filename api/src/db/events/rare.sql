@@ -92,8 +92,8 @@ file AS (
     announced_at = LEAST(r.announced_at, EXCLUDED.announced_at),
     size_bytes = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.size_bytes ELSE EXCLUDED.size_bytes END,
     sha256 = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.sha256 ELSE EXCLUDED.sha256 END,
-    bucket = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.bucket ELSE EXCLUDED.bucket END,
-    object_key = CASE WHEN EXCLUDED.found_at IS NULL AND r.found_at IS NOT NULL THEN r.object_key ELSE EXCLUDED.object_key END,
+    bucket = CASE WHEN EXCLUDED.found_at IS NULL AND COALESCE(r.found_at, r.missed_at) IS NOT NULL THEN r.bucket ELSE EXCLUDED.bucket END,
+    object_key = CASE WHEN EXCLUDED.found_at IS NULL AND COALESCE(r.found_at, r.missed_at) IS NOT NULL THEN r.object_key ELSE EXCLUDED.object_key END,
     found_at = GREATEST(r.found_at, EXCLUDED.found_at),
     stored_at = LEAST(r.stored_at, EXCLUDED.stored_at)
   WHERE r.meeting_id IS NULL AND r.forgotten_at IS NULL OR r.meeting_id = EXCLUDED.meeting_id

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::db::consents;
+use crate::db::consents::{self, Given};
+use crate::domain::consent::GRACE;
 use crate::domain::moment::whole_microseconds;
 use crate::http::State;
 use crate::http::caller::MaybeUser;
@@ -39,7 +40,8 @@ fn is_given(body: &Map<String, Value>) -> Result<bool, Vec<Invalid>> {
     fields.finish().map(|()| given)
 }
 
-/// Stores the caller's answer. The last answer of somebody who is known counts; each anonymous one stands for itself.
+/// Stores the caller's answer. The last answer of somebody who is known counts; each anonymous one stands for itself. Answers count
+/// until 15 minutes after the meeting.
 #[utoipa::path(
     post, path = "/v1/meetings/{meeting_id}/consent", operation_id = "v1_meeting_audio_consent",
     params(("meeting_id" = String, Path, description = "The meeting's id")),
@@ -57,6 +59,12 @@ pub async fn consent(
     let now = whole_microseconds(OffsetDateTime::now_utc());
     let id = Uuid::new_v4().to_string();
     let stored = consents::give(&state.db, &id, &meeting_id, caller.id(), given, now).await?;
-    let consent_id = stored.ok_or_else(|| ApiError::titled(ProblemCode::MeetingNotFound))?;
-    Ok(Json(ConsentBody { status: "success", consent_id }))
+    match stored.ok_or_else(|| ApiError::titled(ProblemCode::MeetingNotFound))? {
+        Given::Stored(consent_id) => Ok(Json(ConsentBody { status: "success", consent_id })),
+        Given::TooLate => {
+            let minutes = GRACE.whole_minutes();
+            let detail = format!("Meeting has ended; answers count until {minutes} minutes after its end");
+            Err(ApiError::new(ProblemCode::MeetingEnded, detail))
+        }
+    }
 }
