@@ -2,7 +2,8 @@
 //!
 //! A delivery's way through this crate, which is also the order in which to read it:
 //!
-//! 1. [`cli`] reads the command line; [`config`] the environment; [`app`] puts the parts together and runs them.
+//! 1. [`cli`] reads the command line; [`config`] the environment; [`app`] puts the parts together in a [`state`] and runs
+//!    them.
 //! 2. [`http`] takes the request in; [`auth`] checks its signature (deliveries) or bearer token (people);
 //!    [`enrolment`] knows the secrets of agents that have one of their own.
 //! 3. [`ingest`] gathers the events of concurrent requests and commits them together; a request is answered after its
@@ -18,7 +19,7 @@
 //! 9. [`webhooks`] tell rooms and the pipeline of it.
 //! 10. [`meters`], [`receipts`] and [`traces`] tell operators.
 //!
-//! Dependencies point one way: `cli → app → {http, jobs} → {db, ingest, uploads → storage, jitsi, whereby, auth} → domain → contract`.
+//! Dependencies point one way: `cli → app → http → jobs → state → {db, ingest, uploads → storage, jitsi, whereby, auth} → domain → contract`.
 
 pub mod app;
 pub mod auth;
@@ -36,9 +37,11 @@ pub mod meters;
 pub mod queue;
 pub mod receipts;
 pub mod recordings;
+pub mod state;
 mod stopping;
 pub mod storage;
 pub mod traces;
 pub mod uploads;
+pub mod wakes;
 pub mod webhooks;
 pub mod whereby;

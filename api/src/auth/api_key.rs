@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 
-use super::identity::Identity;
+use crate::domain::identity::Identity;
 
 /// The header that carries a key.
 pub const HEADER: &str = "x-api-key";

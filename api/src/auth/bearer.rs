@@ -4,10 +4,10 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use time::OffsetDateTime;
 
-use super::identity::Identity;
 use super::jwks::KeyLookupError;
 use super::keys::{Verifier, VerifyError};
 use crate::config::Auth;
+use crate::domain::identity::Identity;
 
 /// Tells who a request is from.
 pub struct Authenticator {

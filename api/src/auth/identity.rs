@@ -3,19 +3,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::domain::identity::Identity;
+
 /// The longest `sub` that is accepted, in bytes: the limit that OIDC sets.
 pub const MAX_SUBJECT_BYTES: usize = 255;
-
-/// A person who has proved who they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The claim `sub`: what rooms are owned by.
-    pub user_id: String,
-    /// The name that the issuer knows, if it tells.
-    pub name: Option<String>,
-    /// The e-mail address that the issuer knows, if it tells.
-    pub email: Option<String>,
-}
 
 /// What a token's claims are compared with.
 #[derive(Debug, Clone, Default)]

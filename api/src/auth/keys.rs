@@ -4,9 +4,10 @@ use jsonwebtoken::errors::Error as TokenError;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use time::OffsetDateTime;
 
-use super::identity::{ClaimError, Claims, Identity, Rules};
+use super::identity::{ClaimError, Claims, Rules};
 use super::jwks::{Jwks, KeyLookupError};
 use crate::config::{BearerAuth, KeySource};
+use crate::domain::identity::Identity;
 
 /// Checks bearer tokens as configured.
 pub struct Verifier {

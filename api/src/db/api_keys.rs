@@ -3,7 +3,7 @@
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
-use crate::auth::identity::Identity;
+use crate::domain::identity::Identity;
 
 /// What is known of a key, apart from the key.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]

@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod consent;
+pub mod identity;
 pub mod lifecycle;
 pub mod meeting;
 pub mod moment;

@@ -11,9 +11,9 @@ use super::problem::ApiError;
 use super::request_id;
 use crate::auth::api_key::{self, TwoUsers};
 use crate::auth::bearer::Refusal;
-use crate::auth::identity::Identity;
 use crate::config::Auth;
 use crate::db::api_keys;
+use crate::domain::identity::Identity;
 
 /// The caller, by bearer token or API key, or `None` for somebody who does not say. A token that is not valid is refused with 401
 /// all the same.

@@ -1,23 +1,5 @@
 //! The HTTP face: takes requests in, answers them, and runs no SQL itself.
 
-use std::sync::Arc;
-
-use sqlx::PgPool;
-
-use crate::auth::bearer::Authenticator;
-use crate::config::Config;
-use crate::enrolment::Enrolment;
-use crate::ingest::Ingest;
-use crate::jitsi::token::TokenIssuer;
-use crate::jobs::Wakes;
-use crate::meters::Meters;
-use crate::receipts::Receipts;
-use crate::storage::Storage;
-use crate::traces::Traces;
-use crate::uploads::Uploads;
-use crate::webhooks::Webhooks;
-use crate::whereby::Whereby;
-
 pub mod body;
 pub mod caller;
 pub mod client_address;
@@ -48,35 +30,4 @@ pub mod timeouts;
 pub mod v1;
 pub mod validation;
 
-/// What handlers share.
-#[derive(Debug, Clone)]
-pub struct State {
-    /// The database.
-    pub db: PgPool,
-    /// The way in for events.
-    pub ingest: Ingest,
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// Tells who calls: [`Authenticator::new`] of `config.auth`.
-    pub authenticator: Arc<Authenticator>,
-    /// The agents that sign with a secret of their own.
-    pub enrolment: Arc<Enrolment>,
-    /// Mints the tokens that open Jitsi meetings: [`TokenIssuer::new`] of `config.jitsi.meetings`, `None` where that is an error.
-    pub jitsi: Option<Arc<TokenIssuer>>,
-    /// Takes receipts of deliveries.
-    pub receipts: Receipts,
-    /// Everything that is counted.
-    pub meters: Meters,
-    /// The way out for spans.
-    pub traces: Traces,
-    /// The object storage that recordings are in; `None` where `config.storage` is.
-    pub storage: Option<Arc<Storage>>,
-    /// Uploads into it; `None` where it takes none.
-    pub uploads: Option<Uploads>,
-    /// The way to Whereby; `None` where `config.whereby.meetings` is an error.
-    pub whereby: Option<Whereby>,
-    /// Wakes periodic work.
-    pub wakes: Wakes,
-    /// Webhooks that go out.
-    pub webhooks: Webhooks,
-}
+pub use crate::state::State;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{Job, Summary};
-use crate::http::State;
 use crate::lifecycle::Lifecycle;
 use crate::receipts;
 use crate::recordings::{clean_up, scan};
+use crate::state::State;
 use crate::whereby;
 
 /// The name of the job that removes what uploads have left in the storage.

@@ -5,16 +5,13 @@
 //! that is cut short, repeated or late does no harm.
 //!
 //! A new job is one function that does the work once, beside the code that it belongs to, and one line in [`list()`]. Work
-//! that cannot wait for its period calls [`Wakes::wake`] after its commit.
+//! that cannot wait for its period calls [`Wakes::wake`](crate::wakes::Wakes::wake) after its commit.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::Notify;
 
-use crate::http::State;
+use crate::state::State;
 
 mod list;
 pub mod runner;
@@ -58,30 +55,5 @@ impl Summary {
     /// Something was done: a clause such as `ended 3 meetings`.
     pub fn of(what: impl Into<String>) -> Self {
         Self(what.into())
-    }
-}
-
-/// Wakes jobs of this process before they are due.
-#[derive(Debug, Clone, Default)]
-pub struct Wakes(Arc<BTreeMap<&'static str, Notify>>);
-
-impl Wakes {
-    /// Wakes for jobs of these names.
-    pub fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
-        Self(Arc::new(names.into_iter().map(|name| (name, Notify::new())).collect()))
-    }
-
-    /// Has the job run soon; it may be any replica that does it. A job that this process does not know is none of its concern.
-    pub fn wake(&self, name: &str) {
-        if let Some(notify) = self.0.get(name) {
-            notify.notify_one();
-        }
-    }
-
-    async fn woken(&self, name: &str) {
-        match self.0.get(name) {
-            Some(notify) => notify.notified().await,
-            None => std::future::pending().await,
-        }
     }
 }

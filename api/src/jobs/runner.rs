@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{Job, Summary};
 use crate::db::{self, jobs};
-use crate::http::State;
 use crate::meters;
+use crate::state::State;
 use crate::stopping::stopped;
 
 /// How long a run that nobody renews keeps others away: after this time a process that died does not count.

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::scan::ScanError;
 use crate::db::recordings::{self, Removable};
 use crate::domain::recording_state::DeletedReason;
-use crate::http::State;
 use crate::jobs::Summary;
+use crate::state::State;
 use crate::storage::reading::Extra;
 use crate::storage::{Place, Storage, StorageError};
 

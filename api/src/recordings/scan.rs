@@ -14,8 +14,8 @@ use super::seek;
 use crate::db::bucket_scans::{self, Scan};
 use crate::db::recordings::{self, Loss, Sight, Witness};
 use crate::domain::recording_object::WherebyFile;
-use crate::http::State;
 use crate::jobs::Summary;
+use crate::state::State;
 use crate::storage::reading::Extra;
 use crate::storage::{Listing, Place, Storage, StorageError};
 

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use api::jobs::runner::start;
-use api::jobs::{Job, Summary, Wakes};
+use api::jobs::{Job, Summary};
+use api::wakes::Wakes;
 use time::OffsetDateTime;
 
 use crate::app::App;

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::links::Links;
-use crate::auth::identity::Identity;
 use crate::db::record;
+use crate::domain::identity::Identity;
 use crate::domain::meeting::Meeting;
 use crate::domain::room::{Platform, RecordingTrigger, RecordingType, Room, RoomMode};
 use crate::http::State;

@@ -3,7 +3,7 @@
 use contract::problem::ProblemCode;
 use time::OffsetDateTime;
 
-use crate::auth::identity::Identity;
+use crate::domain::identity::Identity;
 use crate::domain::meeting::{Addresses, Meeting};
 use crate::domain::room::Platform;
 use crate::http::State;

@@ -6,8 +6,8 @@ use contract::problem::ProblemCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::identity::Identity;
 use crate::db::rooms;
+use crate::domain::identity::Identity;
 use crate::domain::room::{Calendar, Room};
 use crate::http::State;
 use crate::http::caller::User;

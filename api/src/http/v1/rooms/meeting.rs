@@ -6,8 +6,8 @@ use contract::problem::ProblemCode;
 use http::request::Parts;
 use time::OffsetDateTime;
 
-use crate::auth::identity::Identity;
 use crate::db::{lifecycle, meetings, rooms};
+use crate::domain::identity::Identity;
 use crate::domain::meeting::Meeting;
 use crate::domain::room::Room;
 use crate::http::State;
