@@ -1,11 +1,13 @@
 //! `reflector-api check`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 
 use super::{EXIT_CONFIG, configuration};
 use crate::config;
 use crate::queue::Queue;
+use crate::recordings::scan::Buckets;
 use crate::storage::Storage;
 use crate::storage::reading::Reading;
 use crate::whereby;
@@ -25,8 +27,9 @@ pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     }
     let Some(config) = config else { return Ok(ExitCode::from(EXIT_CONFIG)) };
     let mut works = true;
+    let buckets = Buckets::of(&config).all;
     if let Some(settings) = config.storage {
-        works &= use_storage(settings, out)?;
+        works &= use_storage(settings, &buckets, out)?;
     }
     if let Some(settings) = config.queue {
         works &= ask_queue(settings, out)?;
@@ -37,7 +40,11 @@ pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn use_storage(settings: config::Storage, out: &mut impl Write) -> anyhow::Result<bool> {
+fn use_storage(
+    settings: config::Storage,
+    buckets: &BTreeSet<String>,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
     let storage = Storage::new(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tried = if storage.settings().takes_uploads {
@@ -52,6 +59,23 @@ fn use_storage(settings: config::Storage, out: &mut impl Write) -> anyhow::Resul
             let (variable, advice) = storage.advice(&error);
             writeln!(out, "error: {variable}: {storage} cannot be used: {error}; {advice}")?;
             return Ok(false);
+        }
+    }
+    for bucket in buckets {
+        match runtime.block_on(storage.keeps_removed(bucket)) {
+            Ok(true) => writeln!(
+                out,
+                "warning: the bucket {bucket} makes versions: a recording that this service removes stays there as an earlier version; \
+                 give the bucket a rule that removes those (docs/operations.md has one)"
+            )?,
+            Err(error) if error.is_denied() => writeln!(
+                out,
+                "Whether the bucket {bucket} makes versions, which would keep what is removed, is not known: the key in {} lacks \
+                 s3:GetBucketVersioning.",
+                storage.settings().key_variables[0]
+            )?,
+            // A storage that does not know the question makes none.
+            Ok(false) | Err(_) => {}
         }
     }
     Ok(true)

@@ -5,6 +5,9 @@ use time::OffsetDateTime;
 
 use super::patience;
 
+/// How many recordings are compared with a bucket at a time.
+const MOST_EXPECTED: u16 = 1000;
+
 /// A scan that is under way.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Scan {
@@ -48,26 +51,48 @@ pub struct Expected {
     pub is_stored: bool,
 }
 
-/// The recordings whose objects were seen before `before` between two keys, the second included; without one, to the bucket's end.
+/// A piece of a bucket.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyRange<'a> {
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The key behind which it begins.
+    pub after: &'a str,
+    /// Its last key; without one, it goes to the bucket's end.
+    pub until: Option<&'a str>,
+}
+
+/// What a piece of a bucket is to hold, in the order of the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    /// The objects: a thousand, or all that there are.
+    pub keys: Vec<Expected>,
+    /// Whether there may be more.
+    pub has_more: bool,
+}
+
+/// The recordings in `range` whose objects were seen before `before`.
 pub async fn list_expected(
     db: &PgPool,
-    bucket: &str,
-    after: &str,
-    until: Option<&str>,
+    range: KeyRange<'_>,
     before: OffsetDateTime,
-) -> Result<Vec<Expected>, sqlx::Error> {
+) -> Result<Expectation, sqlx::Error> {
     let query = sqlx::query_as::<_, Expected>(
         "-- bucket_scans.list_expected
         SELECT object_key, state = 'stored' AS is_stored
         FROM reflector.recording
         WHERE bucket = $1 AND object_key COLLATE \"C\" > $2 AND ($3 IS NULL OR object_key COLLATE \"C\" <= $3)
-          AND state IN ('stored', 'missing') AND found_at < $4",
+          AND state IN ('stored', 'missing') AND found_at < $4
+        ORDER BY object_key COLLATE \"C\"
+        LIMIT $5",
     )
-    .bind(bucket)
-    .bind(after)
-    .bind(until)
-    .bind(before);
-    patience::fetch_all(db, query).await
+    .bind(range.bucket)
+    .bind(range.after)
+    .bind(range.until)
+    .bind(before)
+    .bind(i64::from(MOST_EXPECTED));
+    let keys = patience::fetch_all(db, query).await?;
+    Ok(Expectation { has_more: keys.len() >= usize::from(MOST_EXPECTED), keys })
 }
 
 /// Stores that these objects are there after all.

@@ -3,15 +3,17 @@
 //! A scan goes through a bucket in the order of its keys, page by page, and writes down how far it came. So it may be cut short at any
 //! time, and a large bucket takes several runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::seek;
-use crate::db::bucket_scans::{self, Scan};
+use crate::config::Config;
+use crate::db::bucket_scans::{self, KeyRange, Scan};
 use crate::db::recordings::{self, Loss, Sight, Witness};
 use crate::domain::recording_object::WherebyFile;
 use crate::jobs::Summary;
@@ -21,6 +23,9 @@ use crate::storage::{Listing, Place, Storage, StorageError};
 
 /// How long a run lasts, about. The next one goes on.
 const BUDGET: Duration = Duration::from_mins(2);
+
+/// How many objects are asked for one by one at a time.
+const AT_ONCE: usize = 20;
 
 /// What was seen so lately is not looked for: the list may be older.
 const FRESH: time::Duration = time::Duration::minutes(1);
@@ -76,7 +81,7 @@ impl Scanned {
 /// A run of the job, for the service that `state` belongs to.
 pub async fn run_once(state: State) -> anyhow::Result<Summary> {
     let Some(storage) = &state.storage else { return Ok(Summary::nothing()) };
-    let scanned = match scan(&state.db, storage, &buckets(&state), Instant::now() + BUDGET).await {
+    let scanned = match scan(&state.db, storage, &Buckets::of(&state.config), Instant::now() + BUDGET).await {
         Err(ScanError::Unlisted) => {
             return Ok(match seek::seek(&state.db, storage, &folder(&state)).await? {
                 0 => Summary::nothing(),
@@ -93,13 +98,34 @@ pub async fn run_once(state: State) -> anyhow::Result<Summary> {
     })
 }
 
-/// The bucket of this service, and the one that Whereby records into.
-fn buckets(state: &State) -> BTreeSet<String> {
-    let own = state.config.storage.iter().map(|storage| storage.bucket.clone());
-    let meetings = state.config.whereby.meetings.as_ref().ok();
-    let whereby = meetings.and_then(|meetings| meetings.recordings.as_ref());
-    let whereby = whereby.map(|recordings| recordings.bucket_alone().to_owned());
-    own.chain(whereby).collect()
+/// The buckets that recordings are in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buckets {
+    /// That of this service, and the one that Whereby records into.
+    pub all: BTreeSet<String>,
+    /// The latter, where that is known: what was announced and not seen is to be there.
+    pub of_whereby: Option<String>,
+}
+
+impl Buckets {
+    /// Those that `config` names.
+    pub fn of(config: &Config) -> Self {
+        let own = config.storage.as_ref().map(|storage| storage.bucket.clone());
+        let meetings = config.whereby.meetings.as_ref().ok();
+        let whereby = meetings.and_then(|meetings| meetings.recordings.as_ref());
+        let of_whereby = whereby.map(|recordings| recordings.bucket_alone().to_owned());
+        Self { all: own.into_iter().chain(of_whereby.clone()).collect(), of_whereby }
+    }
+
+    /// Since when all that was announced would have been seen, if `whole` are the buckets that were looked through to their ends, and since
+    /// when.
+    fn seen_since(&self, whole: &BTreeMap<&str, OffsetDateTime>) -> Option<OffsetDateTime> {
+        match &self.of_whereby {
+            Some(bucket) => whole.get(bucket.as_str()).copied(),
+            None if whole.len() == self.all.len() => whole.values().min().copied(),
+            None => None,
+        }
+    }
 }
 
 /// Where in its bucket Whereby records.
@@ -110,79 +136,130 @@ fn folder(state: &State) -> String {
     folder.map_or_else(String::new, |(_, folder)| format!("{folder}/"))
 }
 
-/// Goes through `buckets`, until `deadline` at least a page of each.
+/// Goes through `buckets`, until `deadline` at least a piece of each. One that says no keeps no other from it; the first such is the error.
 pub async fn scan(
     db: &PgPool,
     storage: &Storage,
-    buckets: &BTreeSet<String>,
+    buckets: &Buckets,
     deadline: Instant,
 ) -> Result<Scanned, ScanError> {
-    let mut scanned = Scanned::default();
-    let mut whole_since = Some(OffsetDateTime::now_utc());
-    for bucket in buckets {
-        let began_at = loop {
-            let scan = bucket_scans::go_on(db, bucket).await?;
-            let (page, is_last) = look(db, storage, bucket, &scan).await?;
-            scanned.add(page);
-            if is_last {
-                break Some(scan.began_at);
+    let (mut scanned, mut whole, mut failed) = (Scanned::default(), BTreeMap::new(), None);
+    for bucket in &buckets.all {
+        match go_through(db, storage, bucket, deadline, &mut scanned).await {
+            Ok(Some(began_at)) => {
+                whole.insert(bucket.as_str(), began_at);
             }
-            if Instant::now() > deadline {
-                break None;
+            Ok(None) => {}
+            Err(error @ ScanError::Database(_)) => return Err(error),
+            Err(error) => {
+                if let ScanError::Storage { error, .. } = &error {
+                    tracing::warn!(bucket, "a bucket is not looked through: {error}");
+                }
+                failed.get_or_insert(error);
             }
-        };
-        whole_since = whole_since.zip(began_at).map(|(earliest, began_at)| earliest.min(began_at));
+        }
     }
-    if let Some(began_at) = whole_since {
+    if let Some(began_at) = buckets.seen_since(&whole) {
         scanned.missing += bucket_scans::miss_announced(db, began_at).await?;
     }
-    Ok(scanned)
+    failed.map_or(Ok(scanned), Err)
 }
 
-/// Compares one page of a bucket with what is known, and writes down what differs and how far it came.
+/// Goes through a bucket, and adds to `scanned` what that came to. At its end it says when that began; `None` before.
+async fn go_through(
+    db: &PgPool,
+    storage: &Storage,
+    bucket: &str,
+    deadline: Instant,
+    scanned: &mut Scanned,
+) -> Result<Option<OffsetDateTime>, ScanError> {
+    loop {
+        let scan = bucket_scans::go_on(db, bucket).await?;
+        let (piece, is_last) = look(db, storage, bucket, &scan, deadline).await?;
+        scanned.add(piece);
+        if is_last {
+            return Ok(Some(scan.began_at));
+        }
+        if Instant::now() > deadline {
+            return Ok(None);
+        }
+    }
+}
+
+/// Compares one page of a bucket with what is known, and writes down what differs and how far it came: where much is gone, or at the
+/// deadline, that may be less than the page.
 async fn look(
     db: &PgPool,
     storage: &Storage,
     bucket: &str,
     scan: &Scan,
+    deadline: Instant,
 ) -> Result<(Scanned, bool), ScanError> {
     let now = OffsetDateTime::now_utc();
-    let page = storage.list(bucket, &scan.after_key).await.map_err(|error| {
+    let mut page = storage.list(bucket, &scan.after_key).await.map_err(|error| {
         if storage.does_without(Extra::List, &error) {
             ScanError::Unlisted
         } else {
             ScanError::of(storage, error)
         }
     })?;
-    let until = page.objects.last().filter(|_| page.has_more).map(|object| object.key.clone());
-    let expected =
-        bucket_scans::list_expected(db, bucket, &scan.after_key, until.as_deref(), now - FRESH).await?;
+    let mut until = page.objects.last().filter(|_| page.has_more).map(|object| object.key.clone());
+    let range = KeyRange { bucket, after: &scan.after_key, until: until.as_deref() };
+    let expected = bucket_scans::list_expected(db, range, now - FRESH).await?;
+    if expected.has_more {
+        until = expected.keys.last().map(|last| last.object_key.clone());
+    }
     let listed: BTreeSet<_> = page.objects.iter().map(|object| object.key.as_str()).collect();
     let (there, gone): (Vec<_>, Vec<_>) =
-        expected.iter().partition(|expected| listed.contains(expected.object_key.as_str()));
-    let again: Vec<_> = there.iter().filter(|e| !e.is_stored).map(|e| e.object_key.as_str()).collect();
-    let mut losses = Vec::new();
-    for expected in gone.iter().filter(|expected| expected.is_stored) {
-        // It may have been written since the list was made.
-        let there = storage.has(Place { bucket, key: &expected.object_key }).await;
-        if !there.map_err(|error| ScanError::of(storage, error))? {
-            losses.push(Loss { bucket: bucket.to_owned(), key: expected.object_key.clone(), at: now });
-        }
-    }
+        expected.keys.iter().partition(|expected| listed.contains(expected.object_key.as_str()));
+    let gone: Vec<_> = gone.iter().filter(|e| e.is_stored).map(|e| e.object_key.as_str()).collect();
+    let (missing, cut_at) = miss(db, storage, bucket, &gone, deadline).await?;
+    until = cut_at.map(ToOwned::to_owned).or(until);
+    let is_seen = |key: &str| until.as_deref().is_none_or(|until| key <= until);
+    let again = there.iter().filter(|e| !e.is_stored).map(|e| e.object_key.as_str());
+    let again: Vec<_> = again.filter(|key| is_seen(key)).collect();
+    page.objects.retain(|object| is_seen(&object.key));
     let scanned = Scanned {
         new: recordings::found(db, &sights(bucket, &page, now), Witness::Scan).await?,
         found_again: bucket_scans::found_again(db, bucket, &again, now).await?,
-        missing: recordings::missed(db, &losses).await?,
+        missing,
     };
-    for loss in &losses {
-        tracing::warn!(
-            loss.bucket,
-            loss.key,
-            "a recording is not in the storage any more, and was not removed by this service"
-        );
-    }
     bucket_scans::note(db, bucket, until.as_deref()).await?;
     Ok((scanned, until.is_none()))
+}
+
+/// Asks for each of `gone`, which were not in a list, and stores which are not there, some at a time; returns how many those were, and
+/// the key behind which it stopped, if it did at the deadline.
+async fn miss<'a>(
+    db: &PgPool,
+    storage: &Storage,
+    bucket: &str,
+    gone: &[&'a str],
+    deadline: Instant,
+) -> Result<(u64, Option<&'a str>), ScanError> {
+    let mut missing = 0;
+    for some in gone.chunks(AT_ONCE) {
+        let at = OffsetDateTime::now_utc();
+        // It may have been written since the list was made.
+        let asked = some.iter().map(|key| storage.has(Place { bucket, key }));
+        let asked = try_join_all(asked).await.map_err(|error| ScanError::of(storage, error))?;
+        let losses = some.iter().zip(asked).filter(|(_, is_there)| !is_there);
+        let losses = losses.map(|(key, _)| Loss { bucket: bucket.to_owned(), key: (*key).to_owned(), at });
+        let losses: Vec<_> = losses.collect();
+        missing += recordings::missed(db, &losses).await?;
+        for loss in &losses {
+            tracing::warn!(
+                loss.bucket,
+                loss.key,
+                "a recording is not in the storage any more, and was not removed by this service"
+            );
+        }
+        let last = some.last().copied();
+        if last != gone.last().copied() && Instant::now() > deadline {
+            return Ok((missing, last));
+        }
+    }
+    Ok((missing, None))
 }
 
 /// The recordings by Whereby in `page`.

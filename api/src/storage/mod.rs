@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use crate::config;
+use crate::domain::recording::File;
 
 mod error;
 pub mod reading;
@@ -57,6 +58,15 @@ pub struct Place<'a> {
     pub bucket: &'a str,
     /// The object's key.
     pub key: &'a str,
+}
+
+/// Where a recording can be fetched from, by whoever has the address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The address.
+    pub url: String,
+    /// Until when it is good.
+    pub expires_at: OffsetDateTime,
 }
 
 /// A part that the storage has.
@@ -244,8 +254,30 @@ impl Storage {
         }
     }
 
-    /// The address from which anybody can fetch an object, for the configured time.
-    pub fn download_url(&self, place: Place<'_>) -> Result<Url, StorageError> {
+    /// Whether a bucket keeps what is removed from it, as earlier versions of its objects.
+    pub async fn keeps_removed(&self, bucket: &str) -> Result<bool, StorageError> {
+        let place = Place { bucket, key: "" };
+        let bucket = self.inside(place)?;
+        // The address of the bucket itself.
+        let mut action = GetObject::new(&bucket, Some(&self.credentials), place.key);
+        action.query_mut().insert("versioning", "");
+        xml::is_versioned(&promptly(text(self.request(Method::GET, action.sign(OWN_LIFETIME)))).await?)
+    }
+
+    /// Where `file` can be fetched from for the configured time, from `now` on; `None` for one that is not there, or that nobody is given.
+    pub fn link(&self, file: &File, now: OffsetDateTime) -> Option<Link> {
+        if !file.is_available() {
+            return None;
+        }
+        let place = Place { bucket: file.bucket.as_deref()?, key: file.object_key.as_deref()? };
+        // A bucket of an earlier configuration may have no address in this one.
+        let url = self.download_url(place).ok()?.into();
+        // The signature counts whole seconds.
+        let signed_at = now.replace_nanosecond(0).unwrap_or(now);
+        Some(Link { url, expires_at: signed_at + self.settings.download_lifetime })
+    }
+
+    fn download_url(&self, place: Place<'_>) -> Result<Url, StorageError> {
         let bucket = self.outside(place)?;
         let action = GetObject::new(&bucket, Some(&self.credentials), place.key);
         Ok(action.sign(self.settings.download_lifetime))

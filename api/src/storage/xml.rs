@@ -56,6 +56,13 @@ struct ListedObject {
 }
 
 #[derive(Deserialize)]
+struct Versioning {
+    /// Left out for a bucket that never had versions.
+    #[serde(rename = "Status", default)]
+    status: String,
+}
+
+#[derive(Deserialize)]
 struct Completed {
     #[serde(rename = "ETag")]
     _e_tag: String,
@@ -114,6 +121,12 @@ pub(super) fn objects(answer: &str, after: &str) -> Result<Listing, StorageError
         return Err(StorageError::unreadable("its objects are not in the order of their keys"));
     }
     Ok(Listing { objects, has_more })
+}
+
+/// Whether a bucket makes versions of its objects.
+pub(super) fn is_versioned(answer: &str) -> Result<bool, StorageError> {
+    let versioning: Versioning = read(answer)?;
+    Ok(versioning.status == "Enabled")
 }
 
 /// Keys are encoded as in forms: a blank is a plus.
@@ -194,6 +207,18 @@ mod tests {
         assert_eq!(objects(&listed(&[], false), "a").unwrap(), Listing { objects: vec![], has_more: false });
         for (keys, more) in [(&["b", "a"][..], false), (&["a", "b"], false), (&[], true), (&["%FF"], false)] {
             objects(&listed(keys, more), "a").unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_bucket_makes_versions_when_it_says_so() {
+        for (inside, expected) in [
+            ("<Status>Enabled</Status><MfaDelete>Disabled</MfaDelete>", true),
+            ("<Status>Suspended</Status>", false),
+            ("", false),
+        ] {
+            let answer = format!("{HEAD}<VersioningConfiguration>{inside}</VersioningConfiguration>");
+            assert_eq!(is_versioned(&answer).unwrap(), expected, "{answer}");
         }
     }
 

@@ -10,6 +10,7 @@ use crate::domain::moment::Boot;
 use crate::domain::presence::{Occupant, OccupantKey};
 use crate::domain::recording::File;
 use crate::domain::room::{Room, Setting as _};
+use crate::storage::Link;
 
 /// Somebody was seen in a meeting for the first time.
 pub const MEETING_STARTED: &str = "meeting.started";
@@ -33,15 +34,6 @@ pub struct Subject {
     pub boots: Vec<Boot>,
     /// The recording, where the webhook tells of one.
     pub recording: Option<File>,
-}
-
-/// Where a recording can be fetched from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// The address.
-    pub url: String,
-    /// Until when it is good.
-    pub expires_at: OffsetDateTime,
 }
 
 /// The body of the delivery `id`, which tells that `event` happened at `at`.

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::body::{Link, RECORDING_READY, with_link};
+use super::body::{RECORDING_READY, with_link};
 use super::client::{Message, Outcome, WebhookClient};
 use super::verdict::{Verdict, silence, verdict};
 use super::{Target, Webhooks};
@@ -20,7 +20,6 @@ use crate::db::webhook_deliveries::{self as deliveries, Attempt, Delivery, Recep
 use crate::db::{is_outage, recordings, rooms};
 use crate::meters;
 use crate::stopping::stopped;
-use crate::storage::Place;
 
 /// How many rooms one process sends to at a time. The pipeline has a lane of its own: whoever may make rooms must not be able to hold it up.
 const LANES: usize = 16;
@@ -241,13 +240,7 @@ impl Webhooks {
         if !file.is_available() {
             return Ok(Err("the recording is not in the storage any more"));
         }
-        let link = self.storage.as_ref().and_then(|storage| {
-            let place = Place { bucket: file.bucket.as_deref()?, key: file.object_key.as_deref()? };
-            let url = storage.download_url(place).ok()?.into();
-            // The signature counts whole seconds.
-            let signed_at = now.replace_nanosecond(0).unwrap_or(now);
-            Some(Link { url, expires_at: signed_at + storage.settings().download_lifetime })
-        });
+        let link = self.storage.as_ref().and_then(|storage| storage.link(&file, now));
         Ok(Ok(with_link(&delivery.body, link.as_ref())))
     }
 }

@@ -202,3 +202,15 @@ async fn check_asks_the_queue_and_names_what_is_wrong_with_its_address() {
     let (code, said) = check(&scene, "https://sqs.region.amazonaws.com/account/queue");
     assert!(code != Some(0) && said.contains("placeholder"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_warns_of_a_bucket_that_keeps_what_is_removed() {
+    let scene = Scene::new().await;
+    let url = scene.place.queue_url();
+    let (code, said) = check(&scene, &url);
+    assert!(code == Some(0) && !said.contains("makes versions"), "{said}");
+    scene.place.make_versions().unwrap();
+    let (code, said) = check(&scene, &url);
+    let warning = format!("warning: the bucket {} makes versions", scene.place.bucket());
+    assert!(code == Some(0) && said.contains(&warning), "{said}");
+}

@@ -3,15 +3,26 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use api::recordings::scan::{Scanned, scan};
+use api::recordings::scan::{Buckets, ScanError, Scanned, scan};
 use tokio::time::Instant;
 
 use crate::scene::{ROOM, Scene, file};
 
 async fn run(scene: &Scene, budget: Duration) -> Scanned {
+    through(scene, &[scene.place.bucket()], None, budget).await.unwrap()
+}
+
+/// The same through these buckets, of which Whereby records into `of_whereby`.
+async fn through(
+    scene: &Scene,
+    buckets: &[&str],
+    of_whereby: Option<&str>,
+    budget: Duration,
+) -> Result<Scanned, ScanError> {
     let storage = scene.state.uploads.as_ref().unwrap().storage();
-    let buckets = BTreeSet::from([scene.place.bucket().to_owned()]);
-    scan(&scene.db, storage, &buckets, Instant::now() + budget).await.unwrap()
+    let all: BTreeSet<_> = buckets.iter().map(|bucket| (*bucket).to_owned()).collect();
+    let buckets = Buckets { all, of_whereby: of_whereby.map(ToOwned::to_owned) };
+    scan(&scene.db, storage, &buckets, Instant::now() + budget).await
 }
 
 /// Everything that is known was learned two hours ago.
@@ -106,4 +117,53 @@ async fn an_upload_that_went_and_came_back_is_noticed_as_well_and_a_mere_claim_i
     scene.place.put("jitsi/f.mp4", b"x").unwrap();
     assert_eq!(run(&scene, Duration::from_mins(1)).await, Scanned { found_again: 1, ..Scanned::default() });
     assert_eq!(states().await, ["stored", "announced"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_says_no_keeps_no_other_from_being_looked_through() {
+    let scene = Scene::new().await;
+    let (own, refused) = (scene.place.bucket(), "a-bucket-that-is-gone");
+    scene.place.put(&file(ROOM, 2), b"x").unwrap();
+    let announced = file(ROOM, 3);
+    sqlx::query(
+        "INSERT INTO reflector.recording (id, meeting_id, room_name, file, status, completed_at, object_key, announced_at)
+         VALUES ('rec_whereby_1', 'm', 'r', $1, 'completed', now(), $1, now() - interval '2 h')",
+    )
+    .bind(&announced)
+    .execute(&scene.db)
+    .await
+    .unwrap();
+    for (of_whereby, states) in [
+        (None, ["stored", "announced"]),
+        (Some(refused), ["stored", "announced"]),
+        (Some(own), ["stored", "missing"]),
+    ] {
+        let error = through(&scene, &[refused, own], of_whereby, Duration::from_mins(1)).await.unwrap_err();
+        assert!(error.to_string().contains("NoSuchBucket"), "{error}");
+        let found: Vec<_> = scene.rows().await.into_iter().map(|row| row.state).collect();
+        assert_eq!(found, states, "Whereby records into {of_whereby:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missed_is_written_down_as_it_goes_and_the_deadline_holds_there_too() {
+    let scene = Scene::new().await;
+    sqlx::query(
+        "INSERT INTO reflector.recording (id, meeting_id, file, status, completed_at, bucket, object_key, announced_at, found_at,
+           stored_at)
+         SELECT 'rec_' || n, 'm', 'f.mp4', 'completed', now(), $1, 'jitsi/' || lpad(n::text, 4, '0'), now() - interval '2 h',
+           now() - interval '2 h', now()
+         FROM generate_series(1, 1050) n",
+    )
+    .bind(scene.place.bucket())
+    .execute(&scene.db)
+    .await
+    .unwrap();
+    scene.place.put("jitsi/0030", b"x").unwrap();
+    assert_eq!(run(&scene, Duration::ZERO).await, Scanned { missing: 20, ..Scanned::default() });
+    assert_eq!(run(&scene, Duration::ZERO).await, Scanned { missing: 20, ..Scanned::default() });
+    let lost = "SELECT max(object_key) FROM reflector.recording WHERE state = 'missing'";
+    let lost = sqlx::query_scalar::<_, String>(lost).fetch_one(&scene.db).await.unwrap();
+    assert_eq!(lost, "jitsi/0041", "it goes on where it was");
+    assert_eq!(run(&scene, Duration::from_mins(2)).await, Scanned { missing: 1009, ..Scanned::default() });
 }

@@ -116,6 +116,12 @@ impl Place {
         self.s3("PUT", &format!("/{key}"), bytes).map(drop)
     }
 
+    /// Has the bucket make versions of its objects from now on.
+    pub fn make_versions(&self) -> Result<()> {
+        let status = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+        self.s3("PUT", "?versioning", status)
+    }
+
     /// Removes an object.
     pub fn remove(&self, key: &str) -> Result<()> {
         self.s3("DELETE", &format!("/{key}"), b"").map(drop)

@@ -7,7 +7,7 @@ use crate::domain::recording::File;
 use crate::domain::recording_state::State as Whereabouts;
 use crate::http::State;
 use crate::http::date_time::DateTime;
-use crate::storage::{Place, Storage};
+use crate::storage::Storage;
 
 /// A finished recording file.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -78,13 +78,8 @@ impl<'a> Downloads<'a> {
 
     /// The address of a file that the storage is known to hold, and until when it is good.
     pub fn link(self, file: &File) -> Option<(String, DateTime)> {
-        let storage = self.storage.filter(|_| file.is_available())?;
-        let place = Place { bucket: file.bucket.as_deref()?, key: file.object_key.as_deref()? };
-        // The signature counts whole seconds.
-        let signed_at = self.now.replace_nanosecond(0).unwrap_or(self.now);
-        // A bucket of an earlier configuration may have no address in this one.
-        let url = storage.download_url(place).ok()?;
-        Some((url.into(), DateTime(signed_at + storage.settings().download_lifetime)))
+        let link = self.storage?.link(file, self.now)?;
+        Some((link.url, DateTime(link.expires_at)))
     }
 }
 
