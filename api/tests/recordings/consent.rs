@@ -5,6 +5,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::scene::{ROOM, Scene, file};
+use crate::support::wait;
 
 const DENY: &str =
     "INSERT INTO reflector.meeting_consent (id, meeting_id, user_id, consent_given, consent_timestamp)
@@ -127,30 +128,29 @@ async fn a_denial_reaches_a_recording_that_waited_for_its_meeting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_and_a_recording_that_come_at_the_same_time_do_not_miss_each_other() {
+    const RECORDING: &str = "INSERT INTO reflector.recording (id, meeting_id, file, status, completed_at)
+        VALUES ('r', 'm', 'f', 's', now())";
     let scene = Scene::new().await;
-    for is_first in [true, false] {
-        let mut answer = scene.db.begin().await.unwrap();
-        let mut recording = scene.db.begin().await.unwrap();
-        let insert = "INSERT INTO reflector.recording (id, meeting_id, file, status, completed_at) VALUES ('r', 'm', 'f', 's', now())";
-        let insert = sqlx::query(insert);
-        if is_first {
-            sqlx::query(DENY).execute(&mut *answer).await.unwrap();
-            let stored = insert.execute(&mut *recording);
-            let (stored, committed) = tokio::join!(stored, answer.commit());
-            stored.unwrap();
-            committed.unwrap();
-            recording.commit().await.unwrap();
-        } else {
-            insert.execute(&mut *recording).await.unwrap();
-            let denied = sqlx::query(DENY).execute(&mut *answer);
-            let (denied, committed) = tokio::join!(denied, recording.commit());
-            denied.unwrap();
-            committed.unwrap();
-            answer.commit().await.unwrap();
-        }
+    for [first, second] in [[DENY, RECORDING], [RECORDING, DENY]] {
+        let mut earlier = scene.db.begin().await.unwrap();
+        sqlx::query(first).execute(&mut *earlier).await.unwrap();
+        let db = scene.db.clone();
+        let later = tokio::spawn(async move { sqlx::query(second).execute(&db).await });
+        wait::until("the later one's turn", async || {
+            let is_waiting: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
+            )
+            .fetch_one(&scene.db)
+            .await
+            .unwrap();
+            (is_waiting || later.is_finished()).then_some(())
+        })
+        .await;
+        earlier.commit().await.unwrap();
+        later.await.unwrap().unwrap();
         let denied: bool =
             sqlx::query_scalar("SELECT denied FROM reflector.recording").fetch_one(&scene.db).await.unwrap();
-        assert!(denied, "{is_first}");
+        assert!(denied, "{first}");
         scene.execute("DELETE FROM reflector.recording").await;
         scene.execute("DELETE FROM reflector.meeting_consent").await;
     }
