@@ -261,6 +261,20 @@ pub async fn end_unverified(db: &PgPool, id: &str, reason: EndReason) -> Result<
     Ok(done.rows_affected() == 1)
 }
 
+/// Ends an upload that nobody has begun to verify; false if somebody has, or it has ended.
+pub async fn end_open(db: &PgPool, id: &str, reason: EndReason) -> Result<bool, sqlx::Error> {
+    let query = sqlx::query(
+        "-- uploads.end_open
+        UPDATE reflector.upload
+        SET state = 'ended', end_reason = $2, has_debris = true, lease = NULL, leased_until = NULL
+        WHERE id = $1 AND state = 'open'",
+    )
+    .bind(id)
+    .bind(reason.as_str());
+    let done = patience::execute(db, query).await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Begins or takes over a verification for `term`, unless somebody is at it or one has just failed.
 pub async fn lease(db: &PgPool, id: &str, lease: &str, term: Duration) -> Result<bool, sqlx::Error> {
     let query = sqlx::query(

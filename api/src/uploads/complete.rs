@@ -76,8 +76,8 @@ impl Uploads {
 
     /// [`UploadError::Incomplete`] where the storage lacks a part.
     pub(super) async fn check(&self, upload: &Upload) -> Result<(), UploadError> {
-        let stored = listed(&self.stored(upload).await?);
-        match upload::missing(plan(upload), upload.size_bytes, &stored) {
+        let Some(stored) = self.stored(upload).await? else { return Ok(()) };
+        match upload::missing(plan(upload), upload.size_bytes, &listed(&stored)) {
             Some(missing) => Err(UploadError::Incomplete(missing)),
             None => Ok(()),
         }

@@ -79,15 +79,18 @@ impl Uploads {
         &self.storage
     }
 
-    /// The parts of an upload that the storage has. One that it does not know any more has ended.
-    async fn stored(&self, upload: &Upload) -> Result<Vec<Part>, UploadError> {
+    /// The parts of an upload that the storage has. One that it does not know any more has ended, unless somebody has begun meanwhile to
+    /// verify it, and has put its parts together: `None`.
+    async fn stored(&self, upload: &Upload) -> Result<Option<Vec<Part>>, UploadError> {
         match self.storage.parts(place(upload), &upload.storage_id).await {
             Err(error) if upload.state == State::Open && error.is_code("NoSuchUpload") => {
+                if !uploads::end_open(&self.db, &upload.id, EndReason::Lost).await? {
+                    return Ok(None);
+                }
                 tracing::warn!(upload.id, "the storage does not know an upload any more; it begins anew");
-                uploads::end_unverified(&self.db, &upload.id, EndReason::Lost).await?;
                 Err(UploadError::NotFound)
             }
-            result => Ok(result?),
+            result => Ok(Some(result?)),
         }
     }
 

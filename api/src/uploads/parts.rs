@@ -18,7 +18,7 @@ impl Uploads {
         match upload.state {
             State::Open => {}
             State::Verifying | State::Verified => {
-                return Err(UploadError::Complete("All parts have been sent; ask for the completion."));
+                return Err(all_sent());
             }
             State::Ended(_) => return Err(UploadError::NotFound),
         }
@@ -31,7 +31,15 @@ impl Uploads {
             let url = self.storage.part_url(place(&upload), &upload.storage_id, part)?;
             urls.push(PartUrl { number, url: url.into(), expires_at });
         }
-        let stored = if request.list_stored { Some(listed(&self.stored(&upload).await?)) } else { None };
+        let stored = if request.list_stored {
+            Some(listed(&self.stored(&upload).await?.ok_or_else(all_sent)?))
+        } else {
+            None
+        };
         Ok(PartsReply { urls, stored })
     }
+}
+
+fn all_sent() -> UploadError {
+    UploadError::Complete("All parts have been sent; ask for the completion.")
 }
