@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use contract::event::{format_timestamp, name};
 use contract::id::EventId;
-use contract::problem::ProblemCode;
 use contract::verdict::Outcome;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -13,7 +12,7 @@ use super::{print, say};
 use crate::app;
 use crate::clock::now_ms;
 use crate::config::Config;
-use crate::delivery::client::Reply;
+use crate::delivery::client::{self, Reply};
 use crate::delivery::request;
 use crate::outbox::model::{Claimed, Kind};
 
@@ -69,29 +68,13 @@ pub(super) fn said(reply: &Reply) -> String {
 
 /// `is_named`: whether the agent says which one it is.
 pub(super) fn next_step(reply: &Reply, is_named: bool) -> &'static str {
-    match reply.outcome {
-        Outcome::Unreachable => reply.next_step.unwrap_or("check `url` in [api]"),
-        Outcome::Answered { code: Some(ProblemCode::TimestampInvalid), .. } => {
-            "this host's clock or the API's is wrong: compare `date -u` on both, and turn on time synchronisation"
-        }
-        Outcome::Answered { status: 401, .. } if is_named => {
-            "`reflector-api agents list` on the API's side says whether `agent-id` is enrolled and not revoked; if it is, the secret here is another one's"
-        }
-        Outcome::Answered { status: 401, .. } => {
-            "the secret here is not the API's JITSI_WEBHOOK_SECRET: compare the two (`reflector-agent check` says where ours was found)"
-        }
-        Outcome::Answered { code: None, .. } => {
-            "something other than a Reflector API answered: check `url` in [api], and whatever stands between, which may say that the API behind it is down"
-        }
-        Outcome::Answered { code: Some(ProblemCode::NotFound), .. } => {
-            "there is no such path on that API: `url` in [api] is its address alone, without `/v1`"
-        }
-        Outcome::Answered { .. } => "the API has a problem of its own: look at its log and at …/health",
-    }
+    client::next_step(reply.outcome, reply.next_step, is_named)
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::problem::ProblemCode;
+
     use super::*;
 
     #[test]

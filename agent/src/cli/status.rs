@@ -1,5 +1,6 @@
 //! `reflector-agent status`: how the agent is, once or as it changes.
 
+mod heartbeat;
 mod watch;
 
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use contract::heartbeat::Role;
 use serde_json::{Value, json};
 
+use self::heartbeat::Pulse;
 pub(super) use self::watch::watch;
 
 use super::view::{ago, attempt_json, bar, count, or_dash, printable, table};
@@ -36,6 +38,8 @@ pub(super) struct Picture {
     totals: UploadTotals,
     /// The agent that runs, or ran last.
     agent: Option<Introduction>,
+    /// How the heartbeats of the agent that runs fare.
+    pulse: Option<Pulse>,
     /// By how many milliseconds this host's clock is ahead of the API's.
     offset: Option<i64>,
     roles: Vec<Role>,
@@ -98,8 +102,12 @@ impl Picture {
             origin: "`directory` in [spool]".to_owned(),
             trouble: trouble(&spool.directory),
         });
+        let summary = log.summary(&config.outbox.directory)?;
+        let started = agent.as_ref().map(|agent| agent.at);
+        let told = log.fact(fact::HEARTBEAT)?.filter(|_| summary.running != Some(false));
         Ok(Self {
-            summary: log.summary(&config.outbox.directory)?,
+            summary,
+            pulse: told.and_then(|told| Pulse::read(&told, started)),
             uploads: log.uploads(ENDED)?,
             totals: log.upload_totals()?,
             agent,
@@ -120,6 +128,7 @@ impl Picture {
             "roles": self.roles,
             "api": self.api_in_use().or(self.api.as_deref()),
             "api_configured": self.api,
+            "heartbeat": self.pulse.as_ref().map(Pulse::as_json),
             "clock_offset_ms": self.offset,
             "ready": summary.ready,
             "rooms": summary.rooms,
@@ -153,6 +162,7 @@ impl Picture {
             ("agent", self.agent_in_words(now)),
             ("roles", or_dash(self.roles_in_words())),
             ("delivers to", or_dash(delivers_to(self.api_in_use(), self.api.as_deref()))),
+            ("heartbeat", or_dash(self.pulse.as_ref().map(|pulse| pulse.in_words(now)))),
             ("clock", or_dash(self.offset.map(clock_in_words))),
             ("waiting", format!("{} in {}", summary.ready, count(summary.rooms, "room", "rooms"))),
             ("oldest waiting", or_dash(since(summary.oldest_ready))),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use contract::batch::BatchReply;
-use contract::problem::{Problem, code_of_body};
+use contract::problem::{Problem, ProblemCode, code_of_body};
 use contract::verdict::Outcome;
 use hyper::Request;
 use hyper::header::{DATE, RETRY_AFTER};
@@ -153,6 +153,30 @@ pub(crate) fn explanation(status: u16, body: &[u8]) -> String {
         Err(_) => format!("{status} not from a Reflector API: {}", String::from_utf8_lossy(body)),
     };
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect()
+}
+
+/// What a person should do about an outcome that is no receipt. `unreached` is what the way to the API told about itself,
+/// `is_named` whether the agent says which one it is.
+pub(crate) fn next_step(outcome: Outcome, unreached: Option<&'static str>, is_named: bool) -> &'static str {
+    match outcome {
+        Outcome::Unreachable => unreached.unwrap_or("check `url` in [api]"),
+        Outcome::Answered { code: Some(ProblemCode::TimestampInvalid), .. } => {
+            "this host's clock or the API's is wrong: compare `date -u` on both, and turn on time synchronisation"
+        }
+        Outcome::Answered { status: 401, .. } if is_named => {
+            "`reflector-api agents list` on the API's side says whether `agent-id` is enrolled and not revoked; if it is, the secret here is another one's"
+        }
+        Outcome::Answered { status: 401, .. } => {
+            "the secret here is not the API's JITSI_WEBHOOK_SECRET: compare the two (`reflector-agent check` says where ours was found)"
+        }
+        Outcome::Answered { code: None, .. } => {
+            "something other than a Reflector API answered: check `url` in [api], and whatever stands between, which may say that the API behind it is down"
+        }
+        Outcome::Answered { code: Some(ProblemCode::NotFound), .. } => {
+            "there is no such path on that API: `url` in [api] is its address alone, without `/v1`"
+        }
+        Outcome::Answered { .. } => "the API has a problem of its own: look at its log and at …/health",
+    }
 }
 
 #[cfg(test)]

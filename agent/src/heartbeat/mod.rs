@@ -1,9 +1,10 @@
 //! The sign of life: every half minute the API hears what waits on this host, and its answer tells how our clock is.
 //!
 //! A heartbeat is worth nothing later, so it is not kept: one that does not arrive is followed by the next. Against an API
-//! that knows no heartbeats it goes quiet.
+//! that knows no heartbeats it goes quiet. That they fail is said: a quiet host has nothing else to learn it from.
 
 mod gather;
+mod pulse;
 pub mod roles;
 
 use std::convert::Infallible;
@@ -12,15 +13,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use contract::batch;
 use contract::heartbeat::{self, HeartbeatReply};
+use contract::problem::code_of_body;
+use contract::verdict::Outcome;
 use hyper::{Method, StatusCode, Uri};
 use serde_json::json;
 
 pub use self::gather::{Gatherer, free_space};
+use self::pulse::{Fate, Loss, Pulse};
 use crate::chain::Chain;
 use crate::clock::{ApiClock, now_ms};
+use crate::delivery::client;
 use crate::http::{self, HttpError};
-use crate::outbox::Outbox;
 use crate::outbox::fact::{self, Fact};
+use crate::outbox::{Outbox, OutboxError};
 use crate::secret::SharedSecret;
 
 /// How often the API hears from us.
@@ -45,8 +50,8 @@ pub struct Heart {
     clock: ApiClock,
     /// By how much our clock was ahead of the API's, when that was written down last.
     offset: Option<i64>,
-    /// Whether it was said that the API knows no heartbeats.
-    quiet: bool,
+    /// How the heartbeats fare.
+    pulse: Pulse,
 }
 
 /// What an answer says.
@@ -56,8 +61,8 @@ enum Heard {
     Time(i64),
     /// It knows no heartbeats.
     Unknown,
-    /// Something else, with this status.
-    Trouble(u16),
+    /// Something else.
+    Trouble,
 }
 
 impl Heart {
@@ -71,28 +76,45 @@ impl Heart {
         clock: ApiClock,
     ) -> anyhow::Result<Self> {
         let uri = format!("{}{}", base.trim_end_matches('/'), heartbeat::PATH).parse()?;
-        Ok(Self { gatherer: Some(gatherer), http, uri, secret, outbox, clock, offset: None, quiet: false })
+        Ok(Self {
+            gatherer: Some(gatherer),
+            http,
+            uri,
+            secret,
+            outbox,
+            clock,
+            offset: None,
+            pulse: Pulse::default(),
+        })
     }
 
     /// Beats for as long as it is polled.
     pub async fn beat(mut self) -> Infallible {
+        let mut secrets = self.secret.changes();
         loop {
-            let pause = match self.once().await {
-                Some(Heard::Unknown) => QUIET,
-                _ => EVERY,
-            };
-            tokio::time::sleep(pause).await;
+            let fate = self.once().await;
+            let pause = if fate == Some(Fate::NotKnown) { QUIET } else { EVERY };
+            if let Some(fate) = fate {
+                self.pulse.feel(fate, now_ms(), &self.outbox);
+            }
+            // Whoever mends the secret need not wait to see that it is right.
+            let _ = tokio::time::timeout(pause, secrets.changed()).await;
         }
     }
 
-    async fn once(&mut self) -> Option<Heard> {
-        let body = self.gather().await?;
+    /// The fate of one heartbeat; `None` when there is none because it panicked, which was said.
+    async fn once(&mut self) -> Option<Fate> {
+        let body = match self.gather().await? {
+            Ok(body) => body,
+            Err(error) => return Some(unread(&error)),
+        };
         let sent = now_ms();
+        let secret = self.secret.current();
         let id = format!("hb_{}_{sent}", self.outbox.host_id());
         let request = http::signed(
             Method::POST,
             self.uri.clone(),
-            &self.secret.current(),
+            &secret,
             &id,
             sent.div_euclid(1000),
             batch::JSON,
@@ -100,32 +122,25 @@ impl Heart {
         );
         let answer: Result<http::Answer, HttpError> = self.http.exchange(request, TIMEOUT).await;
         let received = now_ms();
-        let heard = match answer {
-            Ok(answer) => heard(answer.head.status, &answer.body),
-            Err(error) => {
-                // Deliveries say what is wrong with the way to the API.
-                tracing::debug!(error = %Chain(&error), "a heartbeat did not arrive");
-                return None;
-            }
+        let is_named = secret.agent.is_some();
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Some(unanswered(&error)),
         };
-        match heard {
+        Some(match heard(answer.head.status, &answer.body) {
             Heard::Time(theirs) => {
                 let took = received.saturating_sub(sent);
                 self.clock.learn(theirs, sent + took / 2, took);
                 self.note_clock(received);
+                Fate::Taken
             }
-            Heard::Unknown if !self.quiet => {
-                self.quiet = true;
-                tracing::info!("the API knows no heartbeats; it is asked again in an hour");
-            }
-            Heard::Unknown => {}
-            Heard::Trouble(status) => tracing::debug!(status, "a heartbeat was not taken"),
-        }
-        Some(heard)
+            Heard::Unknown => Fate::NotKnown,
+            Heard::Trouble => not_taken(answer.head.status.as_u16(), &answer.body, is_named),
+        })
     }
 
-    /// What is to be said; `None` when the outbox cannot be read now.
-    async fn gather(&mut self) -> Option<Bytes> {
+    /// What is to be said; an error when the outbox cannot be read now.
+    async fn gather(&mut self) -> Option<Result<Bytes, OutboxError>> {
         let gatherer = self.gatherer.take()?;
         // Counting a long backlog takes longer than a delivery should wait.
         let work = tokio::task::spawn_blocking(move || {
@@ -139,8 +154,10 @@ impl Heart {
         };
         let (gatherer, said) = work.await.inspect_err(panicked).ok()?;
         self.gatherer = Some(gatherer);
-        let said = said.inspect_err(|error| tracing::debug!(error = %Chain(error), "no heartbeat")).ok()?;
-        serde_json::to_vec(&said).ok().map(Bytes::from)
+        match said {
+            Ok(said) => serde_json::to_vec(&said).ok().map(|body| Ok(Bytes::from(body))),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// Writes down how far the clocks are from each other, for `status`, when that is news.
@@ -169,8 +186,29 @@ fn heard(status: StatusCode, body: &[u8]) -> Heard {
             Heard::Time(i64::try_from(nanoseconds / 1_000_000).unwrap_or(i64::MAX))
         }
         (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => Heard::Unknown,
-        (status, _) => Heard::Trouble(status.as_u16()),
+        _ => Heard::Trouble,
     }
+}
+
+/// The fate of a heartbeat that could not be put together.
+fn unread(error: &OutboxError) -> Fate {
+    let note = format!("the outbox cannot be read: {}", Chain(error));
+    let next = "`reflector-agent doctor` says what is wrong with the outbox";
+    Fate::Lost(Loss { status: None, brief: note.clone(), note, next })
+}
+
+/// The fate of one that nobody answered.
+fn unanswered(error: &HttpError) -> Fate {
+    let note = Chain(error).to_string();
+    Fate::Lost(Loss { status: None, brief: note.clone(), note, next: error.next_step() })
+}
+
+/// The fate of one that was answered, but not taken. `is_named`: whether the agent says which one it is.
+fn not_taken(status: u16, body: &[u8], is_named: bool) -> Fate {
+    let outcome = Outcome::Answered { status, code: code_of_body(body), retry_after: None };
+    let note = client::explanation(status, body);
+    let next = client::next_step(outcome, None, is_named);
+    Fate::Lost(Loss { status: Some(status), brief: client::brief(outcome, &note), note, next })
 }
 
 #[cfg(test)]
@@ -194,11 +232,11 @@ mod tests {
         let time = r#"{"status":"ok","server_time":"2026-01-31T10:00:00.000Z"}"#;
         for (status, body, expected) in [
             (200, time, Heard::Time(1_769_853_600_000)),
-            (200, "<html>Please log in</html>", Heard::Trouble(200)),
+            (200, "<html>Please log in</html>", Heard::Trouble),
             (404, r#"{"detail":"Not Found"}"#, Heard::Unknown),
             (405, "", Heard::Unknown),
-            (401, time, Heard::Trouble(401)),
-            (503, "", Heard::Trouble(503)),
+            (401, time, Heard::Trouble),
+            (503, "", Heard::Trouble),
         ] {
             assert_eq!(heard(StatusCode::from_u16(status).unwrap(), body.as_bytes()), expected, "{status}");
         }

@@ -58,6 +58,12 @@ pub const COUNTED: &[Counted] = &[
         kind: Kind::Histogram,
         label: None,
     },
+    counter(
+        "heartbeats",
+        "reflector_agent_heartbeats_total",
+        "Heartbeats by what became of them: taken, refused, failed or not-known",
+    )
+    .by("outcome"),
     counter("settled", "reflector_agent_items_settled_total", "Deliveries that the API has confirmed"),
     counter("parked", "reflector_agent_items_parked_total", "Deliveries that began to wait for a person"),
     counter("spool_events", "reflector_agent_spool_events_total", "Events read from the spool and queued"),

@@ -20,6 +20,9 @@ pub struct Fact {
 /// How far this host's clock is from the API's: `{"offset_ms": …}`, positive when ours is ahead.
 pub const CLOCK: &str = "clock";
 
+/// How the heartbeats fare, and since when: `{"state": "taken" | "not-known" | "refused" | "failed", "reason": …, "next_step": …}`.
+pub const HEARTBEAT: &str = "heartbeat";
+
 /// Somebody waits until nothing is left to do.
 pub const DRAIN: &str = "drain";
 

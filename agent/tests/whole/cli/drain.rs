@@ -18,8 +18,13 @@ pub(super) struct Running(Child);
 
 impl Running {
     pub(super) fn start(config: &Path) -> Self {
+        Self::logging(config, Stdio::null())
+    }
+
+    /// One that writes its log there.
+    fn logging(config: &Path, log: impl Into<Stdio>) -> Self {
         let mut command = program(config, &["run"]);
-        let child = command.env("JITSI_WEBHOOK_SECRET", SECRET).stderr(Stdio::null()).spawn().unwrap();
+        let child = command.env("JITSI_WEBHOOK_SECRET", SECRET).stderr(log).spawn().unwrap();
         let running = Self(child);
         eventually("the agent to run", || {
             (agent(config, &["status"]).status.code() == Some(0)).then_some(())
@@ -120,6 +125,40 @@ fn a_heartbeat_says_what_the_host_is_and_its_answer_tells_a_wrong_clock() {
     assert!((-660_000..=-540_000).contains(&offset), "{offset}");
     let shown = text(&agent(&config, &["status"]).stdout);
     assert!(shown.contains("behind the API's") && shown.contains("Prosody, Jibri"), "{shown}");
+}
+
+#[test]
+fn a_host_that_is_shut_out_says_so_until_its_secret_is_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(Duration::ZERO);
+    server.shut_out.store(true, Ordering::SeqCst);
+    let config = configured(directory.path(), &server);
+    let (secret, log) = (directory.path().join("secret"), directory.path().join("log"));
+    std::fs::write(&secret, "a-secret-that-was-right-until-it-was-revoked").unwrap();
+    let with_file = format!("[api]\nsecret-file = \"{}\"\n", secret.display());
+    let text_of = std::fs::read_to_string(&config).unwrap().replace("[api]\n", &with_file);
+    std::fs::write(&config, text_of).unwrap();
+    let _running = Running::logging(&config, std::fs::File::create(&log).unwrap());
+    let state = |expected: &'static str| {
+        eventually(expected, || {
+            Some(status(&config)["heartbeat"].clone()).filter(|said| said["state"] == expected)
+        })
+    };
+    let refused = state("refused");
+    assert_eq!(refused["status"], 401, "{refused}");
+    assert!(refused["reason"].as_str().unwrap().starts_with("401 signature_invalid"), "{refused}");
+    assert!(refused["next_step"].as_str().unwrap().contains("JITSI_WEBHOOK_SECRET"), "{refused}");
+    let shown = agent(&config, &["status"]);
+    let said = text(&shown.stdout);
+    assert!(said.contains("refused since") && said.contains("; next: the secret here"), "{said}");
+    assert_eq!(shown.status.code(), Some(0), "the agent runs");
+    server.shut_out.store(false, Ordering::SeqCst);
+    std::fs::write(&secret, SECRET).unwrap();
+    let taken = state("taken");
+    assert!(taken["reason"].is_null() && taken["next_step"].is_null(), "{taken}");
+    let log = std::fs::read_to_string(&log).unwrap();
+    let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((lines("heartbeats are refused"), lines("takes heartbeats again")), (1, 1), "{log}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use contract::heartbeat;
 use contract::problem::{Problem, ProblemCode};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -18,6 +19,8 @@ pub(crate) struct Server {
     pub(crate) closed: Arc<AtomicBool>,
     /// Whether it knows no meeting for any room.
     pub(crate) no_meeting: Arc<AtomicBool>,
+    /// Whether it refuses every heartbeat's signature.
+    pub(crate) shut_out: Arc<AtomicBool>,
     /// The paths and bodies of what it was asked.
     pub(crate) asked: Arc<Mutex<Vec<(String, Value)>>>,
 }
@@ -30,6 +33,7 @@ impl Server {
             address: listener.local_addr().unwrap(),
             closed: Arc::default(),
             no_meeting: Arc::default(),
+            shut_out: Arc::default(),
             asked: Arc::default(),
         };
         let of_thread = server.clone();
@@ -67,9 +71,11 @@ impl Server {
         let closed = self.closed.load(Ordering::SeqCst);
         let now = contract::event::format_timestamp(OffsetDateTime::now_utc() + off);
         let no_meeting = path == "/v1/jitsi/events" && self.no_meeting.load(Ordering::SeqCst);
+        let shut_out = path == heartbeat::PATH && self.shut_out.load(Ordering::SeqCst);
         let answer = match path.as_str() {
+            _ if shut_out => json!(Problem::new(ProblemCode::SignatureInvalid, "Invalid webhook signature")),
             _ if no_meeting => json!(Problem::new(ProblemCode::MeetingNotFound, "Meeting not found")),
-            "/v1/agents/heartbeat" => json!({ "status": "ok", "server_time": now }),
+            heartbeat::PATH => json!({ "status": "ok", "server_time": now }),
             "/v1/recordings/uploads" => {
                 json!({ "decision": "keep", "reason": "storage_not_configured", "message": "no storage" })
             }
@@ -79,10 +85,11 @@ impl Server {
             _ => json!({ "status": "ok", "event": asked["event"], "room": asked["room"] }),
         };
         self.asked.lock().unwrap().push((path, asked));
-        let status = match (closed, no_meeting) {
-            (true, _) => "503 Service Unavailable",
-            (false, true) => "404 Not Found",
-            (false, false) => "200 OK",
+        let status = match (closed, no_meeting, shut_out) {
+            (true, _, _) => "503 Service Unavailable",
+            (_, true, _) => "404 Not Found",
+            (_, _, true) => "401 Unauthorized",
+            _ => "200 OK",
         };
         let answer = answer.to_string();
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", answer.len());
