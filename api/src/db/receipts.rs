@@ -152,36 +152,74 @@ pub async fn page(
     fetch_all(db, query.build_query_as()).await
 }
 
-/// Requests that did not go well, by sender.
+/// What is known of a sender by what its requests say. Only the names of enrolled and revoked agents are ours: the rest is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum Standing {
+    /// It came where Whereby's webhooks do.
+    Whereby,
+    /// It bears the name of an agent that may sign.
+    Enrolled,
+    /// It bears the name of an agent that once might.
+    Revoked,
+    /// It bears a name that no agent has.
+    Unknown,
+    /// It has no name, and says that it is our agent.
+    Sharing,
+    /// It says nothing of the kind.
+    Stranger,
+}
+
+impl Standing {
+    /// Whether something of ours is likely to have sent it.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Whereby | Self::Enrolled | Self::Revoked | Self::Sharing)
+    }
+}
+
+/// Requests that did not go well, by sender. Those without a valid signature are one group for each standing, and one for each name
+/// that was enrolled: what strangers call themselves, and from how many addresses, makes no more of them.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Trouble {
     /// What became of them.
     pub verdict: String,
-    /// The sender: its name where it says one, else its address.
+    /// What is known of the sender.
+    pub standing: Standing,
+    /// The sender, if there is but one: its name where that was enrolled, else its address.
     pub sender: Option<String>,
+    /// From how many addresses they came.
+    pub addresses: i64,
     /// The commonest reason.
     pub code: Option<String>,
     /// How many there were.
     pub requests: i64,
     /// The latest.
     pub latest_at: OffsetDateTime,
-    /// Whether an agent sent some of them, as they say.
-    pub is_agent: bool,
-    /// Whether some of them came where Whereby's webhooks do.
-    pub is_whereby: bool,
 }
 
 /// What did not go well since `since`, the most frequent first.
 pub async fn trouble(db: &PgPool, since: OffsetDateTime) -> Result<Vec<Trouble>, sqlx::Error> {
     let query = sqlx::query_as(
         "-- receipts.trouble
-        SELECT verdict, COALESCE(agent, address) AS sender, mode() WITHIN GROUP (ORDER BY code) AS code,
-          sum(requests)::bigint AS requests, max(received_at) AS latest_at,
-          bool_or(agent IS NOT NULL OR COALESCE(user_agent, '') LIKE 'reflector-agent/%') AS is_agent,
-          bool_or(route = 'POST /v1/whereby') AS is_whereby
-        FROM reflector.receipt
-        WHERE received_at >= $1 AND verdict IN ('rejected', 'unauthorised', 'limited', 'failed')
-        GROUP BY 1, 2
+        WITH came AS (
+          SELECT r.verdict, r.code, r.requests, r.received_at, r.address, COALESCE(s.name, r.address) AS sender,
+            CASE
+              WHEN r.route = 'POST /v1/whereby' THEN 'whereby'
+              WHEN s.revoked_at IS NOT NULL THEN 'revoked'
+              WHEN s.name IS NOT NULL THEN 'enrolled'
+              WHEN r.agent IS NOT NULL THEN 'unknown'
+              WHEN r.user_agent LIKE 'reflector-agent/%' THEN 'sharing'
+              ELSE 'stranger'
+            END AS standing
+          FROM reflector.receipt r LEFT JOIN reflector.agent_secret s ON s.name = r.agent
+          WHERE r.received_at >= $1 AND r.verdict IN ('rejected', 'unauthorised', 'limited', 'failed')
+        )
+        SELECT verdict, standing, CASE WHEN count(DISTINCT sender) = 1 THEN min(sender) END AS sender,
+          count(DISTINCT address) AS addresses, mode() WITHIN GROUP (ORDER BY code) AS code,
+          sum(requests)::bigint AS requests, max(received_at) AS latest_at
+        FROM came
+        GROUP BY verdict, standing,
+          CASE WHEN verdict <> 'unauthorised' OR standing IN ('enrolled', 'revoked') THEN sender END
         ORDER BY requests DESC
         LIMIT 20",
     )

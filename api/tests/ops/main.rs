@@ -6,6 +6,7 @@ mod access;
 mod app;
 mod pages;
 mod receipts;
+mod refusals;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other test binaries use the rest of it")]
 mod support;

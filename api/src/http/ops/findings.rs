@@ -2,12 +2,12 @@
 
 use time::{Duration, OffsetDateTime};
 
+use super::refusals::of_deliveries;
 use super::text::{plural, size, span};
 use crate::db::ops::{Agent, FailedJob};
 use crate::db::ops_recordings;
 use crate::db::ops_webhooks;
 use crate::db::receipts::Trouble;
-use crate::domain::receipt::Verdict;
 
 /// Agents report themselves every 30 seconds; after so long something is wrong.
 const SILENT_AFTER: Duration = Duration::minutes(2);
@@ -16,7 +16,7 @@ const LATE_AFTER: Duration = Duration::minutes(5);
 /// How far a clock may be off. From five minutes on, deliveries are refused.
 const CLOCK_TOLERANCE: Duration = Duration::minutes(1);
 /// What has not happened again for so long is over.
-const RECENT: Duration = Duration::minutes(5);
+pub(super) const RECENT: Duration = Duration::minutes(5);
 /// How long a webhook may wait for its receiver.
 const WEBHOOK_PATIENCE: Duration = Duration::minutes(15);
 
@@ -176,54 +176,6 @@ fn jibri(agent: &Agent) -> Option<Finding> {
     })
 }
 
-fn of_deliveries(trouble: &Trouble, now: OffsetDateTime) -> Option<Finding> {
-    let from = trouble.sender.as_deref().unwrap_or("an unknown address");
-    let requests = plural(trouble.requests, "delivery", "deliveries");
-    let age = now - trouble.latest_at;
-    let latest = format!("the latest {} ago", span(age));
-    let (what, next) = match Verdict::read(&trouble.verdict)? {
-        Verdict::Unauthorised if trouble.is_agent => (
-            format!("{requests} of the agent at {from} carried no valid signature, {latest}"),
-            "Compare JITSI_WEBHOOK_SECRET here with the secret of that host, and its clock. The host keeps what was refused",
-        ),
-        Verdict::Unauthorised if trouble.is_whereby => (
-            format!("{requests} from {from} to Whereby’s address carried no valid signature, {latest}"),
-            "Compare WHEREBY_WEBHOOK_SECRET here with the secret of the webhook in Whereby’s dashboard. Whereby gives up what is refused",
-        ),
-        Verdict::Unauthorised => (
-            format!("{requests} from {from} carried no valid signature, {latest}"),
-            "It was none of our agents. Unless it was you with curl or a script, somebody is trying; nothing of it was taken",
-        ),
-        Verdict::Failed => (
-            format!("{requests} from {from} could not be stored, {latest}"),
-            "The database was away, or this service failed; its log says which. The host sends them again",
-        ),
-        Verdict::Rejected => (
-            format!("{requests} from {from} got a refusal{}, {latest}", reason(trouble)),
-            "The list of deliveries says which room and why",
-        ),
-        Verdict::Limited if trouble.is_whereby => (
-            format!("{requests} from {from} to Whereby’s address came faster than the limit, {latest}"),
-            "Whereby sends each of them three times at most. Raise REFLECTOR_API_DELIVERIES_PER_SECOND",
-        ),
-        Verdict::Limited => (
-            format!("{requests} from {from} came faster than the limit, {latest}"),
-            "The host waits and sends them again. If this goes on, raise the limit",
-        ),
-        Verdict::Stored | Verdict::Duplicate | Verdict::Accepted => return None,
-    };
-    let is_grave = match Verdict::read(&trouble.verdict)? {
-        Verdict::Unauthorised => trouble.is_agent || trouble.is_whereby,
-        verdict => verdict == Verdict::Failed,
-    };
-    let level = if is_grave && age < RECENT { Level::Problem } else { Level::Warning };
-    Some(Finding { level, what, next, command: None, page: "deliveries" })
-}
-
-fn reason(trouble: &Trouble) -> String {
-    trouble.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default()
-}
-
 fn of_recordings(tally: ops_recordings::Tally) -> Vec<Finding> {
     let finding = |level, what, next| Finding { level, what, next, command: None, page: "recordings" };
     let mut findings = Vec::new();
@@ -287,6 +239,8 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::db::receipts::Standing;
+    use crate::domain::receipt::Verdict;
 
     const NOW: OffsetDateTime = datetime!(2026-01-31 10:30 UTC);
 
@@ -388,8 +342,8 @@ mod tests {
             code: Some("meeting_not_found".to_owned()),
             requests: 2,
             latest_at: NOW - Duration::minutes(1),
-            is_agent: true,
-            is_whereby: false,
+            standing: Standing::Sharing,
+            addresses: 1,
         };
         let situation = Situation {
             agents: vec![agent(|agent| agent.heartbeat.parked = 1)],
@@ -417,49 +371,5 @@ mod tests {
         assert!(findings.iter().any(|finding| finding.what == job), "{findings:#?}");
         let refused = "2 deliveries from 192.0.2.7 got a refusal (meeting_not_found), the latest 1 min ago";
         assert!(findings.iter().any(|finding| finding.what == refused), "{findings:#?}");
-    }
-
-    #[test]
-    fn whereby_is_not_said_to_come_again_for_ever() {
-        for (is_whereby, expected) in
-            [(true, "Whereby sends each of them three times"), (false, "The host waits")]
-        {
-            let trouble = Trouble {
-                verdict: Verdict::Limited.as_str().to_owned(),
-                sender: None,
-                code: None,
-                requests: 1,
-                latest_at: NOW,
-                is_agent: false,
-                is_whereby,
-            };
-            let next = of_deliveries(&trouble, NOW).unwrap().next;
-            assert!(next.starts_with(expected), "{next}");
-        }
-    }
-
-    #[test]
-    fn a_bad_signature_is_a_problem_when_somebody_s_deliveries_are_lost_by_it_now() {
-        for (is_agent, is_whereby, minutes, verdict, expected) in [
-            (true, false, 1, Verdict::Unauthorised, Level::Problem),
-            (true, false, 5, Verdict::Unauthorised, Level::Warning),
-            (false, true, 1, Verdict::Unauthorised, Level::Problem),
-            (false, false, 1, Verdict::Unauthorised, Level::Warning),
-            (false, false, 1, Verdict::Failed, Level::Problem),
-            (true, false, 6, Verdict::Failed, Level::Warning),
-            (true, false, 1, Verdict::Rejected, Level::Warning),
-        ] {
-            let trouble = Trouble {
-                verdict: verdict.as_str().to_owned(),
-                sender: None,
-                code: None,
-                requests: 1,
-                latest_at: NOW - Duration::minutes(minutes),
-                is_agent,
-                is_whereby,
-            };
-            let level = of_deliveries(&trouble, NOW).unwrap().level;
-            assert_eq!(level, expected, "{is_agent} {is_whereby} {minutes} {verdict:?}");
-        }
     }
 }

@@ -45,6 +45,8 @@ enum Refusal {
     Off,
     /// Another site's page asks.
     Foreign,
+    /// Something is to be changed, and nothing says whose page asks.
+    Unsaid,
     /// No password, or a wrong one.
     Unknown,
     /// Too many wrong ones.
@@ -76,7 +78,7 @@ impl Guard {
     fn admit(&self, request: &Request) -> Result<Operator, Refusal> {
         let password = self.password.as_ref().ok_or(Refusal::Off)?;
         if is_foreign(request.method(), request.headers()) {
-            return Err(Refusal::Foreign);
+            return Err(if is_unsaid(request.headers()) { Refusal::Unsaid } else { Refusal::Foreign });
         }
         let Some((name, given)) = credentials(request.headers()) else { return Err(Refusal::Unknown) };
         let address = request.extensions().get::<ClientAddress>().map(|address| address.0);
@@ -124,6 +126,11 @@ fn is_foreign(method: &Method, headers: &HeaderMap) -> bool {
         (Some(_), _) => !is_reading || text("sec-fetch-mode") != Some("navigate"),
         (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != text(HOST.as_str()),
     }
+}
+
+/// Whether nothing says whose page asks: no browser that is up to date, but a program.
+fn is_unsaid(headers: &HeaderMap) -> bool {
+    !headers.contains_key("sec-fetch-site") && !headers.contains_key(ORIGIN)
 }
 
 /// One place for each host: there are more addresses in one network of IPv6 than anybody can remember.
@@ -176,6 +183,12 @@ impl IntoResponse for Refusal {
                 "Another site asked for this",
                 "Nothing was done. Open the page from this site, and press the button there.",
             ),
+            Self::Unsaid => (
+                StatusCode::FORBIDDEN,
+                "Nothing says which site asked for this",
+                "Nothing was done. A change needs the header Sec-Fetch-Site: same-origin, or an Origin that names this server, as \
+                 browsers send them. To do it with curl, add -H 'Sec-Fetch-Site: same-origin'.",
+            ),
             Self::Unknown => (
                 StatusCode::UNAUTHORIZED,
                 "Sign in",
@@ -195,7 +208,7 @@ impl IntoResponse for Refusal {
             Self::Blocked => {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(WINDOW.as_secs()));
             }
-            Self::Off | Self::Foreign => {}
+            Self::Off | Self::Foreign | Self::Unsaid => {}
         }
         response
     }

@@ -1,7 +1,7 @@
 //! `/ops`: what operators see. Pages that are made here, with everything they need from this service, and readable without a script.
 //!
 //! - `guard`: who may see them, and from where; `shell`: what all of them have around them.
-//! - `findings`: what is wrong, in words with the next step; `timeline`: a meeting as a picture.
+//! - `findings`: what is wrong, in words with the next step, `refusals`: with deliveries; `timeline`: a meeting as a picture.
 //! - One file for each page, with its template of the same name in `templates/ops`.
 
 use std::sync::Arc;
@@ -28,6 +28,7 @@ mod overview;
 mod paging;
 mod recording;
 mod recordings;
+mod refusals;
 mod shell;
 mod text;
 mod timeline;

@@ -73,6 +73,8 @@ pub(super) async fn retry(
     if webhook_deliveries::retry(&state.db, &id).await? {
         tracing::info!(webhook.id = id, "{name:?} has a parked webhook tried again");
         state.webhooks.wake();
+    } else if ops_webhooks::find(&state.db, &id).await?.is_none() {
+        return Err(ApiError::titled(ProblemCode::NotFound).into());
     }
     // To the webhook's page, where a reload asks for nothing again.
     let target = HeaderValue::from_str(&format!("../{}", paging::escaped(&id)))
