@@ -22,9 +22,6 @@ pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     for finding in &findings {
         writeln!(out, "{finding}")?;
     }
-    if findings.is_empty() {
-        writeln!(out, "The configuration is complete.")?;
-    }
     let Some(config) = config else { return Ok(ExitCode::from(EXIT_CONFIG)) };
     let mut works = true;
     let buckets = Buckets::of(&config).all;
@@ -36,6 +33,9 @@ pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
     }
     if let Ok(settings) = &config.whereby.meetings {
         works &= ask_whereby(settings, out)?;
+    }
+    if works && findings.is_empty() {
+        writeln!(out, "The configuration is complete.")?;
     }
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -49,6 +49,13 @@ impl Cors {
             .filter(|origin| !origin.is_empty())
             .collect();
         if list.iter().any(|origin| origin == "*") {
+            if credentials {
+                reader.error(
+                    "CORS_ALLOW_CREDENTIALS",
+                    "would let every site act with a visitor's credentials while CORS_ORIGIN allows all origins; name the frontends in \
+                     CORS_ORIGIN, such as https://reflector.example.com, or leave this false: bearer tokens need it not",
+                );
+            }
             return Self { origins: None, credentials };
         }
         for origin in list.iter().filter(|origin| !is_web_address(origin)) {

@@ -105,13 +105,22 @@ fn meetings(reader: &mut Reader<'_>) -> Result<JitsiMeetings, Vec<&'static str>>
             if signing_key.is_none() {
                 missing.push("JITSI_JWT_SECRET");
             }
-            reader.warning(
-                missing[0],
-                format!("Jitsi meetings cannot be created without {}", missing.join(" and ")),
-            );
+            // One that is set and wrong has a finding of its own.
+            let unset: Vec<_> = missing.iter().copied().filter(|name| !is_said(reader, name)).collect();
+            if let Some(first) = unset.first() {
+                reader.warning(
+                    first,
+                    format!("Jitsi meetings cannot be created without {}", unset.join(" and ")),
+                );
+            }
             Err(missing)
         }
     }
+}
+
+fn is_said(reader: &mut Reader<'_>, variable: &'static str) -> bool {
+    let instead = (variable == "JITSI_JWT_SECRET").then_some("JITSI_JWT_PRIVATE_KEY_FILE");
+    reader.text(variable).is_some() || instead.is_some_and(|instead| reader.text(instead).is_some())
 }
 
 fn domain(reader: &mut Reader<'_>) -> Option<String> {

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 
+use super::networks::is_too_wide;
 use super::reader::Reader;
 
 /// Proxies on this host. Nobody else can connect from there.
@@ -66,7 +67,17 @@ fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         match network(entry) {
-            Some(network) => networks.push(network),
+            Some(network) => {
+                if is_too_wide(&network) {
+                    reader.warning(
+                        VARIABLE,
+                        format!(
+                            "{entry} lets nearly everybody say in X-Forwarded-For who they are, past all limits; name the proxies alone"
+                        ),
+                    );
+                }
+                networks.push(network);
+            }
             None => reader.error(
                 VARIABLE,
                 format!(
@@ -114,6 +125,20 @@ mod tests {
                 }
                 None => assert_eq!(findings, ["REFLECTOR_API_TRUSTED_PROXIES"], "{value}"),
             }
+        }
+    }
+
+    #[test]
+    fn whoever_trusts_everybody_is_warned() {
+        for (value, warns) in [
+            ("0.0.0.0/0", true),
+            ("0.0.0.0/1, 10.0.0.7", true),
+            ("::/0", true),
+            ("10.0.0.0/8, fc00::/7", false),
+        ] {
+            let (limits, findings) = read("REFLECTOR_API_TRUSTED_PROXIES", value);
+            assert_eq!(!findings.is_empty(), warns, "{value}: {findings:?}");
+            assert!(!limits.trusted_proxies.is_empty(), "{value}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is logged, and how.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::http::is_web_address;
 use super::reader::Reader;
@@ -33,9 +34,22 @@ impl Log {
                 "RUST_LOG",
                 format!("{filter:?} is no filter ({error}); write a level such as info, or api=debug,info"),
             );
+        } else if let Some(word) = misspelt_level(&filter) {
+            let message = format!(
+                "{word:?} is no level, and would be read as a part of the program; the levels are off, error, warn, info, debug and trace, \
+                 and a part is written with one: {word}=debug"
+            );
+            reader.error("RUST_LOG", message);
         }
         Self { format: LogFormat::read(reader), filter, traces: traces(reader) }
     }
+}
+
+/// A word of `filter` that stands alone and is no level. A filter of nothing else silences all but that part. Filters of spans, in
+/// brackets, have commas of their own and are left to the parser.
+fn misspelt_level(filter: &str) -> Option<&str> {
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.find(|word| !filter.contains('[') && !word.contains('=') && word.parse::<LevelFilter>().is_err())
 }
 
 fn traces(reader: &mut Reader<'_>) -> Option<String> {
@@ -61,6 +75,28 @@ impl LogFormat {
                 reader.error("REFLECTOR_API_LOG_FORMAT", message);
                 Self::Plain
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_found() {
+        for (filter, expected) in [
+            ("info", None),
+            ("WARN", None),
+            ("off", None),
+            ("3", None),
+            ("info, api::webhooks=debug", None),
+            ("[request{a=1,b=2}]=debug", None),
+            ("nonsense", Some("nonsense")),
+            ("inof", Some("inof")),
+            ("api=debug,inof", Some("inof")),
+        ] {
+            assert_eq!(misspelt_level(filter), expected, "{filter}");
         }
     }
 }

@@ -17,6 +17,7 @@ mod lifecycle;
 mod limits;
 mod log;
 mod metrics;
+mod networks;
 mod ops;
 mod queue;
 mod reader;

@@ -108,6 +108,37 @@ fn everything_that_is_wrong_is_found_at_once_and_no_secret_is_repeated() {
 }
 
 #[test]
+fn a_misspelt_name_hides_nothing_and_what_is_wrong_is_not_called_missing() {
+    let findings = read(&[
+        ("OPS_PASSWORD", "abc"),
+        ("REFLECTOR_API_LSTEN", "127.0.0.1:1250"),
+        ("JITSI_WEBHOOK_SECRET", WEBHOOK),
+        ("JITSI_DOMAIN", "meet.example.com"),
+        ("JITSI_JWT_SECRET", "short"),
+        ("RUST_LOG", "nonsense"),
+    ])
+    .unwrap_err();
+    let expected = [
+        ("JITSI_JWT_SECRET", Severity::Error),
+        ("AUTH_BACKEND", Severity::Warning),
+        ("OPS_PASSWORD", Severity::Error),
+        ("RUST_LOG", Severity::Error),
+        ("REFLECTOR_API_LSTEN", Severity::Error),
+    ];
+    assert_eq!(found(&findings), expected);
+}
+
+#[test]
+fn not_every_site_gets_what_browsers_send_along() {
+    let credentials = ("CORS_ALLOW_CREDENTIALS", "true");
+    for variables in [vec![credentials], vec![credentials, ("CORS_ORIGIN", "https://a.example, *")]] {
+        let findings = read(&variables).unwrap_err();
+        assert!(found(&findings).contains(&("CORS_ALLOW_CREDENTIALS", Severity::Error)), "{findings:?}");
+    }
+    assert!(config(&[credentials, ("CORS_ORIGIN", "https://a.example")]).cors.credentials);
+}
+
+#[test]
 fn an_empty_variable_is_one_that_is_not_set() {
     let config = config(&[("DATABASE_URL", ""), ("AUTH_JWT_AUDIENCE", " "), ("CORS_ORIGIN", "")]);
     assert_eq!((config.database, config.cors.origins), (Database::Embedded, None));

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::http::is_web_address;
+use super::networks::is_too_wide;
 use super::reader::Reader;
 use super::secret::Secret;
 
@@ -42,10 +43,10 @@ fn networks(reader: &mut Reader<'_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for text in list.split(',').map(str::trim).filter(|text| !text.is_empty()) {
         match text.parse::<IpNet>() {
-            Ok(network) if network.prefix_len() == 0 => {
+            Ok(network) if is_too_wide(&network) => {
                 reader.error(
                     NETWORKS,
-                    format!("{text} is every address there is, also this host's own; name the networks that receivers are in"),
+                    format!("{text} is wider than any private network and may hold this host's own addresses; name the networks that receivers are in, at most a /8 (IPv6: a /7)"),
                 );
             }
             Ok(network) => networks.push(network.trunc()),
@@ -128,6 +129,8 @@ mod tests {
             (vec![(NETWORKS, "10.1.0.0")], NETWORKS, Severity::Error),
             (vec![(NETWORKS, "0.0.0.0/0")], NETWORKS, Severity::Error),
             (vec![(NETWORKS, "::/0")], NETWORKS, Severity::Error),
+            (vec![(NETWORKS, "10.0.0.0/8, 0.0.0.0/1")], NETWORKS, Severity::Error),
+            (vec![(NETWORKS, "8000::/1")], NETWORKS, Severity::Error),
             (vec![(URL, "pipeline.example.com"), GOOD_SECRET], URL, Severity::Error),
             (vec![(URL, "https://pipeline.example.com")], SECRET, Severity::Error),
             (vec![(URL, "https://pipeline.example.com"), (SECRET, "short")], SECRET, Severity::Error),
