@@ -18,17 +18,25 @@ pub struct ApiKeyRecord {
     pub created_at: OffsetDateTime,
 }
 
-/// Stores a new key of `owner`.
+/// Stores a new key of `owner`, unless they have `most` already. Whether it was stored.
 pub async fn create(
     db: &PgPool,
     key: &ApiKeyRecord,
     owner: &Identity,
     digest: &[u8; 32],
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    most: u32,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = db.begin().await?;
+    // Requests at the same time count one after the other.
+    sqlx::query("-- api_keys.create: lock\nSELECT pg_advisory_xact_lock(hashtext('api_key'), hashtext($1))")
+        .bind(&key.user_id)
+        .execute(&mut *transaction)
+        .await?;
+    let stored = sqlx::query(
         "-- api_keys.create
         INSERT INTO reflector.api_key (id, user_id, user_name, user_email, name, digest, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        SELECT $1, $2, $3, $4, $5, $6, $7
+        WHERE (SELECT count(*) FROM reflector.api_key WHERE user_id = $2) < $8",
     )
     .bind(&key.id)
     .bind(&key.user_id)
@@ -37,9 +45,11 @@ pub async fn create(
     .bind(&key.name)
     .bind(digest.as_slice())
     .bind(key.created_at)
-    .execute(db)
-    .await
-    .map(drop)
+    .bind(i64::from(most))
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(stored.rows_affected() > 0)
 }
 
 /// Whose key has this digest; `None` when nobody's has.

@@ -24,6 +24,10 @@ pub struct MaybeUser(pub Option<Identity>);
 #[derive(Debug)]
 pub struct User(pub Identity);
 
+/// The caller, who has sent a bearer token. Who sends an API key alone is refused with 403.
+#[derive(Debug)]
+pub struct UserByToken(pub Identity);
+
 impl MaybeUser {
     /// The caller's id.
     pub fn id(&self) -> Option<&str> {
@@ -72,5 +76,20 @@ impl FromRequestParts<State> for User {
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
         let MaybeUser(caller) = MaybeUser::from_request_parts(parts, state).await?;
         caller.map(Self).ok_or_else(|| ApiError::titled(ProblemCode::NotAuthenticated))
+    }
+}
+
+impl FromRequestParts<State> for UserByToken {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, ApiError> {
+        let User(caller) = User::from_request_parts(parts, state).await?;
+        match by_token(&parts.headers, state).await? {
+            Some(_) => Ok(Self(caller)),
+            None => Err(ApiError::new(
+                ProblemCode::Forbidden,
+                "An API key cannot do this; send the bearer token of a user who is logged in.",
+            )),
+        }
     }
 }

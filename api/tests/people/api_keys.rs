@@ -117,3 +117,42 @@ async fn without_a_backend_keys_mean_nothing() {
     assert_eq!(with_key(&app, None, Method::GET, "/v1/me", &key).await.ok()["sub"], "alice");
     assert_eq!(with_key(&open, None, Method::GET, "/v1/me", &key).await.ok(), Value::Null);
 }
+
+#[tokio::test]
+async fn a_key_makes_no_keys() {
+    let app = App::start().await;
+    let (_, key) = new_key(&app, "alice").await;
+    let request = |token: Option<String>| {
+        let request =
+            Request::post(KEYS).header("X-API-Key", &key).header("content-type", "application/json");
+        let request = token.into_iter().fold(request, |request, token| request.header(AUTHORIZATION, token));
+        request.body(Body::from("{}")).unwrap()
+    };
+    let detail = "An API key cannot do this; send the bearer token of a user who is logged in.";
+    assert_eq!(app.send(request(None)).await.refusal(), (403, "forbidden", &json!(detail)));
+    app.send(request(Some(format!("Bearer {}", app.token("alice"))))).await.ok();
+    assert_eq!(app.get(Some("alice"), KEYS).await.ok().as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_user_has_a_hundred_keys_at_most_also_when_they_ask_at_the_same_time() {
+    let app = App::start().await;
+    let (told, _) = new_key(&app, "alice").await;
+    sqlx::query(
+        "INSERT INTO reflector.api_key (id, user_id, digest, created_at)
+         SELECT 'k-' || n, 'alice', sha256(n::text::bytea), now() FROM generate_series(1, 97) n",
+    )
+    .execute(&app.db)
+    .await
+    .unwrap();
+    let body = json!({});
+    let make = || app.post(Some("alice"), KEYS, &body);
+    let answers: [Answer; 6] = tokio::join!(make(), make(), make(), make(), make(), make()).into();
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 2);
+    let detail = json!("You have 100 API keys, which is the most; delete one that is not used.");
+    assert_eq!(make().await.refusal(), (403, "forbidden", &detail));
+    app.post(Some("bob"), KEYS, &body).await.ok();
+    let path = format!("{KEYS}/{}", told["id"].as_str().unwrap());
+    with_key(&app, Some("alice"), Method::DELETE, &path, "").await.ok();
+    make().await.ok();
+}
