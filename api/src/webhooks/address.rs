@@ -54,6 +54,31 @@ const fn v6(s: [u16; 8], bits: u8) -> Ipv6Net {
 #[error("the address {0} is not a public one, and webhooks are sent to no other")]
 pub struct Forbidden(pub IpAddr);
 
+/// Why a text cannot be a room's webhook, as far as that is known without asking anybody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAWebhook {
+    /// It is no URL of the web.
+    #[error("a webhook's address begins with https:// or http:// and names a host")]
+    Form,
+    /// It cannot be read as a URL; the parser's reason.
+    #[error("the address cannot be read: {0}")]
+    Unreadable(String),
+    /// There is a character that nobody sees.
+    #[error("the address has a control character, perhaps a line break, in it")]
+    Control,
+    /// The port cannot be connected to.
+    #[error("the address has port 0, which nobody listens on; ports are 1 to 65535")]
+    Port,
+    /// It holds a user or a password, which all who may see the room would see.
+    #[error("the address has a user or a password in it; leave them out and check the signature instead")]
+    Credentials,
+    /// It leads inside.
+    #[error(
+        "webhooks are sent to public addresses; whoever runs this server can allow others with WEBHOOK_ALLOWED_NETWORKS"
+    )]
+    Inside,
+}
+
 /// Which addresses are allowed.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
@@ -87,6 +112,28 @@ impl Guard {
         }
     }
 
+    /// Whether `text` can be the address of a webhook. Names are not resolved: where they lead is looked at when something is sent.
+    pub fn check_text(&self, text: &str) -> Result<(), NotAWebhook> {
+        if text.chars().any(char::is_control) {
+            return Err(NotAWebhook::Control);
+        }
+        if !["https://", "http://"].iter().any(|scheme| begins_with(text, scheme)) {
+            return Err(NotAWebhook::Form);
+        }
+        let url = Url::parse(text).map_err(|error| NotAWebhook::Unreadable(error.to_string()))?;
+        if url.port() == Some(0) {
+            return Err(NotAWebhook::Port);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(NotAWebhook::Credentials);
+        }
+        let inside = |Forbidden(_)| NotAWebhook::Inside;
+        if is_this_host(url.host_str().unwrap_or_default()) {
+            self.check(Ipv4Addr::LOCALHOST.into()).map_err(inside)?;
+        }
+        self.check_host(&url).map_err(inside)
+    }
+
     /// `addresses` of a name, if all of them are allowed: a name that also leads inside is a trap or a mistake.
     fn check_all(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
         addresses.iter().try_for_each(|address| self.check(address.ip()))?;
@@ -108,6 +155,16 @@ impl Resolve for Guard {
             Ok(addresses)
         })
     }
+}
+
+fn begins_with(text: &str, scheme: &str) -> bool {
+    text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+}
+
+/// The names that are this host everywhere (RFC 6761).
+fn is_this_host(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -179,6 +236,40 @@ mod tests {
         for host in ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "127.0.0.1.", "①②⑦.⓪.⓪.①"] {
             Guard::default().check_host(&url(host)).expect_err(host);
         }
+    }
+
+    #[test]
+    fn what_needs_no_question_to_know_is_known_before_a_webhook_is_kept() {
+        use NotAWebhook::{Control, Credentials, Form, Inside, Port};
+        let guard = Guard::new(vec!["10.1.0.0/16".parse().unwrap()]);
+        for (text, expected) in [
+            ("https://example.com/hook?room=1", Ok(())),
+            ("HTTP://example.com:8080", Ok(())),
+            ("http://93.184.216.34/", Ok(())),
+            ("http://10.1.2.3/", Ok(())),
+            ("http://localhost.example.com/", Ok(())),
+            ("ftp://example.com", Err(Form)),
+            ("example.com/hook", Err(Form)),
+            ("http://example.com:0/", Err(Port)),
+            ("https://ann:hunter2@example.com/", Err(Credentials)),
+            ("https://ann@example.com/", Err(Credentials)),
+            ("https://exam\nple.com/", Err(Control)),
+            ("https://example.com/\u{7f}", Err(Control)),
+            ("http://10.2.0.1/", Err(Inside)),
+            ("http://2130706433/", Err(Inside)),
+            ("http://[::1]/", Err(Inside)),
+            ("http://169.254.169.254/latest", Err(Inside)),
+            ("http://localhost:1250/", Err(Inside)),
+            ("http://a.LOCALHOST./", Err(Inside)),
+        ] {
+            assert_eq!(guard.check_text(text), expected, "{text:?}");
+        }
+        for (text, reason) in [("http://example.com:99999/", "port"), ("https://", "host")] {
+            let said = guard.check_text(text).unwrap_err().to_string();
+            assert!(said.contains("cannot be read") && said.contains(reason), "{said}");
+        }
+        let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()]);
+        assert_eq!(guard.check_text("http://localhost:1250/"), Ok(()));
     }
 
     #[test]

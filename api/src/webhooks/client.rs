@@ -10,7 +10,7 @@ use reqwest::{Client, Response, Url};
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use super::address::{Forbidden, Guard};
+use super::address::{Forbidden, Guard, NotAWebhook};
 use crate::config::Secret;
 
 /// How long a connection may take.
@@ -93,6 +93,11 @@ impl WebhookClient {
     /// A client for addresses that the operator configures, which may be private.
     pub fn trusting() -> reqwest::Result<Self> {
         Ok(Self { guard: None, client: builder().build()? })
+    }
+
+    /// Whether this client would send to `text`, as far as that is known beforehand.
+    pub fn check(&self, text: &str) -> Result<(), NotAWebhook> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard.check_text(text))
     }
 
     /// Sends `message`, and waits for the answer for as long as `patience`.

@@ -63,6 +63,18 @@ async fn a_webhook_keeps_its_secret_until_it_gets_another() {
 }
 
 #[tokio::test]
+async fn a_webhook_from_before_that_is_not_good_enough_any_more_stands_in_nobody_s_way() {
+    let (app, path) = app_with_room().await;
+    let old = "http://10.0.0.1/hook";
+    sqlx::query("UPDATE reflector.room SET webhook_url = $1").bind(old).execute(&app.db).await.unwrap();
+    let body = json!({"webhook_url": old, "is_locked": true});
+    let changed = patch(&app, Some("alice"), &path, &body).await.ok();
+    assert_eq!((&changed["webhook_url"], &changed["is_locked"]), (&json!(old), &json!(true)));
+    let refused = patch(&app, Some("alice"), &path, &json!({"webhook_url": "http://10.0.0.2/hook"})).await;
+    assert_eq!((refused.status, &refused.json["detail"][0]["loc"]), (422, &json!(["body", "webhook_url"])));
+}
+
+#[tokio::test]
 async fn what_a_room_cannot_be_is_refused_and_changes_nothing() {
     let (app, path) = app_with_room().await;
     app.post(Some("bob"), "/v1/rooms", &guide_room("taken")).await.ok();
@@ -76,6 +88,8 @@ async fn what_a_room_cannot_be_is_refused_and_changes_nothing() {
         (json!({"is_locked": null}), "is_locked", "bool_type"),
         (json!({"ics_fetch_interval": 0}), "ics_fetch_interval", "greater_than_equal"),
         (json!({"webhook_url": "ftp://example.com"}), "webhook_url", "value_error"),
+        (json!({"webhook_url": "http://169.254.169.254/"}), "webhook_url", "value_error"),
+        (json!({"webhook_url": "https://ann:hunter2@example.com/"}), "webhook_url", "value_error"),
     ] {
         let answer = patch(&app, Some("alice"), &path, &body).await;
         let found = (answer.status, &answer.json["detail"][0]["loc"], &answer.json["detail"][0]["type"]);

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::RoomBody;
 use super::schema::CreateRoomBody;
-use crate::config::is_web_address;
 use crate::db::rooms::{self, SaveError};
 use crate::domain::moment::whole_microseconds;
 use crate::domain::room::{
@@ -22,6 +21,7 @@ use crate::http::caller::User;
 use crate::http::json_body::JsonObject;
 use crate::http::problem::ApiError;
 use crate::http::validation::{Fields, Invalid};
+use crate::webhooks::client::WebhookClient;
 
 /// What a caller says about a new room.
 ///
@@ -42,8 +42,12 @@ struct CreateRoom {
 }
 
 impl CreateRoom {
-    /// Reads the body; a room without `platform` gets `default_platform`.
-    fn read(body: &Map<String, Value>, default_platform: Platform) -> Result<Self, Vec<Invalid>> {
+    /// Reads the body; a room without `platform` gets `default_platform`. Its webhook must be one that `webhooks` would send to.
+    fn read(
+        body: &Map<String, Value>,
+        default_platform: Platform,
+        webhooks: &WebhookClient,
+    ) -> Result<Self, Vec<Invalid>> {
         let mut fields = Fields::of(body);
         let request = Self {
             name: fields.text("name"),
@@ -66,8 +70,8 @@ impl CreateRoom {
         if let Err(error) = check_name(&request.name, request.settings.platform) {
             fields.refuse("name", error.to_string());
         }
-        if request.webhook_url.as_deref().is_some_and(|url| !is_web_address(url)) {
-            fields.refuse("webhook_url", "a webhook's address begins with https:// or http://");
+        if let Some(Err(error)) = request.webhook_url.as_deref().map(|url| webhooks.check(url)) {
+            fields.refuse("webhook_url", error.to_string());
         }
         fields.finish().map(|()| request)
     }
@@ -127,7 +131,7 @@ pub async fn create(
     User(caller): User,
     body: JsonObject,
 ) -> Result<Json<RoomBody>, ApiError> {
-    let request = CreateRoom::read(&body.required()?, default_platform(&state))?;
+    let request = CreateRoom::read(&body.required()?, default_platform(&state), state.webhooks.client())?;
     let room = request.into_room(caller.user_id, OffsetDateTime::now_utc());
     match rooms::create(&state.db, &room).await {
         Ok(()) => {
@@ -152,9 +156,11 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::webhooks::address::Guard;
 
     fn read(body: &Value) -> Result<CreateRoom, Vec<Invalid>> {
-        CreateRoom::read(body.as_object().unwrap(), Platform::Whereby)
+        let webhooks = WebhookClient::guarded(Guard::default()).unwrap();
+        CreateRoom::read(body.as_object().unwrap(), Platform::Whereby, &webhooks)
     }
 
     /// The guide's body.
@@ -218,6 +224,7 @@ mod tests {
             ("is_shared", json!(null), "bool_type"),
             ("webhook_url", json!("ftp://example.com"), "value_error"),
             ("webhook_url", json!("https://"), "value_error"),
+            ("webhook_url", json!("http://127.0.0.1:1250/"), "value_error"),
             ("zulip_topic", json!(null), "string_type"),
         ] {
             let findings = read(&guide_with(member, value.clone())).unwrap_err();

@@ -9,7 +9,7 @@ use crate::domain::room::{Platform, RecordingTrigger, RecordingType, RoomMode};
 #[expect(clippy::struct_excessive_bools, reason = "the schema's own form")]
 pub struct CreateRoomBody {
     /// The name that leads into the room: letters, digits and hyphens, as the platform takes them.
-    #[schema(pattern = "^[a-z0-9-]+$", max_length = 100)]
+    #[schema(pattern = "^[a-z0-9-]+$", max_length = 128)]
     pub name: String,
     /// The product that carries the meetings. Where it is not said, the server chooses.
     #[schema(value_type = Platform, required = false)]
@@ -57,7 +57,7 @@ pub struct CreateRoomBody {
 #[schema(as = UpdateRoom)]
 pub struct UpdateRoomBody {
     /// The name that leads into the room: letters, digits and hyphens, as the platform takes them.
-    #[schema(value_type = String, required = false, pattern = "^[a-z0-9-]+$", max_length = 100)]
+    #[schema(value_type = String, required = false, pattern = "^[a-z0-9-]+$", max_length = 128)]
     pub name: Option<String>,
     /// The product that carries the next meetings.
     #[schema(value_type = Platform, required = false)]
@@ -102,4 +102,20 @@ pub struct UpdateRoomBody {
     /// Whether participants are not asked for their consent to be recorded.
     #[schema(value_type = bool, required = false)]
     pub skip_consent: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+    use crate::domain::room::MAX_NAME_CHARS;
+
+    #[test]
+    fn a_name_is_as_long_in_the_document_as_on_the_server() {
+        for schema in [CreateRoomBody::schema(), UpdateRoomBody::schema()] {
+            let schema = serde_json::to_value(schema).unwrap();
+            assert_eq!(schema["properties"]["name"]["maxLength"], MAX_NAME_CHARS, "{schema}");
+        }
+    }
 }

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::RoomDetailsBody;
 use super::create::{calendar, fresh_webhook_secret, refusal};
 use super::schema::UpdateRoomBody;
-use crate::config::is_web_address;
 use crate::db::rooms;
 use crate::domain::room::{MeetingSettings, Room, check_name};
 use crate::http::State;
@@ -18,9 +17,10 @@ use crate::http::json_body::JsonObject;
 use crate::http::path_text::PathText;
 use crate::http::problem::ApiError;
 use crate::http::validation::{Fields, Invalid};
+use crate::webhooks::client::WebhookClient;
 
-/// `room` as `body` wants it.
-fn change(body: &Map<String, Value>, room: Room) -> Result<Room, Vec<Invalid>> {
+/// `room` as `body` wants it. A new webhook must be one that `webhooks` would send to.
+fn change(body: &Map<String, Value>, room: Room, webhooks: &WebhookClient) -> Result<Room, Vec<Invalid>> {
     let mut fields = Fields::of(body);
     let (current, named, hooked) = (room.settings, room.name.clone(), room.webhook_url.clone());
     let webhook_url = fields.optional_text_or("webhook_url", room.webhook_url);
@@ -53,9 +53,10 @@ fn change(body: &Map<String, Value>, room: Room) -> Result<Room, Vec<Invalid>> {
     {
         fields.refuse("name", error.to_string());
     }
-    if changed.webhook_url != hooked && changed.webhook_url.as_deref().is_some_and(|url| !is_web_address(url))
+    if changed.webhook_url != hooked
+        && let Some(Err(error)) = changed.webhook_url.as_deref().map(|url| webhooks.check(url))
     {
-        fields.refuse("webhook_url", "a webhook's address begins with https:// or http://");
+        fields.refuse("webhook_url", error.to_string());
     }
     fields.finish().map(|()| changed)
 }
@@ -87,7 +88,7 @@ pub async fn update(
         if !room.is_owned_by(&caller.user_id) {
             return Err(Refusal::NotOwner);
         }
-        change(&body, room).map_err(Refusal::Invalid)
+        change(&body, room, state.webhooks.client()).map_err(Refusal::Invalid)
     });
     match updated.await.map_err(refusal)? {
         Some(Ok(room)) => Ok(Json(RoomDetailsBody::seen_by(Some(&caller.user_id), room))),
