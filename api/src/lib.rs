@@ -19,7 +19,8 @@
 //! 9. [`webhooks`] tell rooms and the pipeline of it.
 //! 10. [`meters`], [`receipts`] and [`traces`] tell operators.
 //!
-//! Dependencies point one way: `cli → app → http → jobs → state → {db, ingest, uploads → storage, jitsi, whereby, auth} → domain → contract`.
+//! Dependencies point one way: `cli → app → http → jobs → {state, lifecycle, recordings} → {db, ingest, uploads → storage, jitsi, whereby, webhooks,
+//! auth} → domain → contract`.
 
 pub mod app;
 pub mod auth;

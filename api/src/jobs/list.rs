@@ -39,10 +39,10 @@ pub fn list(state: &State) -> Vec<Job> {
         Job::new(SWEEP_MEETINGS, Duration::from_secs(15), |state| Box::pin(sweep_meetings(state))),
         Job::new(FORGET_WEBHOOKS, Duration::from_hours(6), |state| Box::pin(forget_webhooks(state))),
         Job::new(PRUNE_RECEIPTS, Duration::from_mins(10), |state| Box::pin(prune_receipts(state))),
-        Job::new(CLEAN_RECORDINGS, Duration::from_mins(5), |state| Box::pin(clean_up::run_once(state))),
+        Job::new(CLEAN_RECORDINGS, Duration::from_mins(5), |state| Box::pin(clean_recordings(state))),
     ];
     if state.storage.is_some() {
-        jobs.push(Job::new(SCAN_BUCKETS, Duration::from_hours(1), |state| Box::pin(scan::run_once(state))));
+        jobs.push(Job::new(SCAN_BUCKETS, Duration::from_hours(1), |state| Box::pin(scan_buckets(state))));
     }
     if state.uploads.is_some() {
         jobs.push(Job::new(CLEAN_UPLOADS, Duration::from_hours(1), |state| Box::pin(clean_uploads(state))));
@@ -92,6 +92,16 @@ async fn prune_receipts(state: State) -> anyhow::Result<Summary> {
         0 => Summary::nothing(),
         removed => Summary::of(format!("removed {removed} receipts of deliveries")),
     })
+}
+
+async fn clean_recordings(state: State) -> anyhow::Result<Summary> {
+    let now = time::OffsetDateTime::now_utc();
+    Ok(Summary::of(clean_up::clean_up(&state.db, state.storage.as_deref(), now).await?.to_string()))
+}
+
+async fn scan_buckets(state: State) -> anyhow::Result<Summary> {
+    let Some(storage) = &state.storage else { return Ok(Summary::nothing()) };
+    Ok(Summary::of(scan::run(&state.db, storage, &state.config).await?.to_string()))
 }
 
 async fn clean_uploads(state: State) -> anyhow::Result<Summary> {

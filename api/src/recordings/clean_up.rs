@@ -12,8 +12,6 @@ use tokio::time::Instant;
 use super::scan::ScanError;
 use crate::db::recordings::{self, Removable};
 use crate::domain::recording_state::DeletedReason;
-use crate::jobs::Summary;
-use crate::state::State;
 use crate::storage::reading::Extra;
 use crate::storage::{Place, Storage, StorageError};
 
@@ -36,16 +34,18 @@ pub struct CleanedUp {
     pub failed: u64,
 }
 
-/// A run of the job, for the service that `state` belongs to.
-pub async fn run_once(state: State) -> anyhow::Result<Summary> {
-    let cleaned = clean_up(&state.db, state.storage.as_deref(), OffsetDateTime::now_utc()).await?;
-    Ok(match cleaned {
-        CleanedUp { adopted: 0, denied: 0, expired: 0, failed: 0 } => Summary::nothing(),
-        CleanedUp { adopted, denied, expired, failed } => Summary::of(format!(
+impl std::fmt::Display for CleanedUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { adopted, denied, expired, failed } = self;
+        if adopted + denied + expired + failed == 0 {
+            return Ok(());
+        }
+        write!(
+            f,
             "gave {adopted} recordings to their meetings, removed {denied} that somebody had not agreed to and {expired} that were \
              too old, and failed to remove {failed}"
-        )),
-    })
+        )
+    }
 }
 
 /// Cleans up as things are at `now`. Without a storage there is nothing that could be removed.

@@ -16,8 +16,6 @@ use crate::config::Config;
 use crate::db::bucket_scans::{self, KeyRange, Scan};
 use crate::db::recordings::{self, Loss, Sight, Witness};
 use crate::domain::recording_object::WherebyFile;
-use crate::jobs::Summary;
-use crate::state::State;
 use crate::storage::reading::Extra;
 use crate::storage::{Listing, Place, Storage, StorageError};
 
@@ -68,6 +66,8 @@ pub struct Scanned {
     pub found_again: u64,
     /// Recordings that were to be there, and are not.
     pub missing: u64,
+    /// Recordings that were announced and are there, in a bucket that may not be listed.
+    pub announced: u64,
 }
 
 impl Scanned {
@@ -75,27 +75,35 @@ impl Scanned {
         self.new += other.new;
         self.found_again += other.found_again;
         self.missing += other.missing;
+        self.announced += other.announced;
     }
 }
 
-/// A run of the job, for the service that `state` belongs to.
-pub async fn run_once(state: State) -> anyhow::Result<Summary> {
-    let Some(storage) = &state.storage else { return Ok(Summary::nothing()) };
-    let scanned = match scan(&state.db, storage, &Buckets::of(&state.config), Instant::now() + BUDGET).await {
-        Err(ScanError::Unlisted) => {
-            return Ok(match seek::seek(&state.db, storage, &folder(&state)).await? {
-                0 => Summary::nothing(),
-                found => Summary::of(format!("found {found} recordings that were announced")),
-            });
+impl std::fmt::Display for Scanned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { new, found_again, missing, announced } = self;
+        if *announced > 0 {
+            return write!(f, "found {announced} recordings that were announced");
         }
-        scanned => scanned?,
-    };
-    Ok(match scanned {
-        Scanned { new: 0, found_again: 0, missing: 0 } => Summary::nothing(),
-        Scanned { new, found_again, missing } => Summary::of(format!(
+        if new + found_again + missing == 0 {
+            return Ok(());
+        }
+        write!(
+            f,
             "found {new} recordings that nobody had told of and {found_again} that were missing, and missed {missing}"
-        )),
-    })
+        )
+    }
+}
+
+/// Goes through the buckets that `config` names, for about two minutes. What was announced is asked for where it may not be listed.
+pub async fn run(db: &PgPool, storage: &Storage, config: &Config) -> Result<Scanned, ScanError> {
+    match scan(db, storage, &Buckets::of(config), Instant::now() + BUDGET).await {
+        Err(ScanError::Unlisted) => {
+            let announced = seek::seek(db, storage, &folder(config)).await?;
+            Ok(Scanned { announced: announced as u64, ..Scanned::default() })
+        }
+        scanned => scanned,
+    }
 }
 
 /// The buckets that recordings are in.
@@ -129,8 +137,8 @@ impl Buckets {
 }
 
 /// Where in its bucket Whereby records.
-fn folder(state: &State) -> String {
-    let meetings = state.config.whereby.meetings.as_ref().ok();
+fn folder(config: &Config) -> String {
+    let meetings = config.whereby.meetings.as_ref().ok();
     let recordings = meetings.and_then(|meetings| meetings.recordings.as_ref());
     let folder = recordings.and_then(|recordings| recordings.bucket.split_once('/'));
     folder.map_or_else(String::new, |(_, folder)| format!("{folder}/"))
@@ -223,6 +231,7 @@ async fn look(
         new: recordings::found(db, &sights(bucket, &page, now), Witness::Scan).await?,
         found_again: bucket_scans::found_again(db, bucket, &again, now).await?,
         missing,
+        announced: 0,
     };
     bucket_scans::note(db, bucket, until.as_deref()).await?;
     Ok((scanned, until.is_none()))

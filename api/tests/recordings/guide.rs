@@ -2,13 +2,15 @@
 
 use std::process::Command;
 
-use api::jobs::{self, Summary};
-use api::recordings::{clean_up, scan};
+use api::jobs;
+use api::recordings::clean_up::{self, CleanedUp};
+use api::recordings::scan::{self, ScanError, Scanned};
 use contract::event::Event;
 use serde_json::json;
 use tempfile::TempDir;
 use testbed::s3::{BUCKET, S3};
 use testbed::whereby::put;
+use time::OffsetDateTime;
 
 use crate::receiver::Receiver;
 use crate::scene::{ROOM, Scene, file};
@@ -66,6 +68,16 @@ impl Guide {
         consumer.stop().await;
     }
 
+    async fn scan(&self) -> Result<Scanned, ScanError> {
+        let state = &self.scene.state;
+        scan::run(&state.db, state.storage.as_ref().unwrap(), &state.config).await
+    }
+
+    async fn clean_up(&self) -> CleanedUp {
+        let state = &self.scene.state;
+        clean_up::clean_up(&state.db, state.storage.as_deref(), OffsetDateTime::now_utc()).await.unwrap()
+    }
+
     /// Runs `reflector-api check` with these variables besides.
     fn check(&self, changes: &[(&str, &str)]) -> (Option<i32>, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reflector-api"));
@@ -116,10 +128,10 @@ async fn without_a_queue_an_announced_recording_is_found_although_the_bucket_may
     guide.scene.execute("UPDATE reflector.recording SET announced_at = now()").await;
     guide.scene.until_states(&["announced", "announced"]).await;
     put(&guide.s3, &format!("of/whereby/{there}"), b"film").unwrap();
-    assert_ne!(scan::run_once(guide.scene.state.clone()).await.unwrap(), Summary::nothing());
+    assert_ne!(guide.scan().await.unwrap(), Scanned::default());
     let rows = guide.scene.until_states(&["stored", "announced"]).await;
     assert!(rows.iter().any(|row| row.object_key == Some(format!("of/whereby/{there}"))), "{rows:?}");
-    assert_eq!(scan::run_once(guide.scene.state.clone()).await.unwrap(), Summary::nothing());
+    assert_eq!(guide.scan().await.unwrap(), Scanned::default());
     let (_, list) = guide.scene.get("/v1/meetings/m/recordings", "owner").await;
     let links: Vec<_> =
         list.as_array().unwrap().iter().filter_map(|file| file["download_url"].as_str()).collect();
@@ -133,8 +145,8 @@ async fn what_the_guide_s_policy_does_not_allow_is_no_failure_again_and_again() 
     guide.record(&file(ROOM, 2)).await;
     guide.scene.execute("UPDATE reflector.recording SET completed_at = now() - interval '2 days'").await;
     for _ in 0..2 {
-        assert_eq!(scan::run_once(guide.scene.state.clone()).await.unwrap(), Summary::nothing());
-        assert_eq!(clean_up::run_once(guide.scene.state.clone()).await.unwrap(), Summary::nothing());
+        assert_eq!(guide.scan().await.unwrap(), Scanned::default());
+        assert_eq!(guide.clean_up().await, CleanedUp::default());
     }
     guide.scene.until_states(&["stored"]).await;
 
@@ -147,16 +159,16 @@ async fn what_the_guide_s_policy_does_not_allow_is_no_failure_again_and_again() 
         ("AWS_WHEREBY_ACCESS_KEY_SECRET", &keys.secret_key),
     ])
     .await;
-    assert_ne!(scan::run_once(more.scene.state.clone()).await.unwrap(), Summary::nothing());
+    assert_ne!(more.scan().await.unwrap(), Scanned::default());
     more.scene.execute("UPDATE reflector.recording SET completed_at = now() - interval '2 days'").await;
-    assert_ne!(clean_up::run_once(more.scene.state.clone()).await.unwrap(), Summary::nothing());
+    assert_ne!(more.clean_up().await, CleanedUp::default());
     more.scene.until_states(&["deleted"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_no_good_fails_with_the_guide_s_own_variable() {
     let guide = Guide::with(&[("AWS_WHEREBY_ACCESS_KEY_ID", "AKIASOMEBODYELSE")]).await;
-    let error = format!("{:#}", scan::run_once(guide.scene.state.clone()).await.unwrap_err());
+    let error = format!("{:#}", guide.scan().await.unwrap_err());
     assert!(error.contains("AWS_WHEREBY_ACCESS_KEY_ID"), "{error}");
 }
 
