@@ -141,6 +141,8 @@ impl Parts<'_> {
             .env("JITSI_WEBHOOK_SECRET", &self.secrets.webhook)
             .env("AUTH_BACKEND", "jwt")
             .env("AUTH_JWT_SECRET", &self.secrets.callers)
+            // Receivers of the tests are on this host.
+            .env("WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8")
             .envs(self.s3.environment())
             .envs(self.whereby.environment());
         Ok(command)
