@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose scene cannot be set has failed")]
 
+#[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 

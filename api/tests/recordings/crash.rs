@@ -1,42 +1,24 @@
 //! A process that dies between the commit of what a message says and the message's removal.
 
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 
 use sqlx::{ConnectOptions as _, Row as _};
 use testbed::proxy::{Mode, Proxy};
 
 use crate::scene::{ROOM, Scene, file, moto};
+use crate::support::program::Program;
 use crate::support::wait;
 
-/// `reflector-api serve`. Dropping it kills it.
-struct Program(Child);
-
-impl Program {
-    fn start(scene: &Scene, queue: &str, state: &std::path::Path) -> Self {
-        let options = scene.db.connect_options();
-        let (socket, name) = (options.get_socket().unwrap().display(), options.get_database().unwrap());
-        let child = Command::new(env!("CARGO_BIN_EXE_reflector-api"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("JITSI_WEBHOOK_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
-            .envs(&scene.variables)
-            .env("DATABASE_URL", format!("postgres://reflector@localhost/{name}?host={socket}"))
-            .env("REFLECTOR_API_STATE_DIR", state)
-            .env("AWS_PROCESS_RECORDING_QUEUE_URL", queue)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts the program, which listens to `queue`.
+fn start(scene: &Scene, queue: &str, state: &Path) -> Program {
+    let more = [
+        ("JITSI_WEBHOOK_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ("REFLECTOR_API_STATE_DIR", state.to_str().unwrap()),
+        ("AWS_PROCESS_RECORDING_QUEUE_URL", queue),
+    ];
+    let mut variables = scene.variables.clone();
+    variables.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    Program::start(&variables, &scene.db.connect_options())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +44,7 @@ async fn a_process_that_dies_before_it_deletes_a_message_costs_a_repetition_and_
     sqlx::query("SELECT pg_advisory_lock(42)").execute(&mut gate).await.unwrap();
 
     let directory = tempfile::tempdir().unwrap();
-    let mut program = Program::start(&scene, &queue, directory.path());
+    let program = start(&scene, &queue, directory.path());
     // The bucket's test comes first.
     scene.until_read().await;
     scene.place.put(&file(ROOM, 2), b"x").unwrap();
@@ -76,8 +58,7 @@ async fn a_process_that_dies_before_it_deletes_a_message_costs_a_repetition_and_
     proxy.set(Mode::Cut);
     sqlx::query("SELECT pg_advisory_unlock(42)").execute(&mut gate).await.unwrap();
     scene.until_states(&["stored"]).await;
-    program.0.kill().unwrap();
-    program.0.wait().unwrap();
+    drop(program);
 
     let count = scene.place.count().unwrap();
     assert_eq!(count.visible + count.held, 1, "the message is not lost");

@@ -1,4 +1,5 @@
 //! What the test binaries share.
 
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod wait;
