@@ -15,9 +15,12 @@
 //! 8. [`problem`]: the closed list of reasons for which the API says no.
 //! 9. [`verdict`]: what a sender does about each possible answer.
 //!
+//! [`enrolment_token`] is how an agent gets to know its API in the first place.
+//!
 //! `vectors/` holds golden signatures; both sides' tests read them.
 
 pub mod batch;
+pub mod enrolment_token;
 pub mod event;
 pub mod heartbeat;
 pub mod id;
