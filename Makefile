@@ -10,6 +10,9 @@ PACKAGES := ca-certificates chromium curl faketime ffmpeg jq lua-check mount ope
 PROGRAMS := chromium curl faketime ffmpeg jq luacheck openssl prosody psql setpriv
 # What they need from PyPI and npm, at the versions of the lock files in testbed/tools.
 TOOLS := .tools
+# What building and proving the packages needs beside it.
+PACKAGING_PACKAGES := apt-utils binutils build-essential debhelper dpkg-dev fakeroot gnupg iproute2 lintian mandoc mmdebstrap piuparts procps shellcheck systemd-container xz-utils zstd
+PACKAGING_PROGRAMS := apt-ftparchive dh dpkg-buildpackage fakeroot gpg lintian mandoc mmdebstrap objdump piuparts shellcheck systemd-nspawn zstd
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help
@@ -39,9 +42,18 @@ $(TOOLS)/node/stamp: testbed/tools/package.json testbed/tools/package-lock.json
 	@npm ci --prefix $(@D) --silent --no-audit --no-fund
 	@touch $@
 
+.PHONY: setup-packaging
+setup-packaging: ## Install what packages are built and proven with (does nothing when it is there)
+	@if ! command -v $(PACKAGING_PROGRAMS) >/dev/null 2>&1; then \
+		echo "Installing $(PACKAGING_PACKAGES)"; \
+		$(AS_ROOT) apt-get update -qq; \
+		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $(PACKAGING_PACKAGES) >/dev/null; \
+	fi
+	@for program in $(PACKAGING_PROGRAMS); do command -v $$program >/dev/null || { echo "$$program is still missing: install it by hand"; exit 1; }; done
+
 .PHONY: build
 build: ## Build the two programs and the testbed
-	$(CARGO) build --locked --workspace --bins
+	$(CARGO) build --locked --workspace --exclude reflector-packaging --bins
 
 .PHONY: demo
 demo: setup build ## Hold a real meeting and watch it arrive; ONCE=1 holds one and ends
@@ -49,7 +61,7 @@ demo: setup build ## Hold a real meeting and watch it arrive; ONCE=1 holds one a
 
 .PHONY: test
 test: setup build ## Run every test: real Prosody, real Postgres, real ffmpeg, real kills
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --exclude reflector-packaging
 
 .PHONY: chaos
 chaos: setup build ## Kill the agent 200 times (KILLS) while meetings are held and the API fails in every way

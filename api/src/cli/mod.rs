@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use time::OffsetDateTime;
 
 mod agents;
@@ -45,6 +45,11 @@ enum Command {
     Agents(agents::Command),
     /// Print a bearer token for local use, signed with `AUTH_JWT_SECRET`.
     Token(token::TokenArgs),
+}
+
+/// The command line, for what is made from it: manuals and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command that the process was started with.
