@@ -13,6 +13,11 @@ TOOLS := .tools
 # What building and proving the packages needs beside it.
 PACKAGING_PACKAGES := apt-utils binutils build-essential debhelper dpkg-dev fakeroot gnupg iproute2 lintian mandoc mmdebstrap piuparts procps shellcheck systemd-container xz-utils zstd
 PACKAGING_PROGRAMS := apt-ftparchive dh dpkg-buildpackage fakeroot gpg lintian mandoc mmdebstrap objdump piuparts shellcheck systemd-nspawn zstd
+# How programs are built that are shipped or measured: whatever directory they are built in, the same source gives the same bytes.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+CARGO_DIRECTORY := $(abspath $(or $(CARGO_HOME),$(HOME)/.cargo))
+PATHS := $(CURDIR)=/reflector $(TARGET)=/target $(CARGO_DIRECTORY)/registry/src=/registry
+RELEASE := env RUSTFLAGS="$(PATHS:%=--remap-path-prefix=%)" CFLAGS="$(PATHS:%=-ffile-prefix-map=%)" $(CARGO) build --locked --release
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help
@@ -55,6 +60,10 @@ setup-packaging: ## Install what packages are built and proven with (does nothin
 build: ## Build the two programs and the testbed
 	$(CARGO) build --locked --workspace --exclude reflector-packaging --bins
 
+.PHONY: release
+release: ## Build the two programs as they are shipped
+	$(RELEASE) --package reflector-agent --package reflector-api
+
 .PHONY: demo
 demo: setup build ## Hold a real meeting and watch it arrive; ONCE=1 holds one and ends
 	$(CARGO) run --locked --quiet -p testbed -- demo $(if $(ONCE),--once) --directory .demo
@@ -76,7 +85,7 @@ check: setup ## Formatting, lints, documentation, the Prosody module
 
 .PHONY: bench
 bench: setup ## Measure against bare loops and pgbench, and write docs/performance.md
-	$(CARGO) build --locked --release --workspace --bins
+	$(RELEASE) --package reflector-agent --package reflector-api --package testbed
 	target/release/testbed bench $(if $(QUICK),--quick,--write docs/performance.md)
 
 .PHONY: clean
