@@ -18,6 +18,8 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 CARGO_DIRECTORY := $(abspath $(or $(CARGO_HOME),$(HOME)/.cargo))
 PATHS := $(CURDIR)=/reflector $(TARGET)=/target $(CARGO_DIRECTORY)/registry/src=/registry
 RELEASE := env RUSTFLAGS="$(PATHS:%=--remap-path-prefix=%)" CFLAGS="$(PATHS:%=-ffile-prefix-map=%)" $(CARGO) build --locked --release
+# The auditor of `make audit`: built without optimisation, which is a minute and a half instead of eight.
+CARGO_DENY := 0.20.2
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help
@@ -55,6 +57,15 @@ setup-packaging: ## Install what packages are built and proven with (does nothin
 		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $(PACKAGING_PACKAGES) >/dev/null; \
 	fi
 	@for program in $(PACKAGING_PROGRAMS); do command -v $$program >/dev/null || { echo "$$program is still missing: install it by hand"; exit 1; }; done
+	@$(MAKE) --no-print-directory $(TOOLS)/prometheus/stamp
+
+# Debian's package would start a server: its two programs are taken out of it.
+$(TOOLS)/prometheus/stamp:
+	@echo "Fetching Prometheus, which the alert rules and dashboards are tried on"
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cd $(@D) && { apt-get download -qq -o APT::Sandbox::User=root prometheus || { $(AS_ROOT) apt-get update -qq && apt-get download -qq -o APT::Sandbox::User=root prometheus; }; }
+	@cd $(@D) && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin && rm prometheus_*.deb
+	@touch $@
 
 .PHONY: build
 build: ## Build the two programs and the testbed
@@ -82,6 +93,19 @@ check: setup ## Formatting, lints, documentation, the Prosody module
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	luacheck --quiet agent/prosody testbed/prosody
+
+.PHONY: audit
+audit: $(TOOLS)/cargo/cargo-deny-$(CARGO_DENY) ## Licences, sources and known vulnerabilities of the dependencies (ADVISORY_DB=a copy of RustSec's database)
+	CARGO=$(CARGO) packaging/audit/run
+
+$(TOOLS)/cargo/cargo-deny-$(CARGO_DENY):
+	@echo "Building cargo-deny $(CARGO_DENY)"
+	@CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet --locked --debug --force --no-default-features --root $(@D) cargo-deny@$(CARGO_DENY)
+	@touch $@
+
+.PHONY: apt-repo
+apt-repo: setup-packaging ## Put the packages of target/deb into the signed repository target/apt (APT_SIGNING_KEY, APT_URL)
+	packaging/apt/build target/deb target/apt
 
 .PHONY: bench
 bench: setup ## Measure against bare loops and pgbench, and write docs/performance.md
