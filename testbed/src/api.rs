@@ -94,9 +94,7 @@ impl Api {
 
     /// A client that calls as `user`.
     pub fn client(&self, user: &str) -> Result<Client> {
-        let agent =
-            ureq::Agent::config_builder().timeout_global(Some(ANSWER)).http_status_as_error(false).build();
-        Ok(Client { agent: agent.into(), url: self.url(), token: self.token(user)? })
+        Ok(Client::new(&self.url(), &self.token(user)?))
     }
 
     /// Runs SQL in the private Postgres and returns its rows, one a line, columns parted by `|`.
@@ -193,6 +191,13 @@ pub struct Meeting {
 }
 
 impl Client {
+    /// A caller of the API at an address.
+    pub fn new(url: &str, token: &str) -> Self {
+        let agent =
+            ureq::Agent::config_builder().timeout_global(Some(ANSWER)).http_status_as_error(false).build();
+        Self { agent: agent.into(), url: url.to_owned(), token: token.to_owned() }
+    }
+
     /// The bearer token.
     pub fn token(&self) -> &str {
         &self.token

@@ -58,7 +58,11 @@ impl Refusal {
 impl Focus {
     /// Opens `room` (a bare address).
     pub fn open(prosody: &Prosody, room: &str) -> Result<Self> {
-        let client = prosody.focus()?;
+        Self::enter(prosody.focus()?, room)
+    }
+
+    /// Enters `room` (a bare address), wherever that is, with a connection as focus.
+    pub fn enter(client: Client, room: &str) -> Result<Self> {
         client.join(room, NICK, "")?;
         Ok(Self { client, room: room.to_owned() })
     }

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub struct Jibri {
     log: PathBuf,
     finalize: Option<PathBuf>,
     format: Format,
+    owner: Option<Owner>,
     /// Sessions that are under way.
     sessions: Arc<AtomicUsize>,
 }
@@ -55,6 +57,7 @@ pub struct Recording {
     media: PathBuf,
     ffmpeg: Option<Process>,
     finalize: Option<PathBuf>,
+    owner: Option<Owner>,
 }
 
 /// What Jibri knows of the meeting when it writes `metadata.json`.
@@ -76,6 +79,7 @@ impl Jibri {
             log: log.to_owned(),
             finalize: None,
             format: Format::Mp4,
+            owner: None,
             sessions: Arc::default(),
         }
     }
@@ -102,6 +106,12 @@ impl Jibri {
         Ok(address)
     }
 
+    /// With everything that it writes being this user's, and for the group to read and write: a Jibri with `UMask=0007`.
+    #[must_use]
+    pub fn with_owner(self, uid: u32, gid: u32) -> Self {
+        Self { owner: Some(Owner { uid, gid }), ..self }
+    }
+
     /// With `finalize-script = script`.
     #[must_use]
     pub fn with_finalize(self, script: &Path) -> Self {
@@ -112,6 +122,7 @@ impl Jibri {
     pub fn accept(&self, session_id: &str, room: &str) -> Result<Recording> {
         let directory = self.root.join(directory_name(session_id));
         fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        give(&directory, self.owner, 0o2770)?;
         let media = directory.join(file_name(room, &local_time()?, self.format.extension()));
         Ok(Recording {
             format: self.format,
@@ -120,6 +131,7 @@ impl Jibri {
             media,
             ffmpeg: None,
             finalize: self.finalize.clone(),
+            owner: self.owner,
         })
     }
 
@@ -170,7 +182,7 @@ impl Recording {
         let media = self.media.clone();
         ffmpeg.wait_until(STOP, || fs::metadata(&media).is_ok_and(|metadata| metadata.len() > 4096))?;
         self.ffmpeg = Some(ffmpeg);
-        Ok(())
+        give(&self.media, self.owner, 0o660)
     }
 
     /// Stops as Jibri does; returns the media file, or `None` when nothing was recorded.
@@ -185,7 +197,9 @@ impl Recording {
             fs::remove_dir(&self.directory)?;
             return Ok(None);
         }
-        fs::write(self.directory.join("metadata.json"), metadata(meeting))?;
+        let sidecar = self.directory.join("metadata.json");
+        fs::write(&sidecar, metadata(meeting))?;
+        give(&sidecar, self.owner, 0o660)?;
         if let Some(script) = &self.finalize {
             let status = Command::new(script).arg(&self.directory).status()?;
             ensure!(status.success(), "{} ended with {status}", script.display());
@@ -208,6 +222,20 @@ impl Recording {
         ensure!(grew, "{} did not grow by {bytes} bytes within {deadline:?}", self.media.display());
         Ok(())
     }
+}
+
+/// Whose files recordings are.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+/// Gives a file to the owner, if there is one.
+fn give(path: &Path, owner: Option<Owner>, mode: u32) -> Result<()> {
+    let Some(Owner { uid, gid }) = owner else { return Ok(()) };
+    chown(path, Some(uid), Some(gid)).with_context(|| path.display().to_string())?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
 }
 
 /// A session that is under way until this is dropped.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::focus::Focus;
 use crate::jibri::{self, Jibri, Recording};
-use crate::prosody::{CONFERENCE, DOMAIN, GUEST_DOMAIN, PASSWORD, Prosody, RECORDER_DOMAIN};
+use crate::prosody::{AUTH_DOMAIN, CONFERENCE, DOMAIN, GUEST_DOMAIN, PASSWORD, Prosody, RECORDER_DOMAIN};
 use crate::xmpp::{Client, Login, RecordingStatus, display_name};
 
 const ALICE: &str = "a11ce000";
@@ -19,8 +19,8 @@ const RULE: Duration = Duration::from_secs(30);
 
 /// A meeting with its recording running.
 #[derive(Debug)]
-pub struct Meeting<'a> {
-    prosody: &'a Prosody,
+pub struct Meeting {
+    port: u16,
     room: String,
     session_id: String,
     focus: Focus,
@@ -52,32 +52,42 @@ enum Start {
     ByRule,
 }
 
-impl<'a> Meeting<'a> {
+impl Meeting {
     /// Focus opens the room; Alice, Bob and the recorder come in; Alice changes her name and starts the recording.
     ///
     /// `says` is told each step before it is taken.
     pub fn begin(
-        prosody: &'a Prosody,
+        prosody: &Prosody,
         jibri: &Jibri,
         invitation: Invitation<'_>,
         says: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Self> {
-        Self::begin_with(prosody, jibri, invitation, Start::ByHand, says)
+        Self::begin_at(prosody.port(), jibri, invitation, says)
+    }
+
+    /// The same in any Prosody with the same hosts and accounts that serves clients on a port of loopback.
+    pub fn begin_at(
+        port: u16,
+        jibri: &Jibri,
+        invitation: Invitation<'_>,
+        says: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<Self> {
+        Self::begin_with(port, jibri, invitation, Start::ByHand, says)
     }
 
     /// The same in a room with the recording trigger `automatic-2nd-participant`: nobody touches a button, and the recording
     /// starts because Bob is the second person. It is an error if it does not.
     pub fn begin_by_rule(
-        prosody: &'a Prosody,
+        prosody: &Prosody,
         jibri: &Jibri,
         invitation: Invitation<'_>,
         says: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Self> {
-        Self::begin_with(prosody, jibri, invitation, Start::ByRule, says)
+        Self::begin_with(prosody.port(), jibri, invitation, Start::ByRule, says)
     }
 
     fn begin_with(
-        prosody: &'a Prosody,
+        port: u16,
         jibri: &Jibri,
         invitation: Invitation<'_>,
         start: Start,
@@ -86,11 +96,11 @@ impl<'a> Meeting<'a> {
         let Invitation { room: name, session_id, .. } = invitation;
         let room = format!("{name}@{CONFERENCE}");
         says("focus opens the room")?;
-        let focus = Focus::open(prosody, &room)?;
+        let focus = Focus::enter(account(port, AUTH_DOMAIN, "focus", PASSWORD)?, &room)?;
         says("Alice and Bob join with the tokens that the API gave them")?;
-        let alice = account(prosody, DOMAIN, "alice", token(invitation.alice)?)?;
+        let alice = account(port, DOMAIN, "alice", token(invitation.alice)?)?;
         alice.join(&room, ALICE, &display_name("Alice"))?;
-        let bob = account(prosody, DOMAIN, "bob", token(invitation.bob)?)?;
+        let bob = account(port, DOMAIN, "bob", token(invitation.bob)?)?;
         bob.join(&room, BOB, &display_name("Bob"))?;
         says("Alice becomes Alice Liddell")?;
         alice.update(&room, ALICE, &display_name("Alice Liddell"))?;
@@ -104,12 +114,12 @@ impl<'a> Meeting<'a> {
                 says("focus accepts; the recorder joins, and its ffmpeg writes")?;
             }
         }
-        let recorder = account(prosody, RECORDER_DOMAIN, "recorder", PASSWORD)?;
+        let recorder = account(port, RECORDER_DOMAIN, "recorder", PASSWORD)?;
         recorder.join(&room, RECORDER, &format!("<session_id>{session_id}</session_id><mode>file</mode>"))?;
         let recording = jibri.record(session_id, name)?;
         announce(&focus, &room, session_id, "on")?;
         let session_id = session_id.to_owned();
-        Ok(Self { prosody, room, session_id, focus, alice, bob, recorder, recording })
+        Ok(Self { port, room, session_id, focus, alice, bob, recorder, recording })
     }
 
     /// Waits until as many more bytes are recorded.
@@ -122,7 +132,7 @@ impl<'a> Meeting<'a> {
     /// Returns the finished media file.
     pub fn end(self, says: &mut dyn FnMut(&str) -> Result<()>) -> Result<Option<PathBuf>> {
         says("Carol, a guest, joins and loses her connection")?;
-        let carol = Client::connect(self.prosody.port(), Login::Anonymous { domain: GUEST_DOMAIN })?;
+        let carol = Client::connect(self.port, Login::Anonymous { domain: GUEST_DOMAIN })?;
         carol.join(&self.room, CAROL, &display_name("Carol"))?;
         carol.cut()?;
         says("Bob is removed from the room")?;
@@ -142,8 +152,8 @@ impl<'a> Meeting<'a> {
     }
 }
 
-fn account(prosody: &Prosody, domain: &str, user: &str, password: &str) -> Result<Client> {
-    Client::connect(prosody.port(), Login::Account { domain, user, password })
+fn account(port: u16, domain: &str, user: &str, password: &str) -> Result<Client> {
+    Client::connect(port, Login::Account { domain, user, password })
 }
 
 /// The token in a meeting's address.
