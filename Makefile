@@ -28,7 +28,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: ## Install what demo, tests and benchmarks need from Debian (does nothing when it is there)
-	@if ! command -v $(PROGRAMS) >/dev/null 2>&1 || ! ls -d /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	@if ! which $(PROGRAMS) >/dev/null 2>&1 || ! ls -d /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
 		echo "Installing $(PACKAGES)"; \
 		$(AS_ROOT) apt-get update -qq; \
 		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
@@ -51,7 +51,7 @@ $(TOOLS)/node/stamp: testbed/tools/package.json testbed/tools/package-lock.json
 
 .PHONY: setup-packaging
 setup-packaging: ## Install what packages are built and proven with (does nothing when it is there)
-	@if ! command -v $(PACKAGING_PROGRAMS) >/dev/null 2>&1; then \
+	@if ! which $(PACKAGING_PROGRAMS) >/dev/null 2>&1; then \
 		echo "Installing $(PACKAGING_PACKAGES)"; \
 		$(AS_ROOT) apt-get update -qq; \
 		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $(PACKAGING_PACKAGES) >/dev/null; \
