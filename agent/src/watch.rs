@@ -16,50 +16,105 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
-/// Tells every source to stop; clones tell the same sources.
+use crate::pulse::{Pulse, Pulses};
+
+/// How often a loop that waits on a runtime shows that it gets round.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// Tells every loop to stop; clones tell the same loops. A loop that asks whether it is to stop, or sleeps until it is,
+/// shows by that that it gets round.
 #[derive(Clone)]
-pub struct Stop(Arc<Signal>);
+pub struct Stop {
+    signal: Arc<Signal>,
+    /// The loop's that holds it.
+    pulse: Option<Pulse>,
+}
 
 /// The signal in three forms: a descriptor to sleep on, a flag that busy work looks at for nothing, and a future.
 struct Signal {
     event: OwnedFd,
     given: AtomicBool,
     waiting: Notify,
+    pulses: Pulses,
 }
 
 impl Stop {
     /// A signal that has not been given yet.
     pub fn new() -> std::io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self(Arc::new(Signal { event, given: AtomicBool::new(false), waiting: Notify::new() })))
+        let (given, waiting) = (AtomicBool::new(false), Notify::new());
+        let signal = Signal { event, given, waiting, pulses: Pulses::default() };
+        Ok(Self { signal: Arc::new(signal), pulse: None })
+    }
+
+    /// The same signal for a loop of its own, whose pulse is felt from now on.
+    #[must_use]
+    pub fn for_loop(&self, name: &'static str) -> Self {
+        let pulse = Pulse::new(name);
+        self.signal.pulses.feel(pulse.clone());
+        Self { signal: Arc::clone(&self.signal), pulse: Some(pulse) }
+    }
+
+    /// The same signal for work that another loop waits for, and that says nothing about that loop.
+    #[must_use]
+    pub fn for_helper(&self) -> Self {
+        Self { signal: Arc::clone(&self.signal), pulse: None }
+    }
+
+    /// The pulses of the loops that are told to stop.
+    pub fn pulses(&self) -> &Pulses {
+        &self.signal.pulses
     }
 
     /// Gives the signal; it stays given.
     pub fn give(&self) {
-        self.0.given.store(true, Ordering::Release);
-        self.0.waiting.notify_waiters();
+        self.signal.given.store(true, Ordering::Release);
+        self.signal.waiting.notify_waiters();
         // The counter cannot overflow: it is written once or twice in the process's life and never read.
-        let _ = rustix::io::write(&self.0.event, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.signal.event, &1_u64.to_ne_bytes());
     }
 
     /// Sleeps until the signal is given or `timeout` has passed; tells whether it was given.
     pub fn wait(&self, timeout: Duration) -> bool {
+        self.sleeps(timeout);
         let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        let event = PollFd::from_borrowed_fd(self.signal.event.as_fd(), PollFlags::IN);
         // An interrupted poll is a timeout that came early.
-        let _ = poll(&mut [PollFd::from_borrowed_fd(self.0.event.as_fd(), PollFlags::IN)], Some(&timeout));
+        let _ = poll(&mut [event], Some(&timeout));
         self.is_given()
     }
 
     /// Whether the signal was given. Cheap: long work asks between its steps.
     pub fn is_given(&self) -> bool {
-        self.0.given.load(Ordering::Acquire)
+        self.sleeps(Duration::ZERO);
+        self.signal.given.load(Ordering::Acquire)
     }
 
-    /// Completes when the signal is given; for whoever waits on a runtime.
+    /// Completes when the signal is given; for whoever waits on a runtime, which must have timers.
     pub async fn given(&self) {
-        let notified = self.0.waiting.notified();
-        if !self.is_given() {
-            notified.await;
+        loop {
+            let notified = self.signal.waiting.notified();
+            if self.is_given() {
+                return;
+            }
+            self.sleeps(ROUND);
+            if tokio::time::timeout(ROUND, notified).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// The loop sleeps until somebody gives it work.
+    pub(crate) fn is_idle(&self) {
+        if let Some(pulse) = &self.pulse {
+            pulse.is_idle();
+        }
+    }
+
+    /// The loop sleeps, for so long at most; for no time at all, it works.
+    pub(crate) fn sleeps(&self, at_most: Duration) {
+        if let Some(pulse) = &self.pulse {
+            pulse.sleeps(at_most);
         }
     }
 }
@@ -189,14 +244,16 @@ impl Watch {
     /// does not report everything, it is a second at most.
     pub fn wait(&self, timeout: Duration) -> Wake {
         let timeout = if self.blindness.is_some() { timeout.min(LOOK) } else { timeout };
+        self.stop.sleeps(timeout);
         let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        let stop = PollFd::from_borrowed_fd(self.stop.0.event.as_fd(), PollFlags::IN);
+        let stop = PollFd::from_borrowed_fd(self.stop.signal.event.as_fd(), PollFlags::IN);
         let mut fds = [stop.clone(), stop];
         if let Some(inotify) = &self.inotify {
             fds[1] = PollFd::new(inotify, PollFlags::IN);
         }
         // An interrupted poll reports nothing, which is a timeout like any other.
         let _ = poll(&mut fds, Some(&timeout));
+        self.stop.sleeps(Duration::ZERO);
         if fds[0].revents().contains(PollFlags::IN) {
             return Wake::Stop;
         }
@@ -229,7 +286,7 @@ fn drain(inotify: &OwnedFd) -> Wake {
 fn queue(stop: &Stop) -> Result<OwnedFd, Blindness> {
     inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(|error| match error {
         // The same error stands for two limits: another descriptor tells which of them it is.
-        Errno::MFILE if rustix::io::dup(&stop.0.event).is_ok() => Blindness::Instances,
+        Errno::MFILE if rustix::io::dup(&stop.signal.event).is_ok() => Blindness::Instances,
         Errno::MFILE | Errno::NFILE => Blindness::Descriptors,
         error => Blindness::Other(error),
     })
@@ -251,6 +308,34 @@ mod tests {
         stop.clone().give();
         assert!(stop.is_given());
         assert_eq!(watch.wait(Duration::from_mins(1)), Wake::Stop);
+    }
+
+    #[test]
+    fn a_loop_that_asks_or_sleeps_gets_round_and_a_helper_says_nothing_about_it() {
+        let stop = Stop::new().unwrap();
+        let of_loop = stop.for_loop("spool");
+        let helper = of_loop.for_helper();
+        let hangs = || !stop.pulses().hung(Duration::ZERO).is_empty();
+        let until_it_hangs = || {
+            while !hangs() {
+                assert!(!stop.is_given() && !helper.is_given());
+            }
+        };
+        until_it_hangs();
+        of_loop.sleeps(Duration::from_mins(1));
+        assert!(!hangs());
+        let _ = of_loop.wait(Duration::ZERO);
+        until_it_hangs();
+        let watch = Watch::new(of_loop.clone());
+        watch.wait(Duration::ZERO);
+        until_it_hangs();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let nothing = tokio::time::timeout(Duration::from_millis(1), of_loop.given()).await;
+            assert!(nothing.is_err() && !hangs(), "it waits, and shows it every few seconds");
+        });
+        of_loop.is_idle();
+        assert!(!hangs());
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::metrics::Counting;
 use crate::outbox::fact::{self, Fact};
 use crate::outbox::{Outbox, Reader};
 use crate::secret::SharedSecret;
+use crate::supervision::notify;
 use crate::watch::Stop;
 
 /// Runs the agent until it is told to stop.
@@ -57,6 +58,7 @@ pub fn run(
     let (client, routes) = deliveries(config, http.clone())?;
     let (clock, monitor) = (ApiClock::default(), Monitor::default());
     let stop = Stop::new().context("no file descriptor is left")?;
+    stop.pulses().feel(writer.pulse());
     let (mut threads, source_ended) = Threads::new();
     sources::start(&mut threads, config, counting, &outbox, &secret, &monitor, &stop)?;
     let heart = parts::heart(config, &outbox, http, monitor, &secret, &clock)?;
@@ -68,6 +70,8 @@ pub fn run(
         version = env!("CARGO_PKG_VERSION"), api = config.api.url, outbox = %directory.display(),
         secret = config.secret.origin, rooms = ?config.api.rooms, "reflector-agent runs"
     );
+    sources::start_report(&mut threads, directory, &stop)?;
+    notify::ready();
     let Signals { terminate, interrupt, hangup } = signals;
     let delivered = runtime.block_on(async {
         tokio::select! {
@@ -130,9 +134,11 @@ async fn follow_hangups(
     read_again: &dyn Fn() -> Option<Config>,
 ) -> Infallible {
     while hangup.recv().await.is_some() {
+        notify::reloading();
         if let Some(config) = read_again() {
             secret.replace(config.secret);
         }
+        notify::ready();
     }
     std::future::pending().await
 }
@@ -145,6 +151,8 @@ async fn deliver(
     stop: Stop,
 ) -> anyhow::Result<()> {
     let [mut terminate, mut interrupt] = to_stop;
+    // Polled with the delivery loop and by it, so it shows that this one gets round.
+    let of_loop = stop.for_loop("delivery");
     let failed = Cell::new(false);
     let told_to_stop = async {
         tokio::select! {
@@ -154,7 +162,9 @@ async fn deliver(
                 failed.set(true);
                 tracing::error!("a source ended by itself; the agent stops so that its supervisor starts it again");
             }
+            () = of_loop.given() => {}
         }
+        notify::stopping();
         stop.give();
     };
     delivery.run(told_to_stop).await.context("delivery ended")?;

@@ -65,7 +65,7 @@ pub(super) fn uploads(
         backoff: config.delivery.backoff(),
         patience: contract::verdict::MEETING_PATIENCE,
     };
-    Ok(Some(Uploads::new(&config.upload, outbox.clone(), reader, route, stop.clone())))
+    Ok(Some(Uploads::new(&config.upload, outbox.clone(), reader, route, stop.for_loop("uploads"))))
 }
 
 /// The local listener, with everything that it serves.
@@ -87,5 +87,5 @@ pub(super) fn listener(
         counting: counting.clone(),
         started_at: now_ms(),
     };
-    Ok(Listener::new(settings.listen, site, stop.clone()))
+    Ok(Listener::new(settings.listen, site, stop.for_loop("listener")))
 }

@@ -1,5 +1,7 @@
 //! Starts what runs in a thread of its own: the sources, the uploads, and what looks after recordings.
 
+use std::path::Path;
+
 use super::parts;
 use super::threads::Threads;
 use crate::config::Config;
@@ -14,6 +16,7 @@ use crate::retention::Retention;
 use crate::rooms::Rooms;
 use crate::secret::SharedSecret;
 use crate::spool::Spool;
+use crate::supervision::{Report, notify};
 use crate::watch::Stop;
 
 /// Starts everything that is configured.
@@ -28,7 +31,7 @@ pub(super) fn start(
 ) -> anyhow::Result<()> {
     let rooms = Rooms::new(&config.api.rooms);
     if config.spool.enabled {
-        let spool = Spool::new(&config.spool, rooms.clone(), outbox.clone(), stop.clone())?;
+        let spool = Spool::new(&config.spool, rooms.clone(), outbox.clone(), stop.for_loop("spool"))?;
         threads.start("spool", || spool.run())?;
     }
     if config.recordings.enabled {
@@ -44,6 +47,15 @@ pub(super) fn start(
     Ok(())
 }
 
+/// Starts what tells the service manager how the agent does, where there is one.
+pub(super) fn start_report(threads: &mut Threads, outbox: &Path, stop: &Stop) -> anyhow::Result<()> {
+    if notify::is_managed() {
+        let report = Report::new(DeliveryLog::open(outbox)?, stop.clone())?;
+        threads.start("report", || report.run())?;
+    }
+    Ok(())
+}
+
 /// What a host with Jibri needs.
 fn start_recordings(
     threads: &mut Threads,
@@ -54,7 +66,7 @@ fn start_recordings(
     stop: &Stop,
 ) -> anyhow::Result<()> {
     let finder = Finder::new(&config.recordings, &config.jibri);
-    let (asking, settings, until) = (monitor.clone(), config.jibri.clone(), stop.clone());
+    let (asking, settings, until) = (monitor.clone(), config.jibri.clone(), stop.for_loop("jibri"));
     threads.start("jibri", move || asking.run(&settings, &until))?;
 
     let reader = Reader::open(&config.outbox.directory)?;
@@ -64,17 +76,18 @@ fn start_recordings(
         monitor.clone(),
         outbox.clone(),
         reader,
-        stop.clone(),
+        stop.for_loop("retention"),
     );
     threads.start("retention", || retention.run())?;
 
     let sweep = Sweep::new(DeliveryLog::open(&config.outbox.directory)?, rooms.clone())?;
-    let (places, told) = (finder.clone(), stop.clone());
+    let (places, told) = (finder.clone(), stop.for_loop("kept"));
     threads.start("kept", move || sweep.run(|| parts::kept_in(&places), &told))?;
 
     let queue = if config.upload.enabled { outbox.clone().uploading() } else { outbox.clone() };
+    let until = stop.for_loop("recordings");
     let recordings =
-        Recordings::new(&config.recordings, finder, monitor.clone(), rooms.clone(), queue, stop.clone())?
+        Recordings::new(&config.recordings, finder, monitor.clone(), rooms.clone(), queue, until)?
             .listening(parts::hint(&config.outbox.directory));
     threads.start("recordings", || recordings.run())?;
     Ok(())

@@ -42,6 +42,7 @@ use self::model::{Answer, Cursor, LaneId, NewItem, Progress};
 pub use self::reader::Reader;
 use self::uploads::Bell;
 use self::writer::Message;
+use crate::pulse::Pulse;
 
 /// Why the outbox did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +133,7 @@ pub enum Signal {
 /// The running writer; join it to know that everything is written.
 pub struct Writer {
     thread: std::thread::JoinHandle<()>,
+    pulse: Pulse,
     outbox: Outbox,
     _lock: File,
 }
@@ -161,11 +163,13 @@ impl Outbox {
         let bell = Arc::new(Bell::default());
         let database = Arc::new(Mutex::new(Database::new(connection, limits, signals, Arc::clone(&bell))));
         let outbox = Self { database: Arc::clone(&database), messages, host_id, bell, uploads: false };
+        let pulse = Pulse::new("outbox");
+        let of_thread = pulse.clone();
         let thread = std::thread::Builder::new()
             .name("outbox".into())
-            .spawn(move || writer::run(&database, &received))
+            .spawn(move || writer::run(&database, &received, &of_thread))
             .map_err(|source| OutboxError::File { path: directory.into(), source })?;
-        Ok((Writer { thread, outbox, _lock: lock }, signalled))
+        Ok((Writer { thread, pulse, outbox, _lock: lock }, signalled))
     }
 
     /// What this host is called for ever: made at random when the outbox was made, so that a new host name, or a container
@@ -210,6 +214,11 @@ impl Writer {
     /// A handle on the outbox.
     pub fn outbox(&self) -> Outbox {
         self.outbox.clone()
+    }
+
+    /// By which the writer's thread shows that it gets round.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Writes what was asked for before this call, then ends the writer.

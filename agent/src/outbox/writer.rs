@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::database::Database;
 use super::model::Answer;
+use crate::pulse::Pulse;
 
 /// The most answers in one commit: bounds how long a source waits for the database. As many may wait for the next one.
 pub(super) const MAX_GROUP: usize = 64;
@@ -24,11 +25,13 @@ pub(super) enum Message {
     Close,
 }
 
-pub(super) fn run(database: &Mutex<Database>, messages: &Receiver<Message>) {
+pub(super) fn run(database: &Mutex<Database>, messages: &Receiver<Message>, pulse: &Pulse) {
     let mut looked_at = Instant::now();
     let mut open = true;
     while open {
+        pulse.sleeps(LOOK);
         let first = messages.recv_timeout(LOOK);
+        pulse.works();
         let quiet = matches!(first, Err(RecvTimeoutError::Timeout));
         open = !matches!(first, Err(RecvTimeoutError::Disconnected));
         let mut answers = Vec::new();

@@ -112,7 +112,7 @@ impl Recordings {
             idle: Idle::default(),
             patience,
             rescan: Duration::from_secs(settings.rescan_seconds).min(patience),
-            reader: Reader::start(origin.clone(), outbox.clone(), stop.clone())?,
+            reader: Reader::start(origin.clone(), outbox.clone(), stop.for_loop("recordings-read"))?,
             origin,
             rooms,
             outbox,

@@ -172,12 +172,14 @@ impl Work {
     /// Takes in what is to be read; sleeps when there is nothing else to do. Returns whether the owner is still there.
     fn take_jobs(&mut self) -> bool {
         if self.refused.is_some() {
+            self.stop.sleeps(TRY_AGAIN);
             match self.jobs.recv_timeout(TRY_AGAIN) {
                 Ok(job) => self.add(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
         } else if self.readings.is_empty() {
+            self.stop.is_idle();
             match self.jobs.recv() {
                 Ok(job) => self.add(job),
                 Err(_) => return false,

@@ -447,7 +447,7 @@ impl Turn<'_> {
         &self,
         work: impl FnOnce(&Stop) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Came> {
-        let stop = self.shared.stop.clone();
+        let stop = self.shared.stop.for_helper();
         let done =
             spawn_blocking(move || work(&stop)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
         done.map_err(|error| Came::Later {
