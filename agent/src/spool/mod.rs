@@ -31,6 +31,12 @@ use crate::watch::{Stop, Wake, Watch};
 /// How long an unread file stays open after its last change; it is opened again when it changes.
 const STAYS_OPEN_SECONDS: i64 = 3600;
 
+/// How often one pass looks again because files were moved or copied under it. Then what stands behind them waits for the next.
+const PATIENCE: u32 = 32;
+
+/// How often a directory is listed for two listings in a row to be the same.
+const LISTINGS: usize = 8;
+
 /// How often old segments are looked for.
 const TIDY_EVERY: Duration = Duration::from_mins(10);
 
@@ -111,13 +117,14 @@ impl Spool {
     ///
     /// What the outbox did not take. It is read again by the next pass.
     pub fn pass(&mut self, mut look: bool) -> Result<(), OutboxError> {
+        let mut patience = PATIENCE;
         loop {
             if look {
                 self.look();
             }
-            match self.read_everything()? {
+            match self.read_everything(patience > 0)? {
                 Pass::Done => return Ok(()),
-                Pass::LookAgain => look = true,
+                Pass::LookAgain => (look, patience) = (true, patience.saturating_sub(1)),
             }
         }
     }
@@ -169,31 +176,46 @@ impl Spool {
     /// Reads every file to its end, the longest unchanged first, then removes the segments that are old.
     ///
     /// A rotated file, or a copy made before a truncation, was last changed before the file that took its place, so what
-    /// is unread in it comes first, as it was written first.
-    fn read_everything(&mut self) -> Result<Pass, OutboxError> {
+    /// is unread in it comes first, as it was written first. A `patient` pass looks again where files have moved since the
+    /// directory was looked at; another one leaves them for later.
+    fn read_everything(&mut self, patient: bool) -> Result<Pass, OutboxError> {
         let mut order = Vec::with_capacity(self.tails.len());
+        let mut moved = false;
         self.tails.retain(|identity, tail| match tail.stamp() {
             Ok(stamp) => {
                 order.push((turn(stamp.modified, &tail.path), stamp, *identity));
                 true
             }
-            // Deleted while it was not open: there was nothing left to read in it.
-            Err(_) => tail.listed,
+            // Deleted while it was not open: there was nothing left to read in it. Or renamed since the directory was looked at.
+            Err(_) => {
+                moved |= tail.listed;
+                tail.listed
+            }
         });
+        if moved && patient {
+            return Ok(Pass::LookAgain);
+        }
         order.sort_by(|a, b| a.0.cmp(&b.0));
         let mut failed = None;
         for ((.., path), stamp, identity) in order {
             if self.stop.is_given() {
                 return Ok(Pass::Done);
             }
-            match self.read_file(identity, stamp) {
+            match self.read_file(identity, stamp, patient) {
                 Ok(Pass::Done) => {}
                 Ok(Pass::LookAgain) => return Ok(Pass::LookAgain),
                 Err(Failure::Outbox(error)) => return Err(error),
-                // Deleted or renamed since the directory was looked at, which the next look will tell.
-                Err(Failure::File(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                // Deleted or renamed since the directory was looked at. What is read meanwhile may have been written later.
+                Err(Failure::File(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    if patient {
+                        return Ok(Pass::LookAgain);
+                    }
+                }
                 Err(Failure::File(error)) => {
                     failed = Some(format!("{} cannot be read: {error}", path.display()));
+                    if let Some(tail) = self.tails.get_mut(&identity) {
+                        tail.end_turn(stamp.length);
+                    }
                 }
             }
         }
@@ -206,8 +228,8 @@ impl Spool {
         Ok(Pass::Done)
     }
 
-    fn read_file(&mut self, identity: (u64, u64), stamp: Stamp) -> Result<Pass, Failure> {
-        let Some(tail) = self.tails.get_mut(&identity) else { return Ok(Pass::Done) };
+    fn read_file(&mut self, identity: (u64, u64), stamp: Stamp, patient: bool) -> Result<Pass, Failure> {
+        let Some(mut tail) = self.tails.get_mut(&identity) else { return Ok(Pass::Done) };
         if tail.has_news(stamp) {
             loop {
                 let now = now_ms();
@@ -215,15 +237,23 @@ impl Spool {
                     Found::Reading(reading) => reading,
                     Found::Restarted => return Ok(Pass::LookAgain),
                 };
-                let at_end = reading.end.is_some();
+                if begins_a_life(tail, &reading) && is_segment(&tail.path) && self.is_overtaken() {
+                    return Ok(if patient { Pass::LookAgain } else { Pass::Done });
+                }
+                let Some(same) = self.tails.get_mut(&identity) else { return Ok(Pass::Done) };
+                tail = same;
+                let end = reading.end;
                 store(&self.outbox, tail, reading, now)?;
-                if at_end {
+                if let Some(end) = end {
+                    tail.end_turn(end.length);
                     break;
                 }
                 if self.stop.is_given() {
                     return Ok(Pass::Done);
                 }
             }
+        } else {
+            tail.end_turn(stamp.length);
         }
         if !tail.listed {
             if let Some(reading) = tail.remainder(&mut self.buffer, &self.rooms)? {
@@ -234,6 +264,13 @@ impl Spool {
             tail.close();
         }
         Ok(Pass::Done)
+    }
+
+    /// Whether a file that was rotated away holds something that had no turn, now that the first bytes of one in its place are
+    /// read: they were written later. What was there before them is in the directory by now.
+    fn is_overtaken(&mut self) -> bool {
+        self.look();
+        self.tails.values().any(|tail| tail.listed && !is_segment(&tail.path) && tail.waits_for_its_turn())
     }
 
     /// Removes segments of our module that are over, old, and wholly in the outbox. Other files belong to whoever rotates
@@ -301,8 +338,13 @@ impl Spool {
 enum Pass {
     /// Everything was read.
     Done,
-    /// A file began a new life: look at the directory for a copy of its old one, then read on.
+    /// A file began a new life, or files have moved: look at the directory for what was written before, then read on.
     LookAgain,
+}
+
+/// Whether a reading is of a file's first bytes. Later ones follow bytes that are known, so they are of the same life.
+fn begins_a_life(tail: &Tail, reading: &Reading) -> bool {
+    tail.cursor.offset == 0 && reading.cursor.offset > 0
 }
 
 /// Makes a reading of `now` durable, then moves the tail.
@@ -353,7 +395,21 @@ pub struct Listed {
 }
 
 /// Lists the spool files of a directory: whoever asks what is unread asks about the same files.
+///
+/// A file that is renamed while its directory is read may be left out, so it is read until it says the same twice.
 pub fn list(directory: &Path) -> io::Result<Listed> {
+    let mut listed = list_once(directory)?;
+    for _ in 1..LISTINGS {
+        let again = list_once(directory)?;
+        if again == listed {
+            break;
+        }
+        listed = again;
+    }
+    Ok(listed)
+}
+
+fn list_once(directory: &Path) -> io::Result<Listed> {
     let mut listed = Listed::default();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;

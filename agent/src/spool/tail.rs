@@ -43,6 +43,8 @@ pub struct Tail {
     file: Option<File>,
     /// What it looked like when it was last read to its end.
     seen: Option<Stamp>,
+    /// How long it was when its turn in the order of reading ended last.
+    turned: Option<u64>,
     /// A line that is too long was searched for its end up to here.
     searched: u64,
     /// The cursor is from the outbox, and nothing was read with it yet.
@@ -100,21 +102,34 @@ impl Tail {
         };
         let resumed = stored.is_some();
         let cursor = stored.unwrap_or_else(fresh);
-        Self { cursor, path, listed: true, file: None, seen: None, searched: 0, resumed }
+        Self { cursor, path, listed: true, file: None, seen: None, turned: None, searched: 0, resumed }
     }
 
     /// What the file looks like now.
     pub fn stamp(&self) -> io::Result<Stamp> {
         let metadata = match &self.file {
             Some(file) => file.metadata()?,
-            None => std::fs::metadata(&self.path)?,
+            None => std::fs::symlink_metadata(&self.path)?,
         };
+        if identity(&metadata) != self.cursor.identity {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         Ok(stamp(&metadata))
     }
 
     /// Whether it has changed since it was last read to its end.
     pub fn has_news(&self, now: Stamp) -> bool {
         self.seen != Some(now)
+    }
+
+    /// Its turn in the order of reading is over: it was read to this length, or could not be.
+    pub fn end_turn(&mut self, length: u64) {
+        self.turned = Some(length);
+    }
+
+    /// Whether it holds something that had no turn yet. A file that cannot be looked at is taken at its last turn.
+    pub fn waits_for_its_turn(&self) -> bool {
+        self.stamp().map_or(self.turned.is_none(), |stamp| self.turned != Some(stamp.length))
     }
 
     /// Reads what follows the cursor, up to one chunk. The tail itself does not move: see [`Tail::advance`].

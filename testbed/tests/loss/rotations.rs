@@ -27,6 +27,17 @@ fn copying_and_truncating_the_file_at_a_calm_rate_loses_nothing() {
     rotated(Plan { rate: 400, total: 1_600, rotation: Some((Rotation::CopyTruncate, 200)) });
 }
 
+/// Rotations follow each other faster than the agent looks, as they do on a host that has no time for it.
+#[test]
+fn renaming_the_file_as_fast_as_can_be_loses_nothing() {
+    rotated(Plan { rate: 1_000_000, total: 8_000, rotation: Some((Rotation::Rename, 100)) });
+}
+
+#[test]
+fn copying_and_truncating_the_file_as_fast_as_can_be_loses_nothing() {
+    rotated(Plan { rate: 1_000_000, total: 8_000, rotation: Some((Rotation::CopyTruncate, 100)) });
+}
+
 #[test]
 fn renaming_the_file_during_an_outage_loses_nothing() {
     let stand = Stand::start(None);
@@ -52,7 +63,8 @@ fn several_renames_while_the_agent_is_stopped_lose_nothing() {
 fn rotated(plan: Plan) {
     let stand = Stand::start(None);
     let writer = stand.write(plan).finish().unwrap();
-    assert_eq!(writer.rotations(), 7);
+    let (_, every) = plan.rotation.unwrap();
+    assert_eq!(writer.rotations(), plan.total / every - 1);
     stand.all_arrived(&writer, &HashSet::new());
     assert_eq!(stand.sink.ledger(Ledger::duplicates), 0);
 }
