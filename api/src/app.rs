@@ -28,6 +28,8 @@ use crate::receipts::Receipts;
 use crate::recordings::consumer;
 use crate::state::State;
 use crate::storage::Storage;
+use crate::supervision::pulse::Pulses;
+use crate::supervision::{self, patiently};
 use crate::traces::Traces;
 use crate::uploads::Uploads;
 use crate::wakes::Wakes;
@@ -107,16 +109,18 @@ pub fn state(config: Config, pool: PgPool, options: &PgConnectOptions) -> anyhow
     };
     let webhooks = Webhooks::new(pool.clone(), &config.webhooks, storage.clone())
         .context("the client for webhooks cannot be made")?;
+    let pulses = Pulses::default();
     Ok(State {
         enrolment: Arc::new(Enrolment::new(pool.clone(), config.agents.secret_key.clone())),
         receipts: Receipts::start(pool.clone()),
         db: pool,
-        ingest: Ingest::start(options),
+        ingest: Ingest::start(options, &pulses),
         meters: Meters::start(),
         traces: Traces::start(config.log.traces.as_deref())?,
         config: Arc::new(config),
         authenticator: Arc::new(authenticator),
         jitsi,
+        pulses,
         storage,
         uploads,
         whereby,
@@ -144,10 +148,17 @@ async fn serve_from(
     let notifications = listen_to_storage(&state)?;
     let receipts = state.receipts.clone();
     tokio::spawn(state.meters.clone().keep_up());
+    tokio::spawn(supervision::feed(state.pulses.clone()));
     let (limits, traces) = (state.config.limits.clone(), state.traces.clone());
     let router = router::router(state);
-    tracing::info!("listening on http://{}", listener.local_addr()?);
-    serve::serve(listener, router, &limits, Patience::default(), stop.requested()).await;
+    let address = listener.local_addr()?;
+    tracing::info!("listening on http://{address}");
+    supervision::ready(&format!("serving on http://{address}"));
+    let stop = async {
+        stop.requested().await;
+        supervision::stopping();
+    };
+    serve::serve(listener, router, &limits, Patience::default(), stop).await;
     traces.stop().await;
     receipts.flush(RECEIPTS_PATIENCE).await;
     tokio::join!(periodic.stop(), webhooks.stop(), consumer::stop(notifications));
@@ -195,7 +206,8 @@ impl Store {
 
     async fn prepare(&self) -> anyhow::Result<()> {
         self.reach().await?;
-        let migrated = db::migrate(&self.pool).await;
+        supervision::say("bringing the database's schema up to date");
+        let migrated = patiently(db::migrate(&self.pool)).await;
         migrated.map_err(|error| match error {
             MigrateError::VersionMissing(version) => anyhow::anyhow!(
                 "a newer release has changed the database (migration {version}); run that release, or restore a backup from before it"
@@ -215,6 +227,7 @@ impl Store {
                     let reason = error.to_string();
                     if reason != said {
                         tracing::warn!("waiting for the database: {reason}");
+                        supervision::say(&format!("waiting for the database: {reason}"));
                         said = reason;
                     }
                     sleep(DATABASE_PAUSE).await;

@@ -17,7 +17,7 @@
 //! 8. [`jobs`] do what has to be done from time to time, once however many replicas there are: [`lifecycle`] begins and ends
 //!    meetings.
 //! 9. [`webhooks`] tell rooms and the pipeline of it.
-//! 10. [`meters`], [`receipts`] and [`traces`] tell operators.
+//! 10. [`meters`], [`receipts`] and [`traces`] tell operators; [`supervision`] tells the service manager.
 //!
 //! Dependencies point one way: `cli → app → http → jobs → {state, lifecycle, recordings} → {db, ingest, uploads → storage, jitsi, whereby, webhooks,
 //! auth} → domain → contract`.
@@ -41,6 +41,7 @@ pub mod recordings;
 pub mod state;
 mod stopping;
 pub mod storage;
+pub mod supervision;
 pub mod traces;
 pub mod uploads;
 pub mod wakes;

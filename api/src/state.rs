@@ -12,6 +12,7 @@ use crate::jitsi::token::TokenIssuer;
 use crate::meters::Meters;
 use crate::receipts::Receipts;
 use crate::storage::Storage;
+use crate::supervision::pulse::Pulses;
 use crate::traces::Traces;
 use crate::uploads::Uploads;
 use crate::wakes::Wakes;
@@ -39,6 +40,8 @@ pub struct State {
     pub meters: Meters,
     /// The way out for spans.
     pub traces: Traces,
+    /// The loops that must turn.
+    pub pulses: Pulses,
     /// The object storage that recordings are in; `None` where `config.storage` is.
     pub storage: Option<Arc<Storage>>,
     /// Uploads into it; `None` where it takes none.

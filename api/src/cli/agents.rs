@@ -7,7 +7,8 @@ use contract::id::hex;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use super::{EXIT_CONFIG, configuration, logging};
+use super::configuration::{self, Settings};
+use super::{EXIT_CONFIG, logging, service_user};
 use crate::app;
 use crate::config::Secret;
 use crate::db::agent_secrets::{self, Listed, Sharing};
@@ -46,8 +47,13 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 /// Does it on the configured database, also while the service runs.
-pub(super) fn run(command: &Command, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let config = match configuration::read(&configuration::environment()) {
+pub(super) fn run(
+    command: &Command,
+    settings: &Settings,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let config = match configuration::read(&settings.variables) {
         Ok((config, _)) => config,
         Err(findings) => {
             for finding in findings {
@@ -57,6 +63,7 @@ pub(super) fn run(command: &Command, out: &mut impl Write, err: &mut impl Write)
         }
     };
     logging::start(&config.log)?;
+    service_user::become_it(settings, &config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(app::with_database(&config, async |db| match command {
         Command::Enroll { name } => enroll(&db, config.agents.secret_key.as_ref(), name, out, err).await,

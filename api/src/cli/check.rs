@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::{EXIT_CONFIG, configuration};
-use crate::config;
+use crate::config::{self, Variables};
 use crate::queue::Queue;
 use crate::recordings::scan::Buckets;
 use crate::storage::Storage;
@@ -14,8 +14,8 @@ use crate::whereby;
 
 /// Writes every finding to `out`; this is the same check that `serve` begins with. Then it uses what the service would use: the object
 /// storage as uploads will or as links do, its queue, and Whereby's API.
-pub(super) fn run(out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let (config, findings) = match configuration::read(&configuration::environment()) {
+pub(super) fn run(variables: &Variables, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let (config, findings) = match configuration::read(variables) {
         Ok((config, warnings)) => (Some(config), warnings),
         Err(findings) => (None, findings),
     };

@@ -1,4 +1,4 @@
-//! The command line: `reflector-api serve | migrate | check | openapi | agents | token`.
+//! The command line: `reflector-api serve | setup | migrate | check | openapi | agents | token`.
 //!
 //! Exit codes: 0 all went well; 1 it failed; 2 the command line is wrong; 78 the configuration is wrong.
 
@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use time::OffsetDateTime;
 
+use crate::config::Variables;
+
 mod agents;
 mod check;
 mod configuration;
@@ -15,6 +17,7 @@ mod logging;
 mod migrate;
 mod openapi;
 mod serve;
+mod service_user;
 pub mod token;
 
 /// The exit code for a wrong configuration (`EX_CONFIG` of sysexits.h): a service manager must not try again.
@@ -26,6 +29,8 @@ const EXIT_CONFIG: u8 = 78;
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
+    #[command(flatten)]
+    env_file: configuration::EnvFile,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,32 +62,38 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = std::io::stdout().lock();
     let mut err = std::io::stderr();
-    run(arguments.command, &mut out, &mut err)
-}
-
-fn run(command: Command, out: &mut impl Write, err: &mut impl Write) -> ExitCode {
-    let result = match command {
-        Command::Serve(arguments) => serve::run(&arguments, err),
-        Command::Migrate => migrate::run(err),
-        Command::Check => check::run(out),
-        Command::Openapi => openapi::run(out),
-        Command::Agents(command) => agents::run(&command, out, err),
-        Command::Token(arguments) => make_token(&arguments, out, err),
-    };
-    result.unwrap_or_else(|error| {
+    run(&arguments, &mut out, &mut err).unwrap_or_else(|error| {
         // With nobody left to read the error there is only the exit code.
         let _ = writeln!(err, "error: {error:#}");
         ExitCode::FAILURE
     })
 }
 
+fn run(arguments: &Arguments, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let file = arguments.env_file.path();
+    let settings = || configuration::settings(file);
+    match &arguments.command {
+        // The service manager has put the settings into the environment.
+        Command::Serve(arguments) if file.is_none() => {
+            serve::run(arguments, configuration::environment(), err)
+        }
+        Command::Serve(arguments) => serve::run(arguments, settings()?.variables, err),
+        Command::Migrate => migrate::run(&settings()?, err),
+        Command::Check => check::run(&settings()?.variables, out),
+        Command::Openapi => openapi::run(out),
+        Command::Agents(command) => agents::run(command, &settings()?, out, err),
+        Command::Token(arguments) => make_token(arguments, &settings()?.variables, out, err),
+    }
+}
+
 /// The configuration's warnings are left out: they are not about tokens.
 fn make_token(
     arguments: &token::TokenArgs,
+    variables: &Variables,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let findings = match configuration::read(&configuration::environment()) {
+    let findings = match configuration::read(variables) {
         Ok((config, _)) => {
             token::run(arguments, &config.auth, OffsetDateTime::now_utc(), out)?;
             return Ok(ExitCode::SUCCESS);

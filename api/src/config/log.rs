@@ -18,12 +18,22 @@ pub struct Log {
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
+    /// Entries with fields where standard error is the journal, and lines of text elsewhere.
+    #[default]
+    Fitting,
     /// One line of text per event.
     Plain,
     /// One JSON object per event.
     Json,
+}
+
+/// What holds before the settings are read, and while they are wrong.
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), filter: "info".to_owned(), traces: None }
+    }
 }
 
 impl Log {
@@ -67,13 +77,14 @@ fn traces(reader: &mut Reader<'_>) -> Option<String> {
 
 impl LogFormat {
     fn read(reader: &mut Reader<'_>) -> Self {
-        match reader.text_or("REFLECTOR_API_LOG_FORMAT", "plain").as_str() {
-            "plain" => Self::Plain,
-            "json" => Self::Json,
-            other => {
+        match reader.text("REFLECTOR_API_LOG_FORMAT").as_deref() {
+            None => Self::Fitting,
+            Some("plain") => Self::Plain,
+            Some("json") => Self::Json,
+            Some(other) => {
                 let message = format!("{other:?} is no log format; there are plain and json");
                 reader.error("REFLECTOR_API_LOG_FORMAT", message);
-                Self::Plain
+                Self::Fitting
             }
         }
     }

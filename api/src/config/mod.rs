@@ -10,6 +10,7 @@ use std::path::PathBuf;
 mod agents;
 mod auth;
 mod database;
+pub mod environment_file;
 mod finding;
 mod http;
 mod jitsi;

@@ -4,11 +4,12 @@ use contract::event::Event;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Duration, Instant, interval, sleep_until};
 
 use super::outcome::Outcome;
 use super::store::Store;
 use super::{Answer, Request, StoreError};
+use crate::supervision::pulse::Pulses;
 
 /// The most events in a group, unless a single request brings more.
 const MAX_GROUP: usize = 1000;
@@ -26,14 +27,25 @@ const ENOUGH_REQUESTS: usize = 12;
 /// The longest that a group waits for company.
 const MAX_LULL: Duration = Duration::from_millis(5);
 
+/// How often this turns at least, and how long it may not: what it does itself takes no time.
+const TURN: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(1));
+
 /// Stores what arrives until nothing can arrive any more and everything is answered.
-pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options: PgConnectOptions) {
-    let mut idle: Vec<Store> = (0..MAX_UNDER_WAY).map(|_| Store::new(options.clone())).collect();
+pub(super) async fn run(
+    mut arriving: mpsc::UnboundedReceiver<Request>,
+    options: PgConnectOptions,
+    pulses: Pulses,
+) {
+    let pulse = pulses.pulse("ingest.dispatch", TURN.1);
+    let mut turns = interval(TURN.0);
+    let store = || Store::new(options.clone(), &pulses);
+    let mut idle: Vec<Store> = (0..MAX_UNDER_WAY).map(|_| store()).collect();
     let mut under_way: JoinSet<Finished> = JoinSet::new();
     let mut waiting = Waiting::default();
     let mut lull = Lull { enough: 1, until: Instant::now() };
     let mut is_open = true;
     while is_open || !waiting.requests.is_empty() || !under_way.is_empty() {
+        pulse.beat();
         tokio::select! {
             request = arriving.recv(), if is_open && waiting.events < MAX_GROUP => match request {
                 Some(request) => {
@@ -48,9 +60,10 @@ pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options:
                     idle.push(finished.store);
                 }
                 // A panic takes its connection and its requests with it; they see that nobody answers.
-                Err(_) => idle.push(Store::new(options.clone())),
+                Err(_) => idle.push(store()),
             },
             () = sleep_until(lull.until), if under_way.is_empty() && !waiting.requests.is_empty() => {}
+            _ = turns.tick() => {}
         }
         while is_time_for_a_group(&waiting, under_way.len(), lull, Instant::now())
             && let Some(store) = idle.pop()
@@ -58,6 +71,7 @@ pub(super) async fn run(mut arriving: mpsc::UnboundedReceiver<Request>, options:
             under_way.spawn(serve(store, std::mem::take(&mut waiting).requests));
         }
     }
+    pulse.rest();
 }
 
 fn is_time_for_a_group(waiting: &Waiting, under_way: usize, lull: Lull, now: Instant) -> bool {
@@ -197,7 +211,7 @@ mod tests {
     async fn a_lone_sender_is_never_waited_for_and_nobody_for_long() {
         let now = Instant::now();
         let finished = |requests, took| Finished {
-            store: Store::new(PgConnectOptions::new_without_pgpass()),
+            store: Store::new(PgConnectOptions::new_without_pgpass(), &Pulses::default()),
             requests,
             begun: now.checked_sub(took).unwrap(),
         };

@@ -26,6 +26,7 @@ mod store;
 pub use outcome::Outcome;
 
 use crate::receipts::draft;
+use crate::supervision::pulse::Pulses;
 
 /// How many bytes of bodies may wait for their commit. What exceeds this is answered with 503 at once. A parsed event takes
 /// several times the bytes of its body, so this is what bounds the service's memory.
@@ -64,9 +65,9 @@ type Answer = oneshot::Sender<Result<Vec<Outcome>, StoreError>>;
 
 impl Ingest {
     /// Starts the task that stores events. It ends when the last clone of the way in is gone and everything is answered.
-    pub fn start(options: &PgConnectOptions) -> Self {
+    pub fn start(options: &PgConnectOptions, pulses: &Pulses) -> Self {
         let (requests, arriving) = mpsc::unbounded_channel();
-        tokio::spawn(dispatch::run(arriving, options.clone()));
+        tokio::spawn(dispatch::run(arriving, options.clone(), pulses.clone()));
         Self { requests, room_left: Arc::new(Semaphore::new(MAX_WAITING_BYTES)) }
     }
 

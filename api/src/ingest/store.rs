@@ -13,9 +13,13 @@ use super::group::group;
 use super::outcome::{Ledger, Outcome, outcomes};
 use crate::db::{self, events::Answer, patience::patiently};
 use crate::meters;
+use crate::supervision::pulse::{Pulse, Pulses};
 
 /// How often a statement is tried that gets into the way of others. Each time it does, another one has got through.
 const MAX_TRIES: u32 = 10;
+
+/// How long one try may take at most. The database has 10 seconds to take a connection, and 10 to answer.
+const TRY_LIMIT: Duration = Duration::from_mins(1);
 
 /// A connection that is made when it is needed.
 pub(super) struct Store {
@@ -24,6 +28,8 @@ pub(super) struct Store {
     /// Whether ids are looked up before they are stored: from the first that was stored already until a group brings none, because
     /// repetitions come together, when senders did not get their answers.
     is_cautious: bool,
+    /// Beats with every try.
+    pulse: Pulse,
 }
 
 /// Why events could not be stored together.
@@ -35,14 +41,17 @@ enum Failure {
 }
 
 impl Store {
-    pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, connection: None, is_cautious: false }
+    pub(super) fn new(options: PgConnectOptions, pulses: &Pulses) -> Self {
+        let pulse = pulses.pulse("ingest.store", TRY_LIMIT);
+        Self { options, connection: None, is_cautious: false, pulse }
     }
 
     /// Stores all of `events`. When the database objects to what an event says, the group is halved until that event stands
     /// alone, so that it cannot take others with it.
     pub(super) async fn all(&mut self, events: &[Event]) -> Result<Vec<Outcome>, StoreError> {
         let begun = Instant::now();
+        let pulse = self.pulse.clone();
+        let _working = pulse.work();
         let mut ledger = Ledger::new(events);
         let mut limit = usize::MAX;
         while let Some(part) = ledger.open(limit) {
@@ -100,6 +109,7 @@ impl Store {
     }
 
     async fn once(&mut self, events: &[&Event]) -> Result<Answer, sqlx::Error> {
+        self.pulse.beat();
         let group = group(events);
         let connection = match &mut self.connection {
             Some(connection) => connection,

@@ -14,6 +14,7 @@ use crate::db::{self, jobs};
 use crate::meters;
 use crate::state::State;
 use crate::stopping::stopped;
+use crate::supervision::pulse::Pulse;
 
 /// How long a run that nobody renews keeps others away: after this time a process that died does not count.
 const TERM: Duration = Duration::from_mins(1);
@@ -28,6 +29,10 @@ const DEADLINE: Duration = Duration::from_secs(55);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The shortest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a loop may not turn. Between two turns there are at most [`DEADLINE`] or [`LONGEST_PAUSE`], and a few statements that the
+/// database may leave unanswered for 13 seconds each.
+const TURN_LIMIT: Duration = Duration::from_mins(3);
 
 /// How long the end of the process waits for leases to be given back.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -61,12 +66,14 @@ impl Running {
 
 async fn keep_running(state: State, job: Job, mut stopping: watch::Receiver<bool>) {
     let holder = Uuid::new_v4().simple().to_string();
+    let pulse = state.pulses.pulse(job.name, TURN_LIMIT);
     loop {
-        let pause = turn(&state, job, &holder, stopping.clone()).await;
+        pulse.beat();
+        let pause = turn(&state, job, &holder, &pulse, stopping.clone()).await;
         tokio::select! {
             () = sleep(pause) => {}
             () = state.wakes.woken(job.name) => hasten(&state, job).await,
-            () = stopped(&mut stopping) => return,
+            () = stopped(&mut stopping) => return pulse.rest(),
         }
     }
 }
@@ -78,10 +85,16 @@ async fn hasten(state: &State, job: Job) {
 }
 
 /// Runs the job if it is due; returns how long to wait for the next look.
-async fn turn(state: &State, job: Job, holder: &str, stopping: watch::Receiver<bool>) -> Duration {
+async fn turn(
+    state: &State,
+    job: Job,
+    holder: &str,
+    pulse: &Pulse,
+    stopping: watch::Receiver<bool>,
+) -> Duration {
     match jobs::claim(&state.db, job.name, holder, TERM, jittered(job.every)).await {
         Ok(jobs::Claim::Granted) => {
-            run(state, job, holder, stopping).await;
+            run(state, job, holder, pulse, stopping).await;
             SHORTEST_PAUSE
         }
         Ok(jobs::Claim::NotYet(left)) => left.clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
@@ -95,12 +108,12 @@ async fn turn(state: &State, job: Job, holder: &str, stopping: watch::Receiver<b
 }
 
 /// Runs the job under its lease, and notes what came of it.
-async fn run(state: &State, job: Job, holder: &str, mut stopping: watch::Receiver<bool>) {
+async fn run(state: &State, job: Job, holder: &str, pulse: &Pulse, mut stopping: watch::Receiver<bool>) {
     let begun = Instant::now();
     let work = AssertUnwindSafe((job.run)(state.clone())).catch_unwind();
     let outcome = tokio::select! {
         outcome = work => outcome,
-        () = until_lost(state, job, holder) => {
+        () = until_lost(state, job, holder, pulse) => {
             tracing::warn!(job.name, "a job was cut short: its lease could not be kept");
             return;
         }
@@ -133,10 +146,12 @@ async fn run(state: &State, job: Job, holder: &str, mut stopping: watch::Receive
     }
 }
 
-/// Keeps the lease until that fails for good.
-async fn until_lost(state: &State, job: Job, holder: &str) {
+/// Keeps the lease until that fails for good. A run may take any time: its pulse is that its lease is looked after, which a run that
+/// blocks its thread keeps from happening.
+async fn until_lost(state: &State, job: Job, holder: &str, pulse: &Pulse) {
     let mut kept = Instant::now();
     loop {
+        pulse.beat();
         sleep(RENEWAL).await;
         let asked = Instant::now();
         let left = DEADLINE.saturating_sub(kept.elapsed());

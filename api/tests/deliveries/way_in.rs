@@ -1,6 +1,7 @@
 //! What becomes of events when several services, a standstill or a stumble are in their way.
 
 use api::ingest::{Ingest, MAX_WAITING_BYTES, Outcome, StoreError};
+use api::supervision::pulse::Pulses;
 use contract::event::Event;
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -17,7 +18,7 @@ fn parsed(event: &Value) -> Event {
 async fn the_same_batch_in_different_orders_at_the_same_time_is_stored_once() {
     let (db, options) = postgres::database().await;
     meeting(&db, "m", "r").await;
-    let ways: Vec<_> = (0..4).map(|_| Ingest::start(&options)).collect();
+    let ways: Vec<_> = (0..4).map(|_| Ingest::start(&options, &Pulses::default())).collect();
     for round in 0..10 {
         let mut events: Vec<_> = (0..200)
             .map(|i| {
@@ -55,7 +56,7 @@ async fn an_event_over_which_the_service_stumbles_is_refused_alone() {
         .collect();
     // In UTC that is a year that no clock of ours can say.
     events[3].timestamp = datetime!(9999-12-31 23:59:59 -12:00);
-    let outcomes = Ingest::start(&options).store(events, 1).await.unwrap();
+    let outcomes = Ingest::start(&options, &Pulses::default()).store(events, 1).await.unwrap();
     for (place, outcome) in outcomes.iter().enumerate() {
         assert_eq!(matches!(outcome, Outcome::Refused(_)), place == 3, "{outcome:?}");
     }
@@ -65,7 +66,7 @@ async fn an_event_over_which_the_service_stumbles_is_refused_alone() {
 async fn callers_that_give_up_make_no_room_for_others() {
     let (db, options) = postgres::database().await;
     meeting(&db, "m", "r").await;
-    let ingest = Ingest::start(&options);
+    let ingest = Ingest::start(&options, &Pulses::default());
     let one = |id: &str| vec![parsed(&event(id, "e", "r", 1, &json!({})))];
     let mut standstill = db.begin().await.unwrap();
     sqlx::query("LOCK TABLE reflector.meeting_event").execute(&mut *standstill).await.unwrap();

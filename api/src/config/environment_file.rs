@@ -1,0 +1,214 @@
+//! Files of variables, read as systemd reads the `EnvironmentFile=` of a unit: so commands see what the service sees.
+//!
+//! One `NAME=value` in a line; `#` and `;` begin comments; values may stand in quotes; a backslash at the end of a line joins the
+//! next one. A variable that is set twice has its last value.
+
+use super::reader::Variables;
+
+/// Where the reading stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    BeforeName,
+    Name,
+    BeforeValue,
+    Value,
+    ValueEscape,
+    Single,
+    Double,
+    DoubleEscape,
+    Comment,
+    CommentEscape,
+}
+
+/// The variables in `text`. Names that no variable can have, such as `export NAME`, are left out, and so are values with control
+/// characters: systemd does not hand those to the service either.
+pub fn parse(text: &str) -> Variables {
+    let mut reading = Reading::default();
+    for character in text.chars() {
+        reading.take(character);
+    }
+    reading.end();
+    reading.variables
+}
+
+/// `value` as it has to stand in such a file.
+pub fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=?&".contains(c);
+    if value.chars().all(is_plain) {
+        return value.to_owned();
+    }
+    let mut quoted = String::with_capacity(value.len() + 2);
+    quoted.push('"');
+    for character in value.chars() {
+        if needs_escape(character) {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted.push('"');
+    quoted
+}
+
+struct Reading {
+    place: Place,
+    name: String,
+    value: String,
+    /// How much of the value is sure not to be blanks at its end.
+    solid: usize,
+    variables: Variables,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        let (name, value) = (String::new(), String::new());
+        Self { place: Place::BeforeName, name, value, solid: 0, variables: Variables::new() }
+    }
+}
+
+impl Reading {
+    fn take(&mut self, c: char) {
+        self.place = match self.place {
+            Place::BeforeName if matches!(c, '#' | ';') => Place::Comment,
+            Place::BeforeName if is_blank(c) => Place::BeforeName,
+            Place::BeforeName => {
+                self.name.push(c);
+                Place::Name
+            }
+            Place::Name => self.name(c),
+            Place::BeforeValue | Place::Value if is_break(c) => self.keep(),
+            Place::BeforeValue if c == '\'' => Place::Single,
+            Place::BeforeValue if c == '"' => Place::Double,
+            Place::BeforeValue | Place::Value if c == '\\' => {
+                self.solid = self.value.len();
+                Place::ValueEscape
+            }
+            Place::BeforeValue if is_blank(c) => Place::BeforeValue,
+            Place::BeforeValue | Place::Value => self.value(c, !is_blank(c), Place::Value),
+            // A line that goes on: the break is no part of the value.
+            Place::ValueEscape if is_break(c) => Place::Value,
+            Place::ValueEscape => self.value(c, true, Place::Value),
+            Place::Single if c == '\'' => Place::BeforeValue,
+            Place::Single => self.value(c, true, Place::Single),
+            Place::Double if c == '"' => Place::BeforeValue,
+            Place::Double if c == '\\' => Place::DoubleEscape,
+            Place::Double => self.value(c, true, Place::Double),
+            Place::DoubleEscape if c == '\n' => Place::Double,
+            Place::DoubleEscape => {
+                if !needs_escape(c) {
+                    self.value.push('\\');
+                }
+                self.value(c, true, Place::Double)
+            }
+            Place::Comment if c == '\\' => Place::CommentEscape,
+            Place::Comment if is_break(c) => Place::BeforeName,
+            Place::CommentEscape if is_break(c) => Place::BeforeName,
+            Place::Comment | Place::CommentEscape => Place::Comment,
+        };
+    }
+
+    fn name(&mut self, c: char) -> Place {
+        match c {
+            '\n' | '\r' => {
+                self.name.clear();
+                return Place::BeforeName;
+            }
+            '=' => return Place::BeforeValue,
+            _ => self.name.push(c),
+        }
+        Place::Name
+    }
+
+    fn value(&mut self, c: char, is_solid: bool, next: Place) -> Place {
+        self.value.push(c);
+        if is_solid {
+            self.solid = self.value.len();
+        }
+        next
+    }
+
+    /// The variable is complete.
+    fn keep(&mut self) -> Place {
+        self.value.truncate(self.solid);
+        self.solid = 0;
+        let (name, value) = (std::mem::take(&mut self.name), std::mem::take(&mut self.value));
+        let name = name.trim_end_matches(is_blank);
+        if is_name(name) && !value.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n')) {
+            self.variables.insert(name.to_owned(), value);
+        }
+        Place::BeforeName
+    }
+
+    /// A last line needs no break, and a quote that is left open ends with the file.
+    fn end(&mut self) {
+        if !matches!(self.place, Place::BeforeName | Place::Name | Place::Comment | Place::CommentEscape) {
+            self.keep();
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(is_part) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r')
+}
+
+fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r')
+}
+
+/// What a backslash takes its meaning from within double quotes.
+fn needs_escape(c: char) -> bool {
+    matches!(c, '"' | '\\' | '`' | '$')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_as_systemd_reads_it() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("A=b", &[("A", "b")]),
+            ("A=b\nC=d\n", &[("A", "b"), ("C", "d")]),
+            ("A=b\r\nC=d\r\n", &[("A", "b"), ("C", "d")]),
+            ("  A  =  b c  \n", &[("A", "b c")]),
+            ("A=\nB= \n", &[("A", ""), ("B", "")]),
+            ("# A=b\n; C=d\n  # E=f\nG=h # no comment", &[("G", "h # no comment")]),
+            ("# a comment \\\nA=b\n# and \\# more\nC=d", &[("A", "b"), ("C", "d")]),
+            ("A='b c'\nB=\"d e\"", &[("A", "b c"), ("B", "d e")]),
+            ("A='b\\c$'\nB='d\ne'", &[("A", "b\\c$"), ("B", "d\ne")]),
+            (r#"A="b\"c\\d\$e\`f\n""#, &[("A", "b\"c\\d$e`f\\n")]),
+            ("A=\"b\\\nc\"", &[("A", "bc")]),
+            ("A=b\\\nc\\\n  d", &[("A", "bc  d")]),
+            (r"A=b\ c\'d", &[("A", "b c'd")]),
+            ("A=b\\ \nC=d \\\n\nE=f \n", &[("A", "b "), ("C", "d "), ("E", "f")]),
+            ("A=b'c'd", &[("A", "b'c'd")]),
+            ("A='b' \"c\" d", &[("A", "bcd")]),
+            ("A=' b '  \n", &[("A", " b ")]),
+            ("A='open\n", &[("A", "open\n")]),
+            ("A=postgresql://u:p#w@h/d?a=b", &[("A", "postgresql://u:p#w@h/d?a=b")]),
+            ("A=1\nA=2", &[("A", "2")]),
+            ("export A=b\n1A=b\nno line\n=b\nC=d", &[("C", "d")]),
+            ("A=b\u{7}\nC=d", &[("C", "d")]),
+        ] {
+            let expected: Variables =
+                expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(parse(text), expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(value in "[^\\p{Cc}]{0,40}") {
+            let text = format!("# before\nA={}\nB=c\n", quoted(&value));
+            let read = parse(&text);
+            prop_assert_eq!((read["A"].as_str(), read["B"].as_str()), (value.as_str(), "c"), "{}", text);
+        }
+    }
+}
