@@ -107,6 +107,16 @@ $(TOOLS)/cargo/cargo-deny-$(CARGO_DENY):
 apt-repo: setup-packaging ## Put the packages of target/deb into the signed repository target/apt (APT_SIGNING_KEY, APT_URL)
 	packaging/apt/build target/deb target/apt
 
+# The same programs as an older version, to upgrade from.
+PREVIOUS := target/package-test/previous
+
+.PHONY: package-test
+package-test: setup-packaging ## Prove the packages of target/deb on fresh Debian 12 and 13: install, hurt, upgrade, remove (as root)
+	@ls target/deb/*.deb >/dev/null 2>&1 || { echo "there are no packages in target/deb: run make deb first"; exit 1; }
+	for release in bookworm trixie; do $(AS_ROOT) packaging/machine/tree $$release target/package-test & trees+=($$!); done; for tree in $${trees[@]}; do wait $$tree; done
+	mkdir -p $(PREVIOUS) && ln -sfn ../../release $(PREVIOUS)/release && TARGET=$(PREVIOUS) packaging/build --version 0.0.9
+	$(if $(AS_ROOT),CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$(AS_ROOT)) $(CARGO) test --locked --package reflector-packaging
+
 .PHONY: bench
 bench: setup ## Measure against bare loops and pgbench, and write docs/performance.md
 	$(RELEASE) --package reflector-agent --package reflector-api --package testbed

@@ -12,6 +12,7 @@ use testbed::process::Process;
 
 use super::Network;
 use super::boot;
+use super::release::target;
 
 const PORT: u16 = 8080;
 const START: Duration = Duration::from_secs(60);
@@ -39,6 +40,13 @@ impl Repository {
         let mut process = Process::spawn("python3", &command, &directory.join("server.log"))?;
         process.wait_until(START, || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())?;
         Ok(Self { address, directory, _process: process, _network: Arc::clone(network) })
+    }
+
+    /// An archive with the packages that `make deb` has built.
+    pub fn of_what_is_built(network: &Arc<Network>) -> Result<Self> {
+        let repository = Self::open(network)?;
+        repository.publish(&target()?.join("deb"))?;
+        Ok(repository)
     }
 
     /// Puts the packages of a directory into it, beside what it holds already, as `make apt-repo` does.
