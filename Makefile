@@ -107,6 +107,11 @@ $(TOOLS)/cargo/cargo-deny-$(CARGO_DENY):
 apt-repo: setup-packaging ## Put the packages of target/deb into the signed repository target/apt (APT_SIGNING_KEY, APT_URL)
 	packaging/apt/build target/deb target/apt
 
+.PHONY: arm64
+arm64: setup-packaging ## Compile both programs for arm64, in a Debian 12 of its own, and start them under qemu
+	$(CARGO) fetch --locked --quiet
+	$(AS_ROOT) env CARGO_HOME=$(CARGO_DIRECTORY) packaging/arm64/run target/arm64
+
 # The same programs as an older version, to upgrade from.
 PREVIOUS := target/package-test/previous
 
