@@ -17,12 +17,7 @@ use crate::delivery::request;
 use crate::outbox::model::{Claimed, Kind};
 
 pub(super) fn send_test(config: &Config) -> anyhow::Result<ExitCode> {
-    let (client, routes) = app::deliveries(config, app::http(config))?;
-    let item = test_event(now_ms());
-    let built =
-        request::build(&routes, &config.secret, std::slice::from_ref(&item), now_ms().div_euclid(1000));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reply = runtime.block_on(client.send(built));
+    let reply = try_once(config)?;
     if reply.acknowledged {
         print(&format!(
             "The API at {} accepted a signed test event in {} ms: address, secret and clock are right.",
@@ -33,6 +28,16 @@ pub(super) fn send_test(config: &Config) -> anyhow::Result<ExitCode> {
     say(&format!("The API at {} did not accept the test event: {}", config.api.url, said(&reply)));
     say(&format!("Next: {}", next_step(&reply, config.api.agent_id.is_some())));
     Ok(ExitCode::FAILURE)
+}
+
+/// Sends the test event once.
+pub(super) fn try_once(config: &Config) -> anyhow::Result<Reply> {
+    let (client, routes) = app::deliveries(config, app::http(config))?;
+    let item = test_event(now_ms());
+    let built =
+        request::build(&routes, &config.secret, std::slice::from_ref(&item), now_ms().div_euclid(1000));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(client.send(built)))
 }
 
 /// An event that any API acknowledges and that changes no meeting.

@@ -86,7 +86,7 @@ fn is_agent_id(text: &str) -> bool {
 }
 
 /// Whether this is an address that deliveries could go to, and that may be shown.
-pub(super) fn is_api_url(text: &str) -> bool {
+pub(crate) fn is_api_url(text: &str) -> bool {
     url(text).iter().all(|finding| finding.severity < super::finding::Severity::Error)
 }
 

@@ -49,6 +49,11 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment 
 }
 
 impl Environment {
+    /// No variable at all.
+    pub(crate) fn empty() -> Self {
+        Self { variables: BTreeMap::new(), not_text: Vec::new() }
+    }
+
     /// The value of one variable.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)

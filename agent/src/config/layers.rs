@@ -40,23 +40,51 @@ pub(super) struct Layers {
 impl Layers {
     /// Reads every layer. `chosen` is the operator's file; without one, [`super::DEFAULT_PATH`] is read if it exists.
     pub(super) fn read(chosen: Option<&Path>, environment: &Environment) -> Self {
-        let mut layers =
-            Self { tables: Table::new(), origins: BTreeMap::new(), files: Vec::new(), misplaced: Vec::new() };
-        for path in layers.paths(chosen) {
-            match read(&path) {
-                Ok(table) => {
-                    layers.remember(&table, &path);
-                    merge(&mut layers.tables, table);
-                }
-                Err(finding) => layers.files.push(finding),
-            }
+        let mut layers = Self::none();
+        let main = chosen.unwrap_or(Path::new(super::DEFAULT_PATH));
+        for path in layers.paths(main, chosen.is_some()) {
+            layers.add(read(&path), &path);
         }
         layers.apply(environment);
-        for key in layers.tables.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
-            let problem = format!("is not a section: the sections are {}", SECTIONS.join(", "));
-            layers.misplaced.push(Finding::error(key.clone(), problem));
-        }
+        layers.find_misplaced();
         layers
+    }
+
+    /// Reads the files alone, as they would be with this text in one of the drop-ins of `main`, which need not exist.
+    pub(super) fn with_drop_in(main: &Path, drop_in: &Path, text: &str) -> Self {
+        let mut layers = Self::none();
+        let mut paths = layers.paths(main, false);
+        if !paths.iter().any(|path| path == drop_in) {
+            paths.push(drop_in.to_owned());
+            paths.sort_by_key(|path| (path != main, path.clone()));
+        }
+        for path in paths {
+            let table = if path == drop_in { table(text, &path) } else { read(&path) };
+            layers.add(table, &path);
+        }
+        layers.find_misplaced();
+        layers
+    }
+
+    fn none() -> Self {
+        Self { tables: Table::new(), origins: BTreeMap::new(), files: Vec::new(), misplaced: Vec::new() }
+    }
+
+    fn add(&mut self, table: Result<Table, Finding>, path: &Path) {
+        match table {
+            Ok(table) => {
+                self.remember(&table, path);
+                merge(&mut self.tables, table);
+            }
+            Err(finding) => self.files.push(finding),
+        }
+    }
+
+    fn find_misplaced(&mut self) {
+        for key in self.tables.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
+            let problem = format!("is not a section: the sections are {}", SECTIONS.join(", "));
+            self.misplaced.push(Finding::error(key.clone(), problem));
+        }
     }
 
     /// One section with its types. Everything that is wrong with it is added to `findings`; defaults stand in for keys whose
@@ -107,17 +135,21 @@ impl Layers {
         self.tables.get(section)?.get(key)?.as_str()
     }
 
-    /// The file itself, then its drop-ins.
-    fn paths(&mut self, chosen: Option<&Path>) -> Vec<PathBuf> {
-        let main = chosen.map_or_else(|| PathBuf::from(super::DEFAULT_PATH), Path::to_path_buf);
+    /// The keys of a section, without types.
+    pub(super) fn keys(&self, section: &str) -> Option<&Table> {
+        self.tables.get(section)?.as_table()
+    }
+
+    /// The file itself, which need not exist unless it is `chosen`, then its drop-ins.
+    fn paths(&mut self, main: &Path, chosen: bool) -> Vec<PathBuf> {
         let drop_ins = main.with_extension("d");
         let mut paths = toml_files(&drop_ins).unwrap_or_else(|error| {
             self.files.push(unreadable(&drop_ins, &error));
             Vec::new()
         });
         // A file that may not even be asked for is there as far as we know.
-        if chosen.is_some() || main.try_exists().unwrap_or(true) {
-            paths.insert(0, main);
+        if chosen || main.try_exists().unwrap_or(true) {
+            paths.insert(0, main.to_owned());
         }
         paths
     }
@@ -160,9 +192,13 @@ fn toml_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn read(path: &Path) -> Result<Table, Finding> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    table(&text, path)
+}
+
+fn table(text: &str, path: &Path) -> Result<Table, Finding> {
     text.parse::<Table>().map_err(|error| {
         // Not the error's own display: that shows the line, and somebody may have written a secret there.
-        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or(&text).split('\n').count());
+        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or(text).split('\n').count());
         let problem = format!("is not valid TOML: line {line}: {}", one_line(error.message()));
         Finding::error(path.display().to_string(), problem)
     })

@@ -6,14 +6,24 @@ use super::environment::{Environment, PREFIX};
 use super::layers::Layers;
 use super::{
     Api, Config, Delivery, EventSync, Finding, Jibri, Log, Outbox, OutboxConfig, Recordings, Retention,
-    Severity, Spool, Upload, api, proxy, secret,
+    Secret, Severity, Spool, Upload, api, proxy, secret,
 };
 
 /// Loads the configuration. Returns it with the warnings, or every finding if one of them is an error.
 ///
 /// `file` is the operator's choice; without one, [`super::DEFAULT_PATH`] is read if it exists.
 pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-    let mut layers = Layers::read(file, environment);
+    whole(Layers::read(file, environment), environment, |api, findings| {
+        secret::find(api, environment, findings)
+    })
+}
+
+/// Turns layers into a configuration; `find` finds the secret.
+pub(super) fn whole(
+    mut layers: Layers,
+    environment: &Environment,
+    find: impl FnOnce(&Api, &mut Vec<Finding>) -> Option<Secret>,
+) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let mut findings = std::mem::take(&mut layers.files);
     let unread = !findings.is_empty();
     findings.extend(environment.findings());
@@ -40,7 +50,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<(Config, V
             "spool and recordings are both off, so there is nothing to deliver",
         ));
     }
-    let secret = secret::find(&api, environment, &mut findings);
+    let secret = find(&api, &mut findings);
     layers.name_origins(&mut findings);
     match secret {
         Some(secret) if findings.iter().all(|finding| finding.severity < Severity::Error) => Ok((

@@ -12,6 +12,9 @@ use super::{Api, Finding};
 /// The key that names the secret's file.
 const KEY: &str = "api.secret-file";
 
+/// Where the package keeps the secret. Root alone may read it; the service has a copy of it as its credential.
+const DEFAULT_FILE: &str = "/etc/reflector-agent/secret";
+
 /// The shortest secret that is accepted, in bytes.
 const SHORTEST: usize = 16;
 
@@ -54,6 +57,12 @@ impl Secret {
         }
     }
 
+    /// The same as the secret of the agent that `api` names, if it names one.
+    pub(super) fn of_agent(self, api: &Api) -> Self {
+        let agent = api.agent_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok());
+        Self { agent, ..self }
+    }
+
     /// Reads its file once more; `None` if it is not from a file.
     pub(crate) fn read_again(&self) -> Option<Result<Self, Finding>> {
         let (path, role) = self.file.as_ref()?;
@@ -61,20 +70,20 @@ impl Secret {
     }
 }
 
-/// Finds the secret: the configured file, else the systemd credential, else the environment. If there is none, `findings`
-/// says so.
+/// Finds the secret: the configured file, else the systemd credential, else the environment, else the package's file, for
+/// what root runs beside the service. If there is none, `findings` says so.
 pub(super) fn find(api: &Api, environment: &Environment, findings: &mut Vec<Finding>) -> Option<Secret> {
     // What is wrong with the key itself was said. The file that it should name is not the one that the others lead to.
     if findings.iter().any(|finding| finding.key == KEY || finding.key == Api::NAME) {
         return None;
     }
-    let secret =
-        search(api.secret_file.as_deref(), environment).map_err(|finding| findings.push(finding)).ok()?;
-    let agent = api.agent_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok());
-    Some(Secret { agent, ..secret })
+    let secret = search(api.secret_file.as_deref(), environment, Path::new(DEFAULT_FILE))
+        .map_err(|finding| findings.push(finding))
+        .ok()?;
+    Some(secret.of_agent(api))
 }
 
-fn search(file: Option<&Path>, environment: &Environment) -> Result<Secret, Finding> {
+fn search(file: Option<&Path>, environment: &Environment, default: &Path) -> Result<Secret, Finding> {
     let credential = || environment.get(CREDENTIALS).map(|dir| PathBuf::from(dir).join("secret"));
     if let Some(path) = file {
         return Secret::from_file(path, KEY);
@@ -85,13 +94,18 @@ fn search(file: Option<&Path>, environment: &Environment) -> Result<Secret, Find
     if let Some(text) = environment.get(SECRET) {
         return checked(text, SECRET);
     }
+    // One that may not even be asked for is there as far as we know.
+    if default.try_exists().unwrap_or(true) {
+        return Secret::from_file(default, "the package's secret");
+    }
     Err(Finding::error(
         KEY,
-        "there is no secret: set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET, or set JITSI_WEBHOOK_SECRET (a credential of the systemd service exists inside the service alone)",
+        "there is no secret: `reflector-agent setup` writes one, or set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET, or set JITSI_WEBHOOK_SECRET",
     ))
 }
 
-fn checked(text: &str, origin: &str) -> Result<Secret, Finding> {
+/// The keys in a text, unless they are too short or a placeholder.
+pub(super) fn checked(text: &str, origin: &str) -> Result<Secret, Finding> {
     for secret in text.split(',').map(str::trim).filter(|secret| !secret.is_empty()) {
         if PLACEHOLDERS.contains(&secret) {
             return Err(Finding::error(
@@ -109,4 +123,50 @@ fn checked(text: &str, origin: &str) -> Result<Secret, Finding> {
     let keys = Secrets::parse(text)
         .map_err(|error| Finding::error(origin, format!("{error}: the value is empty")))?;
     Ok(Secret { keys, agent: None, origin: origin.to_owned(), file: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_secret_is_looked_for_in_one_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let write = |name: &str| fs::write(at(name), "0123456789abcdef0123456789abcdef\n").unwrap();
+        for name in ["named", "secret", "default"] {
+            write(name);
+        }
+        let credentials = (CREDENTIALS.to_owned(), directory.path().display().to_string());
+        let elsewhere = (CREDENTIALS.to_owned(), at("elsewhere").display().to_string());
+        let variable = (SECRET.to_owned(), "fedcba9876543210".to_owned());
+        let (named, default, missing) = (at("named"), at("default"), at("missing"));
+        for (file, environment, default, expected) in [
+            (Some(&named), vec![credentials.clone(), variable.clone()], &default, Some("api.secret-file")),
+            (None, vec![credentials, variable.clone()], &default, Some("credential")),
+            (None, vec![elsewhere.clone(), variable], &default, Some(SECRET)),
+            (None, vec![elsewhere], &default, Some("the package's")),
+            (None, vec![], &missing, None),
+            (Some(&missing), vec![], &default, None),
+        ] {
+            let environment: Environment = environment.into_iter().collect();
+            let found = search(file.map(PathBuf::as_path), &environment, default);
+            let origin = found.ok().map(|secret| secret.origin);
+            assert_eq!(origin.is_some(), expected.is_some(), "{origin:?}");
+            assert!(origin.unwrap_or_default().starts_with(expected.unwrap_or_default()));
+        }
+    }
+
+    #[test]
+    fn a_default_that_may_not_be_read_is_said_and_not_taken_for_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let not_a_directory = directory.path().join("file");
+        fs::write(&not_a_directory, "").unwrap();
+        let nothing: Environment = std::iter::empty::<(&str, &str)>().collect();
+        // Even root may not look into a file.
+        let finding = search(None, &nothing, &not_a_directory.join("secret")).unwrap_err();
+        assert!(finding.problem.contains("cannot be read"), "{}", finding.problem);
+    }
 }

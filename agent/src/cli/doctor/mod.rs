@@ -36,9 +36,17 @@ pub(super) fn doctor(survey: Survey, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         print(&json!({ "checks": checks, "worst": worst(&checks) }).to_string())?;
     } else {
-        print(&as_text(&checks, scene.am_root()))?;
+        print(&as_text(&checks, scene.am_root(), |_| true))?;
     }
     Ok(code(worst(&checks)))
+}
+
+/// Says what is not as it should be, and of the rest how much there is.
+pub(super) fn what_is_left(survey: Survey) -> anyhow::Result<()> {
+    let scene = Scene::look(Host::new("/"), survey, now_ms());
+    let checks = all(&scene);
+    let said = as_text(&checks, scene.am_root(), |check| check.outcome > Outcome::Ok);
+    print(&said)
 }
 
 /// Every check, always the same ones: one for which there is nothing to look at is skipped and says why.
@@ -65,9 +73,10 @@ fn code(worst: Outcome) -> ExitCode {
     }
 }
 
-fn as_text(checks: &[Check], am_root: bool) -> String {
+/// The checks that are to be `shown`, and a sum of all.
+fn as_text(checks: &[Check], am_root: bool, shown: impl Fn(&&Check) -> bool) -> String {
     let mut lines = Vec::new();
-    for check in checks {
+    for check in checks.iter().filter(shown) {
         let (outcome, found) = (check.outcome.name(), printable(&check.found));
         lines.push(format!("{outcome:8} {:23} {}: {found}", check.name, check.tried));
         lines.extend(check.next.as_ref().map(|next| format!("{:32} Next: {next}", "")));
@@ -115,7 +124,10 @@ mod tests {
 
     #[test]
     fn a_finding_says_what_was_tried_what_came_of_it_and_what_to_do() {
-        let text = as_text(&[trial("clock", "compared clocks").failure("\u{1b}[31mwrong", "set it")], false);
+        let text =
+            as_text(&[trial("clock", "compared clocks").failure("\u{1b}[31mwrong", "set it")], false, |_| {
+                true
+            });
         for part in [
             "FAILURE  clock",
             "compared clocks: \\u{1b}[31mwrong",
