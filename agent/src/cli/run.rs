@@ -13,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::app;
 use crate::config::{Config, Finding, LogFormat, Severity};
+use crate::journal::{self, Journal};
 use crate::metrics::Counting;
 
 /// Loads the configuration: it, and the warnings, or every finding.
@@ -40,7 +41,8 @@ fn keep_files_private() {
     umask(inherited | NOT_FOR_OTHERS);
 }
 
-/// Log lines go to standard error, where systemd's journal picks them up; what they count goes to `counting`.
+/// Log lines go to standard error, or to the journal itself where that is its other end; what they count goes to
+/// `counting`.
 fn start_logging(config: &Config, counting: &Counting) -> anyhow::Result<SetFilter> {
     let filter: Targets = config.log.filter.parse().context("log.filter")?;
     let (filter, handle) = reload::Layer::new(filter);
@@ -48,7 +50,11 @@ fn start_logging(config: &Config, counting: &Counting) -> anyhow::Result<SetFilt
     let lines =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
     match config.log.format {
-        LogFormat::Text => registry.with(lines.with_filter(filter)).try_init(),
+        LogFormat::Auto if journal::is_stderr() => {
+            let journal = Journal::new().context("the journal cannot be written to")?;
+            registry.with(journal.with_filter(filter)).try_init()
+        }
+        LogFormat::Auto | LogFormat::Text => registry.with(lines.with_filter(filter)).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true).with_filter(filter)).try_init(),
     }
     .context("logging cannot be started")?;

@@ -14,7 +14,7 @@ const DIRECTIVES: &str = "info,agent::delivery=debug";
 pub struct Log {
     /// A level (`error` to `trace`), or directives such as `info,agent::delivery=debug`.
     pub filter: String,
-    /// `text` for people, `json` for programs.
+    /// `auto`: with fields of its own in systemd's journal, else `text`. `text` for people, `json` for programs.
     pub format: LogFormat,
 }
 
@@ -22,6 +22,8 @@ pub struct Log {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
+    /// The journal's own where standard error is the journal's, else text.
+    Auto,
     /// For people.
     Text,
     /// One JSON object a line.
@@ -30,7 +32,7 @@ pub enum LogFormat {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::Text }
+        Self { filter: "info".into(), format: LogFormat::Auto }
     }
 }
 

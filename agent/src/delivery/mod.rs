@@ -220,7 +220,7 @@ impl<'a> State<'a> {
             // The API answered before it failed: that is the first failure in a row, not one more.
             self.gate.finished(Health::Answering, began, Instant::now(), Duration::ZERO);
         }
-        report::parked(&parked_ids, &settlement.parked);
+        report::parked(&parked_ids, &settlement.parked, || self.room(lane));
         self.lanes.meeting(lane, meeting, Instant::now());
         let failures = if progress { 0 } else { self.lanes.failures(lane) };
         let refused = matches!(reply.outcome, Outcome::Answered { status: 401, .. });
@@ -233,7 +233,7 @@ impl<'a> State<'a> {
         if let (Turn::Wait { failures: report::WORTH_A_WARNING, .. }, Health::Answering, 1) =
             (turn, health, settlement.kept.len())
         {
-            report::stuck(&first_id, &reply, meeting == Meeting::Missing);
+            report::stuck(&first_id, &self.room(lane), &reply, meeting == Meeting::Missing);
         }
         earlier.extend(settlement.settled.iter().map(|seq| (*seq, reply.took_ms)));
         let mut answer = turn::answer(lane, &reply, earlier);
@@ -252,6 +252,11 @@ impl<'a> State<'a> {
         self.refused = refused && health == Health::Failing;
         self.shared.outbox.settle(answer);
         turn
+    }
+
+    /// The room of a lane, for the log; nothing where the outbox does not say.
+    fn room(&self, lane: LaneId) -> String {
+        self.shared.reader.room(lane).ok().flatten().unwrap_or_default()
     }
 
     /// Another secret signs from now on: what the old one was refused for is tried at once.

@@ -66,12 +66,13 @@ pub(super) fn attempt(reply: &Reply, settled: usize) {
     );
 }
 
-/// Items that wait for a person.
-pub(super) fn parked(ids: &[String], parked: &[(Seq, String)]) {
+/// Items that wait for a person; `room` finds the room that they belong to.
+pub(super) fn parked(ids: &[String], parked: &[(Seq, String)], room: impl Fn() -> String) {
     for (id, (_, why)) in ids.iter().zip(parked) {
         tracing::warn!(
             count.parked = 1,
             event.id = id,
+            room = room(),
             reason = why,
             "an event was refused for good and is parked; see `reflector-agent deliveries show {id}`"
         );
@@ -79,8 +80,8 @@ pub(super) fn parked(ids: &[String], parked: &[(Seq, String)]) {
 }
 
 /// An event that fails alone, again and again, and that its room waits for; perhaps because the API knows no meeting for it.
-pub(super) fn stuck(id: &str, reply: &Reply, meeting_is_missing: bool) {
-    tracing::warn!(event.id = id, reason = brief(reply), "{}", why_stuck(id, meeting_is_missing));
+pub(super) fn stuck(id: &str, room: &str, reply: &Reply, meeting_is_missing: bool) {
+    tracing::warn!(event.id = id, room, reason = brief(reply), "{}", why_stuck(id, meeting_is_missing));
 }
 
 fn why_stuck(id: &str, meeting_is_missing: bool) -> String {

@@ -1,6 +1,6 @@
 //! Find what is to be delivered next.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::model::{Claimed, Kind, LaneId, Seq, Waiting};
 
@@ -20,6 +20,12 @@ pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>>
         })
     })?;
     rows.collect()
+}
+
+/// See [`super::Reader::room`].
+pub(super) fn room(connection: &Connection, lane: LaneId) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare_cached("SELECT room FROM lane WHERE id = ?1")?;
+    select.query_row([lane], |row| row.get(0)).optional()
 }
 
 /// See [`super::Reader::claim`].

@@ -47,6 +47,11 @@ impl Reader {
         Ok(claim::waiting(&self.connection)?)
     }
 
+    /// The room of a lane; `None` if there is no such lane any more.
+    pub fn room(&self, lane: LaneId) -> Result<Option<String>, OutboxError> {
+        Ok(claim::room(&self.connection, lane)?)
+    }
+
     /// The open uploads that were queued behind `after`, the oldest first.
     pub fn open_uploads(&self, after: UploadSeq) -> Result<Vec<OpenUpload>, OutboxError> {
         Ok(uploads::read::open(&self.connection, after)?)

@@ -53,7 +53,7 @@ pub(super) fn hand_over(outbox: &Outbox, recording: &Recording) -> Result<(), Ou
     );
     if notice.recording_status == RecordingStatus::Truncated {
         tracing::warn!(
-            event.id = %notice.id, file = %recording.path.display(), bytes = recording.identity.length,
+            event.id = %notice.id, file = %recording.path.display(), bytes = recording.identity.length, room = notice.room_name.as_str(),
             "a recording cannot be played: it is empty or has no index, probably because Jibri was killed while it wrote; it is reported as truncated, and delivered as it is (see `reflector-agent doctor`)"
         );
     }

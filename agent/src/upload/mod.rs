@@ -332,6 +332,7 @@ impl<'a> State<'a> {
                 } else {
                     tracing::warn!(
                         event.id = upload.id,
+                        room = upload.room,
                         reason = note.brief,
                         "what the storage holds is not the recording; it is uploaded again"
                     );
@@ -384,7 +385,8 @@ impl<'a> State<'a> {
         let wait = self.backoff.wait(pace, fastrand::f64()).max(floor);
         let is_fifth = counts && course.attempts == WORTH_A_WARNING;
         let is_new = course.note.as_ref() != Some(&note.full);
-        report_failure(&upload.id, is_fifth, is_worth_a_line(is_new, pace), &note.brief, wait);
+        let line = is_worth_a_line(is_new, pace);
+        report_failure([&upload.id, &upload.room], is_fifth, line, &note.brief, wait);
         course.state = UploadState::Waiting;
         course.note = Some(note.full);
         self.put_off(upload, wait);
@@ -411,6 +413,7 @@ impl<'a> State<'a> {
             count.uploads = 1,
             outcome = upload.course.state.name(),
             event.id = upload.id,
+            room = upload.room,
             reason = note.brief,
             "a recording cannot be uploaded and waits for a person; see `reflector-agent status`, then `reflector-agent deliveries retry {}`",
             upload.id
@@ -423,7 +426,7 @@ impl<'a> State<'a> {
         let (reason, outcome) = (ending.note.as_deref().unwrap_or_default(), ending.state.name());
         match ending.state {
             UploadState::Verified => tracing::info!(
-                count.uploads = 1, count.upload_bytes = upload.file.size, outcome, event.id = upload.id,
+                count.uploads = 1, count.upload_bytes = upload.file.size, outcome, event.id = upload.id, room = upload.room,
                 file = %upload.path.display(), bytes = upload.file.size,
                 "a recording is uploaded and its checksum confirmed"
             ),
@@ -437,7 +440,7 @@ impl<'a> State<'a> {
                 );
             }
             _ => tracing::warn!(
-                count.uploads = 1, outcome, event.id = upload.id, file = %upload.path.display(), reason,
+                count.uploads = 1, outcome, event.id = upload.id, room = upload.room, file = %upload.path.display(), reason,
                 "a recording is reported without an upload"
             ),
         }
@@ -449,12 +452,13 @@ fn is_worth_a_line(is_new: bool, pace: u32) -> bool {
     is_new || pace.is_power_of_two()
 }
 
-fn report_failure(id: &str, is_fifth: bool, is_worth_a_line: bool, note: &str, wait: Duration) {
+fn report_failure([id, room]: [&str; 2], is_fifth: bool, is_worth_a_line: bool, note: &str, wait: Duration) {
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     if is_fifth {
         tracing::warn!(
             count.upload_failures = 1,
             event.id = id,
+            room,
             reason = note,
             wait_ms,
             "a recording was not uploaded {WORTH_A_WARNING} times in a row; it is kept and tried again"
@@ -463,6 +467,7 @@ fn report_failure(id: &str, is_fifth: bool, is_worth_a_line: bool, note: &str, w
         tracing::info!(
             count.upload_failures = 1,
             event.id = id,
+            room,
             reason = note,
             wait_ms,
             "an upload did not get through; it is tried again"
@@ -471,6 +476,7 @@ fn report_failure(id: &str, is_fifth: bool, is_worth_a_line: bool, note: &str, w
         tracing::debug!(
             count.upload_failures = 1,
             event.id = id,
+            room,
             reason = note,
             wait_ms,
             "an upload failed again"

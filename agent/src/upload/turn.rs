@@ -397,6 +397,7 @@ impl Turn<'_> {
         if sha256 != self.upload.sha256 {
             tracing::info!(
                 event.id = self.upload.id,
+                room = self.upload.room,
                 "a recording changed before it was uploaded; what it is now is uploaded"
             );
             self.upload.notice = told::renewed(&self.upload.notice, &sha256)?;

@@ -31,7 +31,7 @@ fn program(config: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Fills the outbox of `directory` with `items`.
-fn fill(directory: &Path, items: &[NewItem]) {
+pub(crate) fn fill(directory: &Path, items: &[NewItem]) {
     let limits = Limits { max_bytes: 1 << 30, keep_settled: Duration::from_hours(1) };
     let (writer, _) = Outbox::open(&directory.join("outbox"), limits).unwrap();
     writer.outbox().append(items, &progress(1)).unwrap();

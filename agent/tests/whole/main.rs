@@ -15,6 +15,7 @@ mod recordings_layouts;
 mod recordings_media;
 mod retention;
 mod servers;
+mod supervised;
 mod support;
 mod tls;
 mod upload;
