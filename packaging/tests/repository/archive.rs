@@ -33,6 +33,18 @@ impl Archive {
         file
     }
 
+    /// A secret key that is made at one time, as gpg writes it, and expires after some days.
+    pub(crate) fn key_from(&self, made: &str, days: u32) -> PathBuf {
+        let file = self.path(&format!("key-of-{days}-days"));
+        let script = r#"
+            export GNUPGHOME=$(mktemp -d)
+            gpg --batch --quiet --passphrase '' --faked-system-time "$1" --quick-generate-key test ed25519 sign "$2"
+            gpg --batch --armor --export-secret-keys --output "$3"
+            gpgconf --kill all && rm -rf "$GNUPGHOME""#;
+        succeed(Command::new("sh").args(["-euc", script, "sh", made, &format!("{days}d")]).arg(&file));
+        file
+    }
+
     /// The version of the keyring package from now on.
     pub(crate) fn set_version(&self, version: &str) {
         let changelog = format!(
@@ -68,6 +80,7 @@ impl Archive {
             .arg(self.path("debs"))
             .arg(self.root())
             .env("APT_SIGNING_KEY", keys.join(" "))
+            .env("GNUPGHOME", self.path("no-keyring-of-a-user"))
             .env("APT_CHANGELOG", self.path("changelog"))
             .env_remove("APT_URL")
             .output()

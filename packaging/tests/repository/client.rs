@@ -18,7 +18,14 @@ impl Client {
     pub(crate) fn new(archive: &Archive, server: &Server, keyring: &Path) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let client = Self { directory };
-        for part in ["etc/apt.conf.d", "etc/preferences.d", "etc/sources.list.d", "state/lists/partial", "cache/archives/partial", "downloads"] {
+        for part in [
+            "etc/apt.conf.d",
+            "etc/preferences.d",
+            "etc/sources.list.d",
+            "state/lists/partial",
+            "cache/archives/partial",
+            "downloads",
+        ] {
             fs::create_dir_all(client.path(part)).unwrap();
         }
         fs::copy(keyring, client.path("keyring.pgp")).unwrap();

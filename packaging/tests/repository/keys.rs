@@ -58,3 +58,25 @@ fn the_same_keys_give_the_same_keyring_package_and_a_key_that_is_missing_is_name
     assert!(!refused.status.success());
     assert!(said(&refused).contains("names 0123456789ABCDEF, which is neither a file nor a secret key"));
 }
+
+#[test]
+fn a_key_that_ends_within_half_a_year_is_warned_of_and_one_that_has_ended_is_refused() {
+    let archive = Archive::new();
+    archive.package("0.1.0", "new");
+    let soon = archive.key_from(&now().to_string(), 100);
+    assert!(archive.publish(&[&soon]).contains("Add the next key now"));
+    let ended = archive.key_from("20200101T000000", 30);
+    let refused = archive.try_publish(&[&ended]);
+    assert!(!refused.status.success());
+    assert!(said(&refused).contains("expired on 2020-01-31"), "{}", said(&refused));
+
+    let fresh = Archive::new();
+    fresh.package("0.1.0", "new");
+    let later = fresh.key_from(&now().to_string(), 200);
+    assert!(!fresh.publish(&[&later]).contains("Add the next key now"));
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()
+}
