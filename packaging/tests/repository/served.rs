@@ -73,3 +73,26 @@ fn a_version_that_is_published_keeps_its_bytes_except_in_a_trial_repository() {
     trial.package("0.1.0", "another");
     assert!(trial.publish(&[]).contains("Replacing reflector-agent_0.1.0_amd64.deb"));
 }
+
+#[test]
+fn the_readme_shows_the_sources_and_the_origin_that_the_repository_has() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let archive = Archive::new();
+    let key = archive.key("key");
+    archive.package("0.1.0", "new");
+    archive.publish(&[&key]);
+    let sources = fs::read_to_string(archive.root().join("reflector.sources")).unwrap();
+    let sources = sources.replace(&format!("file:{}", archive.root().display()), "https://apt.example.com");
+    assert!(readme.contains(&format!("```text\n{sources}```")), "{sources}");
+
+    let (_, line) = readme.split_once("Unattended-Upgrade::Origins-Pattern:: \"").unwrap();
+    let (pattern, _) = line.split_once('"').unwrap();
+    let server = Server::start(archive.root());
+    let client = Client::new(&archive, &server, &archive.packed_keyring("0.1.0"));
+    assert!(client.update().0);
+    let policy = client.policy();
+    for part in pattern.split(',') {
+        let part = part.replace("origin=", "o=").replace("label=", "l=").replace("suite=", "a=");
+        assert!(policy.contains(&part), "{part} is not in {policy}");
+    }
+}
