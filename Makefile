@@ -6,8 +6,8 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 # What the real servers, the guides' commands and the checks need, as Debian packages.
-PACKAGES := ca-certificates chromium curl faketime ffmpeg jq lua-check mount openssl pkg-config postgresql procps prosody python3-venv util-linux
-PROGRAMS := chromium curl faketime ffmpeg jq luacheck openssl prosody psql setpriv
+PACKAGES := ca-certificates chromium curl faketime ffmpeg jq lua-check mount openssl pkg-config postgresql procps prosody python3-venv shellcheck util-linux
+PROGRAMS := chromium curl faketime ffmpeg jq luacheck openssl prosody psql setpriv shellcheck
 # What they need from PyPI and npm, at the versions of the lock files in testbed/tools.
 TOOLS := .tools
 # What building and proving the packages needs beside it.
@@ -88,11 +88,12 @@ chaos: setup build ## Kill the agent 200 times (KILLS) while meetings are held a
 	CHAOS_KILLS=$(or $(KILLS),200) $(CARGO) test --locked -p testbed --test chaos -- --nocapture
 
 .PHONY: check
-check: setup ## Formatting, lints, documentation, the Prosody module
+check: setup ## Formatting, lints, documentation, the Prosody module, shell scripts
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	luacheck --quiet agent/prosody testbed/prosody
+	shellcheck --external-sources $$(grep -rlIE '^#! ?/(usr/bin/env (ba)?sh|bin/(ba)?sh)' .ci packaging deb)
 
 .PHONY: audit
 audit: $(TOOLS)/cargo/cargo-deny-$(CARGO_DENY) ## Licences, sources and known vulnerabilities of the dependencies (ADVISORY_DB=a copy of RustSec's database)
