@@ -1,7 +1,8 @@
 //! The command line: what operators run.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 all is well · 1 it did not work · 2 the command
-//! line is wrong · 3 the agent does not run · 4 warnings · 78 the configuration is wrong (so that systemd does not restart the service).
+//! line is wrong · 3 the agent does not run · 4 warnings, or set up and not delivering yet · 78 the configuration is wrong (so that
+//! systemd does not restart the service).
 //!
 //! `status`, `deliveries` and `drain` read the outbox's file, so they need neither a running agent nor the secret.
 
@@ -14,6 +15,7 @@ mod left;
 mod moment;
 mod run;
 mod send_test;
+mod setup;
 mod status;
 mod view;
 
@@ -25,9 +27,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use rusqlite::ErrorCode;
+use tracing::Level;
 
 use crate::chain::Chain;
 use crate::config::{self, Config, Environment, Finding, Severity};
+use crate::journal;
+use crate::supervision::notify;
 
 /// The exit code for a wrong configuration: `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;
@@ -52,10 +57,10 @@ pub struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Start with `check`, then `doctor`. When something does not arrive: `doctor`, `status`, then `deliveries list --state parked`.
+Start with `setup`, then `doctor`. When something does not arrive: `doctor`, `status`, then `deliveries list --state parked`.
 
 Exit codes: 0 all is well, 1 it did not work, 2 the command line is wrong, 3 the agent does not run (status, drain),
-4 warnings (doctor), 78 the configuration is wrong.";
+4 warnings (doctor), or set up and not delivering yet (setup), 78 the configuration is wrong.";
 
 const KEEP_A_SCRIPT: &str = r#"To keep a script that you have already, let Jibri run this one:
 
@@ -64,6 +69,15 @@ const KEEP_A_SCRIPT: &str = r#"To keep a script that you have already, let Jibri
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a freshly installed agent run: write its configuration and its secret, start the service, say what is left to do.
+    ///
+    /// On a terminal it asks for what no option says: for the enrolment token that `reflector-api agents enroll NAME --token`
+    /// prints, or for the API's address and the secret. Everything is checked and tried at the API first; what is wrong, or what
+    /// the API refuses, is not written. An API that does not answer is no hindrance (on a terminal it asks): the agent goes on trying.
+    ///
+    /// Exits with 0 when the service runs and the API has answered, 4 when it is set up and one of the two has still to
+    /// come, 1 when it did not work, 2 when an option is missing, 78 when the configuration is wrong.
+    Setup(setup::Arguments),
     /// Run the agent in the foreground until it is told to stop (SIGTERM or Ctrl-C).
     Run,
     /// Check the configuration and say everything that is wrong with it.
@@ -134,10 +148,13 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Ok(code) => code,
         Err(Failure::Configuration(findings)) => {
             say_findings(&findings);
+            if matches!(arguments.command, Command::Run) {
+                notify::misconfigured(&findings);
+            }
             ExitCode::from(EX_CONFIG)
         }
         Err(Failure::Work(error)) => {
-            say(&format!("reflector-agent: {}", Chain(error.as_ref())));
+            say(&format!("{}reflector-agent: {}", journal::mark(Level::ERROR), Chain(error.as_ref())));
             if let Some(next) = next_step(&error) {
                 say(&format!("Next: {next}"));
             }
@@ -180,6 +197,7 @@ fn dispatch(arguments: &Arguments, environment: &Environment) -> Result<ExitCode
     let whole = || -> Result<Config, Vec<Finding>> { config::load(file, environment).map(warned) };
     let outbox = || config::load_outbox(file, environment).map(warned);
     Ok(match &arguments.command {
+        Command::Setup(arguments) => setup::setup(arguments, file)?,
         Command::Run => run::run(&whole()?, &|| config::load(file, environment))?,
         Command::Check => check::check(&whole()?)?,
         Command::Status { watch, interval, json } => {
@@ -228,8 +246,11 @@ fn next_step(error: &anyhow::Error) -> Option<&'static str> {
 
 fn say_findings(findings: &[Finding]) {
     for finding in findings {
-        let severity = if finding.severity == Severity::Error { "error" } else { "warning" };
-        say(&format!("{severity}: {}: {}", finding.key, finding.problem));
+        let (severity, level) = match finding.severity {
+            Severity::Error => ("error", Level::ERROR),
+            Severity::Warning => ("warning", Level::WARN),
+        };
+        say(&format!("{}{severity}: {}: {}", journal::mark(level), finding.key, finding.problem));
     }
 }
 

@@ -35,10 +35,8 @@ impl Entry {
         for (name, value) in self.fields.iter().filter(|(name, _)| shown(name)) {
             let plain = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c.is_control());
             // Writing into a string does not fail.
-            let _ = match plain {
-                true => write!(message, " {name}={value}"),
-                false => write!(message, " {name}={value:?}"),
-            };
+            let _ =
+                if plain { write!(message, " {name}={value}") } else { write!(message, " {name}={value:?}") };
         }
         message
     }

@@ -3,6 +3,7 @@
 use crate::clock::rfc3339;
 use crate::config::{Finding, Severity};
 use crate::outbox::Backlog;
+use crate::outbox::log::Attempt;
 
 /// The most findings that a line has room for.
 const FINDINGS: usize = 2;
@@ -30,20 +31,23 @@ fn deliveries(backlog: &Backlog) -> String {
         return "Everything is delivered".into();
     }
     let waits = if *ready == 1 { "waits" } else { "wait" };
-    let mut said =
-        format!("{} of {} {waits}", count(*ready, "delivery", "deliveries"), count(*rooms, "room", "rooms"));
-    if let Some(since) = oldest_ready {
-        said += &format!(", the oldest since {}", to_the_second(*since));
-    }
+    let mut said = vec![format!(
+        "{} of {} {waits}",
+        count(*ready, "delivery", "deliveries"),
+        count(*rooms, "room", "rooms")
+    )];
+    said.extend(oldest_ready.map(|since| format!("the oldest since {}", to_the_second(since))));
     if *awaiting_meeting > 0 {
-        said += &format!(", {awaiting_meeting} for a meeting");
+        said.push(format!("{awaiting_meeting} for a meeting"));
     }
-    if let Some(failure) = &backlog.last_failure
-        && oldest_ready.is_some_and(|since| failure.at >= since)
-    {
-        said += &format!("; the last request failed: {}", short(&failure.note));
-    }
-    said
+    let failure = backlog.last_failure.as_ref();
+    let is_of_now = |failure: &&Attempt| oldest_ready.is_some_and(|since| failure.at >= since);
+    // The API's words may quote what was sent: they stay in the outbox.
+    said.extend(failure.filter(is_of_now).map(|failure| match failure.status {
+        Some(status) => format!("the last request was answered with {status}"),
+        None => "the last request got no answer".to_owned(),
+    }));
+    said.join(", ")
 }
 
 /// What is wrong with the configuration, as far as a line has room.
@@ -78,7 +82,6 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::log::Attempt;
     use crate::outbox::uploads::UploadTotals;
 
     const QUIET: Backlog = Backlog {
@@ -96,19 +99,23 @@ mod tests {
     #[test]
     fn what_waits_is_told_with_its_reason_and_what_needs_a_person_with_the_next_step() {
         let since = 1_769_853_600_123;
-        let failed = |at| Some(Attempt { at, status: Some(503), took_ms: 3, note: "503 busy".into() });
+        let failed = |at, status| Some(Attempt { at, status, took_ms: 3, note: "who said what".into() });
         let waiting = Backlog { ready: 12, rooms: 3, oldest_ready: Some(since), ..QUIET };
         let uploads = UploadTotals { active: 1, waiting: 1, parked: 1, bytes_left: 7 };
         for (found, expected) in [
             (QUIET, "Everything is delivered"),
-            (Backlog { last_failure: failed(since), ..QUIET }, "Everything is delivered"),
+            (Backlog { last_failure: failed(since, None), ..QUIET }, "Everything is delivered"),
             (waiting.clone(), "12 deliveries of 3 rooms wait, the oldest since 2026-01-31T10:00:00Z"),
             (
-                Backlog { last_failure: failed(since + 1), ..waiting.clone() },
-                "12 deliveries of 3 rooms wait, the oldest since 2026-01-31T10:00:00Z; the last request failed: 503 busy",
+                Backlog { last_failure: failed(since + 1, Some(503)), ..waiting.clone() },
+                "12 deliveries of 3 rooms wait, the oldest since 2026-01-31T10:00:00Z, the last request was answered with 503",
             ),
             (
-                Backlog { last_failure: failed(since - 1), ready: 1, rooms: 1, ..waiting },
+                Backlog { last_failure: failed(since, None), ..waiting.clone() },
+                "12 deliveries of 3 rooms wait, the oldest since 2026-01-31T10:00:00Z, the last request got no answer",
+            ),
+            (
+                Backlog { last_failure: failed(since - 1, None), ready: 1, rooms: 1, ..waiting },
                 "1 delivery of 1 room waits, the oldest since 2026-01-31T10:00:00Z",
             ),
             (
