@@ -51,7 +51,9 @@ fn refusal(section: &str, value: &Value, message: &str) -> String {
             "must be an address with a port, as in \"127.0.0.1:9471\"".into()
         }
         // The names that a choice has.
-        (names, Value::String(_)) if names.starts_with('`') => format!("must be {names}"),
+        (names, Value::String(_)) if names.starts_with('`') || names.starts_with("one of `") => {
+            format!("must be {names}")
+        }
         _ => "is no value that this key takes: write a text in quotes as the documentation shows".into(),
     }
 }
@@ -91,7 +93,7 @@ mod tests {
             (refused::<Jibri>("health-url = 3"), "jibri.health-url", "must be a text in quotes"),
             (refused::<EventSync>("listen = \"9471\""), "event-sync.listen", "an address with a port"),
             (refused::<EventSync>("listen = 9471"), "event-sync.listen", "an address with a port"),
-            (refused::<Log>("format = \"xml\""), "log.format", "must be `text` or `json`"),
+            (refused::<Log>("format = \"xml\""), "log.format", "must be one of `auto`, `text`, `json`"),
             (refused::<Log>("format = 3"), "log.format", "is no value that this key takes"),
             (refused::<Outbox>("max-bytes = 1979-05-27"), "outbox.max-bytes", "must be a whole number"),
             (
