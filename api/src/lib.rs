@@ -42,6 +42,7 @@ pub mod state;
 mod stopping;
 pub mod storage;
 pub mod supervision;
+pub mod token_crypto;
 pub mod traces;
 pub mod uploads;
 pub mod wakes;

@@ -43,6 +43,7 @@ impl Verifier {
     ///
     /// Fails when no HTTP client can be made to fetch keys with, for want of the system's certificates.
     pub fn new(config: &BearerAuth) -> Result<Self, reqwest::Error> {
+        crate::token_crypto::install();
         let algorithm = config.algorithm;
         let keys = match &config.key {
             KeySource::Public(key) => Keys::One(key.clone()),

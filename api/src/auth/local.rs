@@ -60,6 +60,7 @@ pub fn sign(auth: &Auth, grant: Grant<'_>, now: OffsetDateTime) -> Result<String
         iss: bearer.issuer.as_deref(),
         aud: bearer.audience.as_deref(),
     };
+    crate::token_crypto::install();
     let key = EncodingKey::from_secret(secret.expose().as_bytes());
     jsonwebtoken::encode(&Header::new(bearer.algorithm), &claims, &key).map_err(GrantError::Signing)
 }

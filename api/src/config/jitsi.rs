@@ -160,6 +160,7 @@ fn signing_key(reader: &mut Reader<'_>) -> Option<SigningKey> {
 
 /// Reading alone does not tell: a public key is read, too, and fails when it is to sign.
 fn can_sign(pem: &str) -> bool {
+    crate::token_crypto::install();
     let key = EncodingKey::from_rsa_pem(pem.as_bytes());
     key.is_ok_and(|key| jsonwebtoken::encode(&Header::new(Algorithm::RS256), &(), &key).is_ok())
 }

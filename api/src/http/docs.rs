@@ -1,20 +1,23 @@
 //! `GET /openapi.json`, and `GET /docs`: the same as a page to read and to try requests on. All that the page loads comes from here.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use contract::problem::ProblemCode;
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde_json::Value;
-use utoipa_swagger_ui::Config;
 
 use super::State;
 use super::path_text::PathText;
 use super::problem::ApiError;
+
+macro_rules! compressed {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz"))
+    };
+}
 
 /// Addresses are relative: behind a proxy, the browser sees this page under a prefix.
 const PAGE: &str = r#"<!doctype html>
@@ -31,8 +34,7 @@ const PAGE: &str = r#"<!doctype html>
 <div id="swagger-ui"></div>
 <noscript>This page needs JavaScript. <a href="openapi.json">openapi.json</a> says the same.</noscript>
 <script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/swagger-ui-standalone-preset.js"></script>
-<script src="docs/swagger-initializer.js"></script>
+<script src="docs/initializer.js"></script>
 </body>
 </html>
 "#;
@@ -43,6 +45,25 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
+/// Draws the page. Nobody else is asked whether the document is valid.
+const INITIALIZER: &str = r##"window.ui = SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  validatorUrl: "none",
+});
+"##;
+
+/// The files of Swagger UI that the page needs, as they come out of the build: with their types, compressed.
+const FILES: [(&str, &str, &[u8]); 4] = [
+    ("favicon-32x32.png", "image/png", compressed!("favicon-32x32.png")),
+    ("index.css", "text/css; charset=utf-8", compressed!("index.css")),
+    ("swagger-ui-bundle.js", "text/javascript; charset=utf-8", compressed!("swagger-ui-bundle.js")),
+    ("swagger-ui.css", "text/css; charset=utf-8", compressed!("swagger-ui.css")),
+];
+
+const SCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
+
 /// The files of a release change with it, and only then.
 const AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
@@ -50,17 +71,23 @@ const AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 pub(super) fn router(document: &Value) -> Router<State> {
     let document = Bytes::from(document.to_string());
     let json = HeaderValue::from_static("application/json");
-    // Nobody else is asked whether the document is valid.
-    let config = Arc::new(Config::from("openapi.json").validator_url("none"));
     Router::new()
         .route("/openapi.json", get(async || ([(CONTENT_TYPE, json)], document)))
         .route("/docs", get(async || ([(CONTENT_SECURITY_POLICY, POLICY)], Html(PAGE))))
-        .route("/docs/{file}", get(async |PathText(name): PathText| file(&name, config)))
+        .route("/docs/{file}", get(async |PathText(name): PathText| file(&name)))
 }
 
-fn file(name: &str, config: Arc<Config<'_>>) -> Result<Response, ApiError> {
-    let found = utoipa_swagger_ui::serve(name, config).map_err(|error| ApiError::internal(&error))?;
-    let file = found.ok_or_else(|| ApiError::titled(ProblemCode::NotFound))?;
-    let kind = HeaderValue::from_str(&file.content_type).map_err(|error| ApiError::internal(&error))?;
-    Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, AN_HOUR)], file.bytes.into_owned()).into_response())
+/// Every browser unpacks gzip, so there is no other form.
+fn file(name: &str) -> Result<Response, ApiError> {
+    if name == "initializer.js" {
+        return Ok(([(CONTENT_TYPE, SCRIPT), (CACHE_CONTROL, AN_HOUR)], INITIALIZER).into_response());
+    }
+    let found = FILES.iter().find(|(known, ..)| *known == name);
+    let (_, kind, bytes) = found.ok_or_else(|| ApiError::titled(ProblemCode::NotFound))?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+        (CACHE_CONTROL, AN_HOUR),
+    ];
+    Ok((headers, *bytes).into_response())
 }

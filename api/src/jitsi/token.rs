@@ -28,6 +28,7 @@ pub struct TokenIssuer {
 impl TokenIssuer {
     /// An issuer as configured; fails when the private key is no RSA key.
     pub fn new(config: &JitsiMeetings) -> Result<Self, Error> {
+        crate::token_crypto::install();
         let (header, key) = match &config.signing_key {
             SigningKey::Shared(secret) => {
                 (Header::new(Algorithm::HS256), EncodingKey::from_secret(secret.expose().as_bytes()))

@@ -5,7 +5,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Request;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -15,6 +14,7 @@ use crate::app::{App, BEARER_SECRET};
 
 const PRIVATE: &[u8] = include_bytes!("../keys/rsa_private.pem");
 const PUBLIC: &[u8] = include_bytes!("../keys/rsa_public.pem");
+const PUBLIC_JWK: &str = include_str!("../keys/rsa_public.jwk.json");
 const PUBLIC_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/rsa_public.pem");
 
 fn now() -> i64 {
@@ -169,8 +169,8 @@ async fn a_public_key_is_no_secret_and_a_key_in_the_token_is_not_believed() {
 #[tokio::test]
 async fn a_key_set_lends_its_keys_to_the_configured_algorithm_alone() {
     let private = EncodingKey::from_rsa_pem(PRIVATE).unwrap();
-    let mut rsa = Jwk::from_encoding_key(&private, Algorithm::RS256).unwrap();
-    rsa.common.key_id = Some("rsa".to_owned());
+    let mut rsa: Value = serde_json::from_str(PUBLIC_JWK).unwrap();
+    rsa["kid"] = json!("rsa");
     let oct = json!({"kty": "oct", "kid": "oct", "k": URL_SAFE_NO_PAD.encode(BEARER_SECRET)});
     let set = json!({"keys": [rsa, oct]});
     let keys = axum::routing::get(async move || axum::Json(set));
