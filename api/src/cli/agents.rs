@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use contract::enrolment_token::EnrolmentToken;
 use contract::id::hex;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use super::configuration::{self, Settings};
 use super::{EXIT_CONFIG, logging, service_user};
 use crate::app;
-use crate::config::Secret;
+use crate::config::{Config, Secret, is_web_address};
 use crate::db::agent_secrets::{self, Listed, Sharing};
 use crate::enrolment;
 
@@ -25,6 +26,12 @@ pub(super) enum Command {
         /// What the agent calls itself: `agent-id` in its configuration
         #[arg(value_parser = name)]
         name: String,
+        /// Print an enrolment token instead, which `reflector-agent setup` takes on the Jitsi host
+        #[arg(long)]
+        token: bool,
+        /// The address that the token says this service has [default: `REFLECTOR_API_PUBLIC_URL`]
+        #[arg(long, value_parser = address, requires = "token")]
+        url: Option<String>,
     },
     /// List the agents that may sign with a secret of their own, and those that once might
     List,
@@ -44,6 +51,13 @@ fn name(text: &str) -> Result<String, String> {
         "it must have 1 to {} letters, digits, dots, dashes and underscores",
         enrolment::MAX_NAME_BYTES
     ))
+}
+
+fn address(text: &str) -> Result<String, String> {
+    if is_web_address(text) {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err("it must be an address such as https://reflector.example.com".to_owned())
 }
 
 /// Does it on the configured database, also while the service runs.
@@ -66,18 +80,67 @@ pub(super) fn run(
     service_user::become_it(settings, &config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(app::with_database(&config, async |db| match command {
-        Command::Enroll { name } => enroll(&db, config.agents.secret_key.as_ref(), name, out, err).await,
+        Command::Enroll { name, token, url } => {
+            let form = Form::of(*token, url.as_deref(), &config)?;
+            enroll(&db, config.agents.secret_key.as_ref(), name, form, out, err).await
+        }
         Command::List => list(&db, out).await,
         Command::Revoke { name } => revoke(&db, name, out).await,
     }))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The secret alone goes to `out`, so that it can be sent into a file.
+/// In which form an agent's secret leaves.
+enum Form<'a> {
+    /// As it is.
+    Secret,
+    /// In a token, with this address.
+    Token(&'a str),
+}
+
+impl<'a> Form<'a> {
+    fn of(is_token: bool, url: Option<&'a str>, config: &'a Config) -> anyhow::Result<Self> {
+        if !is_token {
+            return Ok(Self::Secret);
+        }
+        let url = url.or(config.public_url.as_deref());
+        url.map(Self::Token).ok_or_else(|| {
+            anyhow::anyhow!(
+                "where the agent reaches this service is not known: say it with --url https://reflector.example.com, or set \
+                 REFLECTOR_API_PUBLIC_URL"
+            )
+        })
+    }
+
+    fn of_secret(&self, name: &str, secret: String) -> String {
+        match self {
+            Self::Secret => secret,
+            Self::Token(url) => {
+                EnrolmentToken { url: (*url).to_owned(), agent_id: name.to_owned(), secret }.encode()
+            }
+        }
+    }
+
+    fn next_step(&self, name: &str) -> String {
+        match self {
+            Self::Secret => format!(
+                "Put the secret into the file that the agent's `secret-file` names, and write `agent-id = \"{name}\"` in [api]."
+            ),
+            Self::Token(_) => {
+                "The token holds its secret and is not shown again. On the Jitsi host, give it to: \
+                 sudo reflector-agent setup --token-file -"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// The secret or token alone goes to `out`, so that it can be sent into a file.
 async fn enroll(
     db: &PgPool,
     key: Option<&Secret>,
     name: &str,
+    form: Form<'_>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> anyhow::Result<()> {
@@ -95,12 +158,8 @@ async fn enroll(
             "{name} is enrolled already, and its secret is not shown again; revoke it first for a new one"
         );
     }
-    writeln!(out, "{}", enrolment::secret(key, name, &salt))?;
-    writeln!(
-        err,
-        "{name} is enrolled. Put the secret into the file that the agent's `secret-file` names, and write `agent-id = \"{name}\"` \
-         in [api]."
-    )?;
+    writeln!(out, "{}", form.of_secret(name, enrolment::secret(key, name, &salt)))?;
+    writeln!(err, "{name} is enrolled. {}", form.next_step(name))?;
     Ok(())
 }
 

@@ -18,6 +18,7 @@ mod migrate;
 mod openapi;
 mod serve;
 mod service_user;
+mod setup;
 pub mod token;
 
 /// The exit code for a wrong configuration (`EX_CONFIG` of sysexits.h): a service manager must not try again.
@@ -39,6 +40,8 @@ struct Arguments {
 enum Command {
     /// Serve HTTP until SIGTERM or SIGINT.
     Serve(serve::Arguments),
+    /// Set the service up after its installation: write what its settings lack, make secrets, start it
+    Setup(setup::Arguments),
     /// Bring the database's schema up to date, and end. `serve` does so, too.
     Migrate,
     /// Check the configuration and say everything that is wrong with it; use the object storage, if there is one, as uploads will.
@@ -78,6 +81,7 @@ fn run(arguments: &Arguments, out: &mut impl Write, err: &mut impl Write) -> any
             serve::run(arguments, configuration::environment(), err)
         }
         Command::Serve(arguments) => serve::run(arguments, settings()?.variables, err),
+        Command::Setup(arguments) => setup::run(arguments, file, out, err),
         Command::Migrate => migrate::run(&settings()?, err),
         Command::Check => check::run(&settings()?.variables, out),
         Command::Openapi => openapi::run(out),

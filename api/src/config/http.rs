@@ -25,6 +25,17 @@ pub(super) fn root_path(reader: &mut Reader<'_>) -> String {
     String::new()
 }
 
+/// The address that agents reach this service at, without a trailing slash: for enrolment tokens.
+pub(super) fn public_url(reader: &mut Reader<'_>) -> Option<String> {
+    const VARIABLE: &str = "REFLECTOR_API_PUBLIC_URL";
+    let url = reader.text(VARIABLE)?;
+    if is_web_address(&url) {
+        return Some(url.trim_end_matches('/').to_owned());
+    }
+    reader.error(VARIABLE, format!("{url:?} is no address; write it as https://reflector.example.com"));
+    None
+}
+
 /// Whether `text` is an address that begins with `http://` or `https://` and names a host.
 pub fn is_web_address(text: &str) -> bool {
     reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())

@@ -52,6 +52,8 @@ use reader::Reader;
 pub struct Config {
     /// Where HTTP is served: `REFLECTOR_API_LISTEN`.
     pub listen: SocketAddr,
+    /// Where agents reach this service, if that is known: `REFLECTOR_API_PUBLIC_URL`.
+    pub public_url: Option<String>,
     /// A path prefix that a proxy leaves on requests, without trailing slash; empty for none: `ROOT_PATH`.
     pub root_path: String,
     /// Where state of this host is kept: `REFLECTOR_API_STATE_DIR`.
@@ -99,6 +101,7 @@ impl Config {
         let of_whereby = WherebyRecordings::read(&mut reader);
         let config = Self {
             listen: http::listen(&mut reader),
+            public_url: http::public_url(&mut reader),
             root_path: http::root_path(&mut reader),
             database: Database::read(&mut reader),
             state_dir,

@@ -10,6 +10,8 @@ mod load;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod program;
+mod service;
+mod setup;
 mod statements;
 mod stop;
 mod upgrade;

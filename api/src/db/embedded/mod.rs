@@ -110,6 +110,16 @@ pub enum Error {
     },
 }
 
+/// Whether there is a server that a private Postgres can be made with.
+pub fn is_installed() -> Result<(), Error> {
+    binaries::find(None).map(drop)
+}
+
+/// Whether a private Postgres has data in `state_dir`.
+pub fn has_data(state_dir: &Path) -> bool {
+    place::has_data(state_dir)
+}
+
 impl Embedded {
     /// Starts or adopts the Postgres of `state_dir` and waits until it answers. Makes it if there is none.
     pub async fn start(state_dir: &Path) -> Result<Self, Error> {

@@ -84,6 +84,11 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
     move |source| Error::File { action, path, source }
 }
 
+/// Whether there is data below `state`.
+pub(super) fn has_data(state: &Path) -> bool {
+    state.join("postgres/data/PG_VERSION").is_file()
+}
+
 /// Where the socket is of whoever works in `state`.
 pub(super) fn socket_of(state: &Path) -> Result<PathBuf, Error> {
     let state = state.canonicalize().map_err(failed("find", state))?;

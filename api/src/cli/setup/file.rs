@@ -1,0 +1,88 @@
+//! Writes the file of settings, so that a crash leaves the old one or the new one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::Path;
+
+use super::plan::Addition;
+use crate::config::environment_file::quoted;
+
+/// What a new file begins with.
+const HEAD: &str = "\
+# The settings of reflector-api, read by systemd: one NAME=value in a line. docs/operations.md names all of them.
+# After a change: sudo reflector-api check && sudo systemctl restart reflector-api
+";
+
+/// `existing` with `additions` after it: what stands later in such a file counts.
+pub(super) fn with(existing: Option<&str>, additions: &[Addition]) -> String {
+    let mut text = existing.unwrap_or(HEAD).to_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for Addition { name, value, why } in additions {
+        text.push_str(&format!("\n# {why}\n{name}={}\n", quoted(value)));
+    }
+    text
+}
+
+/// Puts `text` in the place of `path`. A new file is root's alone; another keeps its owner and its mode.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    // Where the name is a link, what it leads to is written.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = directory.join(".api.env.new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let written = match fs::metadata(&path) {
+        Ok(old) => fchown(&file, Some(old.uid()), Some(old.gid()))
+            .and_then(|()| file.set_permissions(old.permissions())),
+        Err(_) => Ok(()),
+    };
+    let written = written.and_then(|()| file.write_all(text.as_bytes())).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| fs::rename(&beside, &path)) {
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::environment_file;
+
+    fn addition(value: &str) -> Addition {
+        Addition { name: "B", value: value.to_owned(), why: "Because." }
+    }
+
+    #[test]
+    fn what_was_there_stays_and_what_is_added_counts() {
+        let text = with(Some("# mine\nA=1\nB=2"), &[addition("3 #")]);
+        assert_eq!(text, "# mine\nA=1\nB=2\n\n# Because.\nB=\"3 #\"\n");
+        let read = environment_file::parse(&text);
+        assert_eq!((read["A"].as_str(), read["B"].as_str()), ("1", "3 #"));
+        assert_eq!(environment_file::parse(&with(None, &[addition("x")])).len(), 1);
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_alone_and_another_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("api.env");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        write(&path, "A=1\n").unwrap();
+        assert_eq!((mode(&path), fs::read_to_string(&path).unwrap().as_str()), (0o600, "A=1\n"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        write(&link, "A=2\n").unwrap();
+        assert_eq!((mode(&path), fs::read_to_string(&path).unwrap().as_str()), (0o640, "A=2\n"));
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing else is left");
+    }
+}

@@ -1,0 +1,218 @@
+//! `reflector-api setup`: from an installed package to a running service in one command.
+//!
+//! - `plan`: decides which settings a file lacks.
+//! - `file`: writes it.
+//! - `service`: starts the service, and sees that it answers.
+
+use std::fs;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use contract::id::hex;
+
+use super::EXIT_CONFIG;
+use super::configuration::{self, SERVICE_FILE};
+use crate::config::{Config, Database, Severity, Variables, environment_file};
+use crate::db::embedded;
+
+mod file;
+mod plan;
+mod service;
+
+use plan::{Addition, Wishes};
+
+/// Random bytes in a secret.
+const SECRET_BYTES: usize = 32;
+
+/// The command's options. Secrets are made, or come from files: what stands on a command line is seen by every user of the host.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The domain of the Jitsi that meetings are held on, such as meet.example.com
+    #[arg(long, value_name = "DOMAIN")]
+    jitsi_domain: Option<String>,
+    /// The address at which agents reach this service, such as `https://reflector.example.com`
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// A file with the address of a Postgres (- for standard input); without it a private one is run
+    #[arg(long, value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
+    /// Address and port to serve on
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Replace settings that say something else; without this they are left, and nothing is written
+    #[arg(long)]
+    replace: bool,
+    /// Write the settings, and leave the service alone
+    #[arg(long)]
+    no_start: bool,
+}
+
+/// Writes what is missing into `path`, the service's own file by default, and has the service start with it.
+pub(super) fn run(
+    arguments: &Arguments,
+    path: Option<&Path>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let is_service = path.is_none();
+    let path = path.unwrap_or(Path::new(SERVICE_FILE));
+    if is_service && !nix::unistd::Uid::effective().is_root() {
+        anyhow::bail!("only root may write {SERVICE_FILE}; run: sudo reflector-api setup");
+    }
+    let existing = read(path)?;
+    let known = existing.as_deref().map(environment_file::parse).unwrap_or_default();
+    let wishes = wishes(arguments, &known, err)?;
+    let additions = plan::additions(&known, &wishes, secret).map_err(|others| {
+        anyhow::anyhow!(
+            "{} says something else about {}; edit it, or use --replace",
+            path.display(),
+            others.join(", ")
+        )
+    })?;
+    let config = match checked(&known, &additions, err)? {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    let is_moved = additions.iter().any(|addition| addition.name == "DATABASE_URL");
+    if is_moved && !arguments.replace && embedded::has_data(&config.state_dir) {
+        anyhow::bail!(
+            "a private Postgres has data in {}, which the service would leave behind; carry it over with pg_dump, or use --replace",
+            config.state_dir.display()
+        );
+    }
+    if additions.is_empty() {
+        writeln!(out, "{} has all that is needed.", path.display())?;
+    } else {
+        let text = file::with(existing.as_deref(), &additions);
+        file::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        let names: Vec<_> = additions.iter().map(|addition| addition.name).collect();
+        writeln!(out, "Wrote {} to {}.", names.join(", "), path.display())?;
+    }
+    if is_service && !arguments.no_start && service::is_there() {
+        service::start(!additions.is_empty(), config.listen)?;
+        writeln!(out, "reflector-api serves on http://{}.", config.listen)?;
+    }
+    write!(out, "{}", next_steps(&config, path))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file's text; `None` while there is none.
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// What the options say, and what is asked for where somebody is there to answer.
+fn wishes(arguments: &Arguments, known: &Variables, err: &mut impl Write) -> anyhow::Result<Wishes> {
+    let is_known = |name| known.get(name).is_some_and(|value| !value.trim().is_empty());
+    let is_asked = io::stdin().is_terminal();
+    let mut values = Vec::new();
+    let domain = match &arguments.jitsi_domain {
+        None if is_known("JITSI_DOMAIN") => None,
+        None if is_asked => Some(ask("The domain of your Jitsi (such as meet.example.com): ", err)?),
+        None => {
+            anyhow::bail!("--jitsi-domain is missing: the domain of your Jitsi, such as meet.example.com")
+        }
+        given => given.clone(),
+    };
+    values.extend(domain.map(|domain| ("JITSI_DOMAIN", domain)));
+    let url = match &arguments.public_url {
+        None if is_asked && !is_known("REFLECTOR_API_PUBLIC_URL") => {
+            let question = "The address at which agents will reach this service (such as https://reflector.example.com; empty: later): ";
+            Some(ask(question, err)?)
+        }
+        given => given.clone(),
+    };
+    values.extend(url.filter(|url| !url.is_empty()).map(|url| ("REFLECTOR_API_PUBLIC_URL", url)));
+    if let Some(file) = &arguments.database_url_file {
+        values.push(("DATABASE_URL", database_url(file)?));
+    }
+    values.extend(arguments.listen.map(|listen| ("REFLECTOR_API_LISTEN", listen.to_string())));
+    Ok(Wishes { values, replaces: arguments.replace })
+}
+
+fn ask(question: &str, err: &mut impl Write) -> io::Result<String> {
+    write!(err, "{question}")?;
+    err.flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim().to_owned())
+}
+
+fn database_url(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = match file.to_str() {
+        Some("-") => io::stdin().lock().read_to_string(&mut text).map(drop),
+        _ => fs::read_to_string(file).map(|read| text = read),
+    };
+    read.with_context(|| format!("cannot read {}", file.display()))?;
+    match text.trim() {
+        "" => anyhow::bail!(
+            "{} is empty; it must hold postgresql://USER:PASSWORD@HOST:5432/DATABASE",
+            file.display()
+        ),
+        url => Ok(url.to_owned()),
+    }
+}
+
+fn secret() -> String {
+    let mut bytes = [0; SECRET_BYTES];
+    getrandom::fill(&mut bytes).expect("the system has random bytes");
+    hex(&bytes)
+}
+
+/// The configuration that the service will have, if it can start with it. Only what would keep it from starting is written: a
+/// fresh set-up lacks much that nobody has asked for.
+fn checked(
+    known: &Variables,
+    additions: &[Addition],
+    err: &mut impl Write,
+) -> anyhow::Result<Result<Config, ExitCode>> {
+    let mut variables = known.clone();
+    variables.extend(additions.iter().map(|addition| (addition.name.to_owned(), addition.value.clone())));
+    let config = match configuration::read(&variables) {
+        Ok((config, _)) => config,
+        Err(findings) => {
+            for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+                writeln!(err, "{finding}")?;
+            }
+            writeln!(err, "Nothing was written.")?;
+            return Ok(Err(ExitCode::from(EXIT_CONFIG)));
+        }
+    };
+    if config.database == Database::Embedded {
+        embedded::is_installed().context("nothing was written")?;
+    }
+    Ok(Ok(config))
+}
+
+/// What remains to be done elsewhere. Secrets are not shown: this may end in a log.
+fn next_steps(config: &Config, path: &Path) -> String {
+    let path = path.display();
+    let mut steps = Vec::new();
+    if let Ok(jitsi) = &config.jitsi.meetings {
+        steps.push(format!(
+            "Have the Prosody of {} accept this service's tokens: authentication = \"token\", app_id = \"{}\", and as app_secret what \
+             this shows:\n     sudo grep JITSI_JWT_SECRET {path}",
+            jitsi.domain, jitsi.issuer
+        ));
+    }
+    let address = config.public_url.as_deref().unwrap_or("https://reflector.example.com");
+    let url = if config.public_url.is_some() { String::new() } else { format!(" --url {address}") };
+    steps.push(format!(
+        "Put a proxy with TLS in front, such that {address} leads to http://{}.",
+        config.listen
+    ));
+    steps.push(format!(
+        "For each Jitsi host make a token, and give it to `sudo reflector-agent setup` there:\n     \
+         sudo reflector-api agents enroll NAME --token{url}"
+    ));
+    let numbered = steps.iter().enumerate().map(|(index, step)| format!("{:2}. {step}\n", index + 1));
+    format!("Next:\n{}", numbered.collect::<String>())
+}

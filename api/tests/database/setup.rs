@@ -1,0 +1,179 @@
+//! `reflector-api setup`, and the commands that take their settings from the file that it writes.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use api::config::environment_file;
+use contract::enrolment_token::EnrolmentToken;
+use tempfile::TempDir;
+
+use crate::program::StateDir;
+
+/// A file of settings, and the program with nothing in its environment but what finds the state directory.
+struct Scene {
+    state: StateDir,
+    directory: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { state: StateDir::new(), directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("api.env")
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reflector-api"));
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("REFLECTOR_API_STATE_DIR", self.state.path());
+        command.arg("--env-file").arg(self.file()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        Said::of(self.command(arguments).output().unwrap())
+    }
+}
+
+/// What a command said, and how it ended.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
+        self
+    }
+}
+
+const SETUP: [&str; 5] =
+    ["setup", "--jitsi-domain", "meet.example.com", "--public-url", "https://reflector.example.com/"];
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn one_command_writes_all_settings_and_another_time_nothing() {
+    let scene = Scene::new();
+    let said = scene.run(&SETUP).succeeded();
+    let settings = environment_file::parse(&scene.text());
+    assert_eq!(settings["JITSI_DOMAIN"], "meet.example.com");
+    for name in ["JITSI_WEBHOOK_SECRET", "JITSI_JWT_SECRET", "SECRET_KEY", "AUTH_JWT_SECRET"] {
+        assert_eq!(settings[name].len(), 64, "{name}");
+        assert!(
+            !said.out.contains(&settings[name]) && !said.err.contains(&settings[name]),
+            "{name} is shown"
+        );
+    }
+    assert_eq!(mode(&scene.file()), 0o600);
+    assert!(said.out.contains("reflector-api agents enroll NAME --token"), "{}", said.out);
+    let check = scene.run(&["check"]).succeeded();
+    assert_eq!(check.out, "The configuration is complete.\n");
+    let before = scene.text();
+    let again = scene.run(&SETUP).succeeded();
+    assert!(again.out.contains("has all that is needed"), "{}", again.out);
+    assert_eq!(scene.text(), before);
+}
+
+#[test]
+fn what_somebody_has_set_is_kept_unless_they_say_otherwise() {
+    let scene = Scene::new();
+    let mine = "# mine\nJITSI_DOMAIN=old.example.com\nSECRET_KEY='0123456789abcdef 0123456789abcdef'";
+    fs::write(scene.file(), mine).unwrap();
+    let refused = scene.run(&SETUP);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    assert!(refused.err.contains("JITSI_DOMAIN") && refused.err.contains("--replace"), "{}", refused.err);
+    assert_eq!(scene.text(), mine);
+    let replaced = [&SETUP[..], &["--replace"]].concat();
+    scene.run(&replaced).succeeded();
+    assert!(scene.text().starts_with(mine));
+    let settings = environment_file::parse(&scene.text());
+    assert_eq!(settings["JITSI_DOMAIN"], "meet.example.com");
+    assert_eq!(settings["SECRET_KEY"], "0123456789abcdef 0123456789abcdef");
+}
+
+#[test]
+fn nothing_is_written_that_the_service_would_not_start_with() {
+    let scene = Scene::new();
+    let refused = scene.run(&["setup", "--jitsi-domain", "https://meet.example.com/"]);
+    assert_eq!(refused.code, Some(78), "{}", refused.out);
+    assert!(refused.err.contains("error: JITSI_DOMAIN: "), "{}", refused.err);
+    let refused = scene.run(&["setup"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    assert!(refused.err.contains("--jitsi-domain is missing"), "{}", refused.err);
+    assert!(!scene.file().exists());
+}
+
+#[test]
+fn the_address_of_a_database_comes_from_standard_input_and_is_not_shown() {
+    let scene = Scene::new();
+    let mut child = scene
+        .command(&["setup", "--jitsi-domain", "meet.example.com", "--database-url-file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let url = "postgresql://reflector:hunter2#x@db.example.com:5432/reflector";
+    writeln!(child.stdin.take().unwrap(), "{url}").unwrap();
+    let said = Said::of(child.wait_with_output().unwrap()).succeeded();
+    assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{}{}", said.out, said.err);
+    assert_eq!(environment_file::parse(&scene.text())["DATABASE_URL"], url);
+}
+
+#[test]
+fn an_agent_is_enrolled_with_a_token_that_says_where_and_who_and_the_environment_wins() {
+    let scene = Scene::new();
+    scene.run(&SETUP).succeeded();
+    let token = |said: Said| EnrolmentToken::parse(&said.succeeded().out).unwrap();
+    let first = token(scene.run(&["agents", "enroll", "meet-1", "--token"]));
+    assert_eq!((first.url.as_str(), first.agent_id.as_str()), ("https://reflector.example.com", "meet-1"));
+    let mut second = scene.command(&["agents", "enroll", "meet-2", "--token"]);
+    let second =
+        token(Said::of(second.env("REFLECTOR_API_PUBLIC_URL", "https://b.example.com").output().unwrap()));
+    assert_eq!(second.url, "https://b.example.com");
+    let third = ["agents", "enroll", "meet-3", "--token", "--url", "https://c.example.com"];
+    assert_eq!(token(scene.run(&third)).url, "https://c.example.com");
+    assert_ne!(first.secret, second.secret);
+    let refused = scene.run(&["agents", "enroll", "meet-4", "--url", "https://c.example.com"]);
+    assert_eq!(refused.code, Some(2), "an address is for a token");
+}
+
+#[test]
+fn a_token_without_an_address_enrols_nobody() {
+    let scene = Scene::new();
+    scene.run(&["setup", "--jitsi-domain", "meet.example.com"]).succeeded();
+    let refused = scene.run(&["agents", "enroll", "meet-1", "--token"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    assert!(refused.err.contains("REFLECTOR_API_PUBLIC_URL"), "{}", refused.err);
+    let list = scene.run(&["agents", "list"]).succeeded();
+    assert!(list.out.contains("No agent has a secret of its own."), "{}", list.out);
+}
+
+#[test]
+fn a_file_that_is_named_and_not_there_is_an_error() {
+    let scene = Scene::new();
+    for arguments in [&["check"][..], &["serve"], &["token"], &["migrate"], &["agents", "list"]] {
+        let refused = scene.run(arguments);
+        assert_eq!(refused.code, Some(1), "{arguments:?}");
+        assert!(refused.err.contains("api.env"), "{arguments:?}: {}", refused.err);
+    }
+}
