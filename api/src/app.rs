@@ -9,6 +9,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use crate::auth::bearer::Authenticator;
@@ -18,7 +19,7 @@ use crate::db::connect::{self, Unreachable};
 use crate::db::embedded::{self, Embedded};
 use crate::enrolment::Enrolment;
 use crate::http::timeouts::Patience;
-use crate::http::{router, serve};
+use crate::http::{router, serve, starting};
 use crate::ingest::Ingest;
 use crate::jitsi::token::TokenIssuer;
 use crate::jobs;
@@ -49,13 +50,31 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let store = tokio::select! {
-        store = Store::open(&config) => store?,
-        () = stop.requested() => return Ok(()),
-    };
+    let Some(store) = open_meanwhile_refusing(&config, &listener, &mut stop).await? else { return Ok(()) };
     let served = serve_from(&store, config, listener, stop).await;
     store.close().await;
     served
+}
+
+/// The database, once it is there; until then requests are refused for now. `None` when a stop is asked for first.
+async fn open_meanwhile_refusing(
+    config: &Config,
+    listener: &TcpListener,
+    stop: &mut Stop,
+) -> anyhow::Result<Option<Store>> {
+    let (opened, is_opened) = oneshot::channel::<()>();
+    let opening = async {
+        let store = tokio::select! {
+            store = Store::open(config) => store.map(Some),
+            () = stop.requested() => Ok(None),
+        };
+        drop(opened);
+        store
+    };
+    let until_opened = async { is_opened.await.unwrap_or_default() };
+    let refusing =
+        serve::serve(listener, starting::router(), &config.limits, Patience::default(), until_opened);
+    tokio::join!(opening, refusing).0
 }
 
 /// Brings the schema up to date and ends.

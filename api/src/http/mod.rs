@@ -25,6 +25,7 @@ pub mod request_id;
 pub mod router;
 pub mod serve;
 pub mod signed;
+pub mod starting;
 pub mod store_event;
 pub mod timeouts;
 pub mod v1;

@@ -36,9 +36,9 @@ pub(super) async fn observe<F: Future<Output = Response>>(
     }
     let (status, ms) = (status.as_u16(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     if is_routine(&method, route, answer.status()) {
-        tracing::debug!(request.id = request_id::current(), %method, route, status, ms, "answered");
+        tracing::debug!(request.id = request_id::current(), %method, route, status, ms, "answered {method} {route} with {status}");
     } else {
-        tracing::info!(request.id = request_id::current(), %method, route, status, ms, "answered");
+        tracing::info!(request.id = request_id::current(), %method, route, status, ms, "answered {method} {route} with {status}");
     }
     answer
 }

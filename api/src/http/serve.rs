@@ -3,6 +3,7 @@
 //! Connections are bounded, in all and for each address that is no trusted proxy. In all: no more are accepted, they wait in the
 //! kernel's queue. For an address: what is too much is closed at once.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -36,7 +37,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Serves `router` until `stop` completes, then lets requests that are under way finish.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Borrow<TcpListener>,
     router: Router,
     limits: &Limits,
     patience: Patience,
@@ -48,7 +49,7 @@ pub async fn serve(
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(listener.borrow(), &room) => accepted,
             () = &mut stop => break,
         };
         match accepted {
