@@ -62,7 +62,7 @@ fn secret(scene: &Scene) -> Check {
             "not found by this command; the running agent has one, perhaps as a credential of its service",
             "to check it against the API, run this with JITSI_WEBHOOK_SECRET set, or set `secret-file` in [api]",
         ),
-        None => trial.failure("there is none", "set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET"),
+        None => trial.failure("there is none", "`reflector-agent setup` writes it, or set `secret-file` in [api] to a file that holds the API's JITSI_WEBHOOK_SECRET"),
     }
 }
 

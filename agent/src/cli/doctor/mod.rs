@@ -14,6 +14,7 @@ mod lua;
 mod prosody;
 mod recordings;
 mod scene;
+mod spool;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,12 @@ use crate::jibri::roots::Origin;
 use crate::recordings::probe::probe;
 use crate::recordings::session::{self, Looks, Session};
 
+/// What lets the agent read recordings.
+const FOR_READING: &str = "let Jibri's group read them: `usermod -aG jibri reflector-agent` (the package does that), `chgrp jibri DIRECTORY && chmod 2770 DIRECTORY`, and for new ones jibri-umask.conf from /usr/share/doc/reflector-agent/examples; then `systemctl restart reflector-agent`";
+
+/// What lets it remove them, too.
+const FOR_REMOVING: &str = "`chmod 2770 DIRECTORY`, and from /usr/share/doc/reflector-agent/examples jibri-umask.conf for Jibri's new recordings and delete-recordings.conf for the agent's service; then restart both";
+
 /// How many finished recordings are probed, the newest.
 const PROBED: usize = 20;
 
@@ -132,19 +138,18 @@ fn finding(directory: &Path, access: Access, group: &str, agent: &User, is_root:
 }
 
 fn judge_permissions(trial: Trial, findings: &[Finding], retention: &Retention) -> Check {
-    let group = "put the agent's user into the group of the recordings (`usermod -aG jibri reflector-agent`), give the root `chmod 2770`, and Jibri's unit `UMask=0007` by a drop-in; then restart both";
     let find = |wanted: fn(&&Finding) -> bool| findings.iter().find(wanted);
     if let Some(Finding::Unreadable(path, why)) = find(|finding| matches!(finding, Finding::Unreadable(..))) {
-        return trial.failure(format!("{} cannot be read: {why}", path.display()), group);
+        return trial.failure(format!("{} cannot be read: {why}", path.display()), FOR_READING);
     }
     if let Some(Finding::NotRemovable(path, why)) =
         find(|finding| matches!(finding, Finding::NotRemovable(..)))
     {
         let said = format!("they are read, and cannot be removed: {} ({why})", path.display());
         return if is_on(retention) {
-            trial.failure(format!("[retention] is on; {said}"), group)
+            trial.failure(format!("[retention] is on; {said}"), FOR_REMOVING)
         } else {
-            trial.note(said, format!("nothing to do as long as [retention] is off; else: {group}"))
+            trial.note(said, format!("nothing to do as long as [retention] is off; else: {FOR_REMOVING}"))
         };
     }
     if let Some(Finding::Public(path)) = find(|finding| matches!(finding, Finding::Public(_))) {
