@@ -6,6 +6,7 @@ mod drain;
 mod finalize;
 mod meeting;
 mod server;
+mod setup;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

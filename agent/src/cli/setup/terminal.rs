@@ -48,7 +48,12 @@ impl Terminal {
             match if read == 0 { Step::GivenUp } else { line.take(byte[0]) } {
                 Step::More => {}
                 Step::Done => return line.text(),
-                Step::GivenUp => return Err(io::Error::new(io::ErrorKind::Interrupted, "nobody answered")),
+                Step::GivenUp => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::Interrupted,
+                        "there was no answer, so nothing was written",
+                    ));
+                }
             }
         }
     }
