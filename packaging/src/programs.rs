@@ -1,11 +1,8 @@
 //! The two command lines.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 
-/// The command lines of both programs, complete with what clap adds to them.
-pub fn all() -> [clap::Command; 2] {
-    [agent::cli::Arguments::command(), api::cli::command()].map(|mut program| {
-        program.build();
-        program
-    })
+/// The command lines of both programs.
+pub fn all() -> [Command; 2] {
+    [agent::cli::Arguments::command(), api::cli::command()]
 }
