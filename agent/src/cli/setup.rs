@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 
 use self::place::{Place, Standing};
-use self::service::Brought;
+use self::service::{Before, Brought};
 use self::terminal::Terminal;
 use self::trial::Verdict;
 use self::wish::Wish;
@@ -54,9 +54,6 @@ pub(super) struct Arguments {
     /// Do not try the API before writing.
     #[arg(long)]
     offline: bool,
-    /// Leave the service alone.
-    #[arg(long)]
-    no_start: bool,
     /// Write into the tree of an image, and start nothing.
     #[arg(long, value_name = "DIRECTORY")]
     root: Option<PathBuf>,
@@ -96,12 +93,13 @@ pub(super) fn setup(arguments: &Arguments, chosen: Option<&Path>) -> Result<Exit
     let text = drop_in::text(&before, &wish.keys(&standing));
     let config = proposed(&place, &text, wish.secret.as_deref())?;
     let answers = arguments.offline || answers(&config, person)?;
+    let service = arguments.root.is_none().then(Before::look);
     let changed = write(&place, &text, wish.secret.as_deref())?;
-    if arguments.root.is_some() || arguments.no_start {
-        print("The service was left alone. It starts by itself when the host boots with these files.")?;
-        return Ok(if answers { ExitCode::SUCCESS } else { ExitCode::from(NOT_YET) });
+    let code = if answers { ExitCode::SUCCESS } else { ExitCode::from(NOT_YET) };
+    match service {
+        Some(service) => Ok(finish(&service.bring_up(changed), code)?),
+        None => Ok(code),
     }
-    Ok(finish(&service::bring_up(changed), answers)?)
 }
 
 /// Another API gets what this host has not delivered yet: that is for a person, or an option, to say.
@@ -169,11 +167,11 @@ fn write(place: &Place, text: &str, secret: Option<&str>) -> anyhow::Result<bool
 
 /// Says what became of the service and what else is wrong on this host, which decides nothing about the exit code: what is
 /// not there yet, like Prosody's module, is no fault of the set-up.
-fn finish(brought: &Brought, answers: bool) -> anyhow::Result<ExitCode> {
+fn finish(brought: &Brought, when_up: ExitCode) -> anyhow::Result<ExitCode> {
     let code = match brought {
         Brought::Up(what) => {
             print(&format!("The service {what}."))?;
-            if answers { ExitCode::SUCCESS } else { ExitCode::from(NOT_YET) }
+            when_up
         }
         Brought::Left(why) => {
             say(&format!("Next: {why}"));

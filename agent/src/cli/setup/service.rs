@@ -32,30 +32,52 @@ enum Action {
     Explain(&'static str),
 }
 
-/// Lets the service run with what was written; `changed`: whether that is anything new.
-pub(super) fn bring_up(changed: bool) -> Brought {
-    if !Path::new("/run/systemd/system").exists() {
-        return Brought::Left("systemd does not run here: start the agent with `reflector-agent run`".into());
+/// The service as it was before anything was written.
+pub(super) enum Before {
+    /// There is no systemd that could run it.
+    NoSystemd,
+    /// What `systemctl show` said; `None`: nothing.
+    Shown(Option<String>),
+}
+
+impl Before {
+    pub(super) fn look() -> Self {
+        let runs = Path::new("/run/systemd/system").exists();
+        if runs { Self::Shown(show()) } else { Self::NoSystemd }
     }
-    let Some(said) = show() else {
-        return Brought::Left(format!("systemctl cannot be asked: `systemctl restart {UNIT}`"));
-    };
-    match plan(&said, changed) {
-        Action::Leave => Brought::Up("runs as before"),
-        Action::Explain(why) => Brought::Left(why.to_owned()),
-        Action::Start => {
-            // One that has failed too often is tried again, too.
-            let _ = systemctl(&["reset-failed", UNIT]);
-            outcome(systemctl(&["start", UNIT]), show(), "was started")
+
+    /// Lets the service run with what was written; `changed`: whether that is anything new.
+    ///
+    /// One that did not run may have been started by its path unit meanwhile, with everything that was written: the secret
+    /// came last. It is waited for, and not started twice.
+    pub(super) fn bring_up(&self, changed: bool) -> Brought {
+        let said = match self {
+            Self::NoSystemd => {
+                let next = "systemd does not run here: start the agent with `reflector-agent run`";
+                return Brought::Left(next.into());
+            }
+            Self::Shown(None) => {
+                return Brought::Left(format!("systemctl cannot be asked: `systemctl restart {UNIT}`"));
+            }
+            Self::Shown(Some(said)) => said,
+        };
+        match plan(said, changed) {
+            Action::Leave => Brought::Up("runs as before"),
+            Action::Explain(why) => Brought::Left(why.to_owned()),
+            Action::Start => {
+                // One that has failed too often is tried again, too.
+                let _ = systemctl(&["reset-failed", UNIT]);
+                outcome(systemctl(&["start", UNIT]), show(), "was started")
+            }
+            Action::Restart => outcome(systemctl(&["restart", UNIT]), show(), "was restarted"),
         }
-        Action::Restart => outcome(systemctl(&["restart", UNIT]), show(), "was restarted"),
     }
 }
 
 fn plan(said: &str, changed: bool) -> Action {
     match (property(said, "LoadState"), property(said, "UnitFileState"), property(said, "ActiveState")) {
         ("masked", ..) => Action::Explain(
-            "the service is masked, so it was not started: `systemctl unmask --now reflector-agent`, then `systemctl start reflector-agent`",
+            "the service is masked, so it was not started: `systemctl unmask reflector-agent && systemctl start reflector-agent`",
         ),
         ("loaded", _, "active" | "reloading") if !changed => Action::Leave,
         ("loaded", _, "active" | "reloading" | "activating" | "deactivating") => Action::Restart,
@@ -122,7 +144,7 @@ mod tests {
             ("loaded", "enabled", "failed", true, Action::Start),
             ("loaded", "enabled", "active", true, Action::Restart),
             ("loaded", "enabled", "active", false, Action::Leave),
-            // Its path unit may just have seen the secret, before the last of what was written.
+            // It fails and is tried again, with what was there before.
             ("loaded", "enabled", "activating", true, Action::Restart),
             ("loaded", "disabled", "active", true, Action::Restart),
         ] {
