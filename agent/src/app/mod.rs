@@ -87,6 +87,7 @@ pub fn run(
     // Whoever looks up a name or asks a disk that does not answer must not hold up the end.
     runtime.shutdown_background();
     tracing::info!("reflector-agent has stopped");
+    notify::stopped();
     delivered
 }
 

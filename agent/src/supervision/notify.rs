@@ -25,6 +25,11 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("Stops: requests on their way are waited for")]);
 }
 
+/// The agent has stopped in order. The service manager goes on showing what was said last.
+pub fn stopped() {
+    tell(&[NotifyState::Status("Stopped; what waits is sent after the next start")]);
+}
+
 /// The agent cannot start with this configuration. The service manager goes on showing it when the agent has ended.
 pub fn misconfigured(findings: &[Finding]) {
     tell(&[NotifyState::Status(&line(&super::words::misconfigured(findings)))]);

@@ -99,6 +99,7 @@ impl Managed {
     fn stop(mut self) {
         self.signal(Signal::TERM);
         self.wait_for("STOPPING=1");
+        self.wait_for("STATUS=Stopped");
         assert!(self.agent.wait().unwrap().success(), "{}", self.log());
     }
 }
