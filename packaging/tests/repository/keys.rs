@@ -1,6 +1,7 @@
 //! One key follows another.
 
 use std::fs;
+use std::process::Command;
 
 use crate::archive::{Archive, said};
 use crate::client::Client;
@@ -57,6 +58,20 @@ fn the_same_keys_give_the_same_keyring_package_and_a_key_that_is_missing_is_name
     let refused = one.try_publish(&["0123456789ABCDEF".as_ref()]);
     assert!(!refused.status.success());
     assert!(said(&refused).contains("names 0123456789ABCDEF, which is neither a file nor a secret key"));
+}
+
+#[test]
+fn lintian_finds_nothing_in_the_keyring_package() {
+    let archive = Archive::new();
+    let key = archive.key("key");
+    archive.package("0.1.0", "new");
+    archive.publish(&[&key]);
+    let lintian = Command::new("lintian")
+        .args(["--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"])
+        .arg(archive.root().join("pool/main/r/reflector/reflector-archive-keyring_0.1.0_all.deb"))
+        .output()
+        .unwrap();
+    assert!(lintian.status.success(), "{}", said(&lintian));
 }
 
 #[test]
