@@ -181,16 +181,14 @@ impl Spool {
     fn read_everything(&mut self, patient: bool) -> Result<Pass, OutboxError> {
         let mut order = Vec::with_capacity(self.tails.len());
         let mut moved = false;
-        self.tails.retain(|identity, tail| match tail.stamp() {
-            Ok(stamp) => {
-                order.push((turn(stamp.modified, &tail.path), stamp, *identity));
-                true
-            }
-            // Deleted while it was not open: there was nothing left to read in it. Or renamed since the directory was looked at.
-            Err(_) => {
+        self.tails.retain(|identity, tail| {
+            let Ok(stamp) = tail.stamp() else {
+                // Deleted while it was not open: there was nothing left to read in it. Or renamed since the directory was looked at.
                 moved |= tail.listed;
-                tail.listed
-            }
+                return tail.listed;
+            };
+            order.push((turn(stamp.modified, &tail.path), stamp, *identity));
+            true
         });
         if moved && patient {
             return Ok(Pass::LookAgain);
