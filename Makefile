@@ -104,6 +104,14 @@ $(TOOLS)/cargo/cargo-deny-$(CARGO_DENY):
 	@CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet --locked --debug --force --no-default-features --root $(@D) cargo-deny@$(CARGO_DENY)
 	@touch $@
 
+.PHONY: deb
+deb: setup-packaging release ## Build the packages of both programs into target/deb
+	CARGO=$(CARGO) TARGET=$(TARGET) packaging/build
+
+.PHONY: deb-reproducible
+deb-reproducible: deb ## Build them again elsewhere, from nothing, and compare the bytes (as long as the first time)
+	packaging/build-again $(TARGET)/deb $(TARGET)/deb-again
+
 .PHONY: apt-repo
 apt-repo: setup-packaging ## Put the packages of target/deb into the signed repository target/apt (APT_SIGNING_KEY, APT_URL)
 	packaging/apt/build target/deb target/apt
