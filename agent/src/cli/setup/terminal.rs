@@ -26,8 +26,9 @@ impl Terminal {
 
     /// Asks for one line that nobody is to see.
     pub(super) fn ask_hidden(&self, question: &str) -> io::Result<String> {
-        say(question)?;
+        // Before the question stands there: who answers quickly is not shown either.
         let hidden = Hidden::begin(&self.0)?;
+        say(question)?;
         let line = self.line();
         drop(hidden);
         say("\n")?;
