@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use contract::enrolment_token::EnrolmentToken;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -286,6 +286,8 @@ struct Person {
     /// Keeps the terminal open, to look at its settings in the end.
     terminal: File,
     screen: Arc<Mutex<Vec<u8>>>,
+    /// Reads the screen until the last one who could write there has closed it.
+    reader: JoinHandle<()>,
 }
 
 impl Person {
@@ -301,13 +303,13 @@ impl Person {
         let keyboard = File::from(controller);
         let screen = Arc::<Mutex<Vec<u8>>>::default();
         let (mut reader, shown) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = reader.read(&mut bytes) {
                 shown.lock().unwrap().extend_from_slice(&bytes[..read]);
             }
         });
-        Self { child, keyboard, terminal, screen }
+        Self { child, keyboard, terminal, screen, reader }
     }
 
     fn shown(&self) -> String {
@@ -340,8 +342,9 @@ impl Person {
     fn ends(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         assert!(self.echoes(), "the terminal shows again what is typed");
-        eventually("the end of the screen", || self.shown().ends_with('\n').then_some(()));
-        let shown = self.shown();
+        drop(self.terminal);
+        self.reader.join().unwrap();
+        let shown = String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned();
         assert!(!shown.contains(SECRET) && !shown.contains("reflector-enrol-1"), "{shown}");
         (code, shown)
     }
