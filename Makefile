@@ -11,8 +11,8 @@ PROGRAMS := chromium curl faketime ffmpeg jq luacheck openssl prosody psql setpr
 # What they need from PyPI and npm, at the versions of the lock files in testbed/tools.
 TOOLS := .tools
 # What building and proving the packages needs beside it.
-PACKAGING_PACKAGES := apt-utils binutils build-essential debhelper dpkg-dev fakeroot gnupg iproute2 lintian mandoc mmdebstrap piuparts procps shellcheck systemd-container xz-utils zstd
-PACKAGING_PROGRAMS := apt-ftparchive dh dpkg-buildpackage fakeroot gpg lintian mandoc mmdebstrap objdump piuparts shellcheck systemd-nspawn zstd
+PACKAGING_PACKAGES := apt-utils binutils build-essential debhelper docker-compose dpkg-dev fakeroot gnupg iproute2 lintian mandoc mmdebstrap piuparts podman procps shellcheck slirp4netns systemd-container xz-utils zstd
+PACKAGING_PROGRAMS := apt-ftparchive dh docker-compose dpkg-buildpackage fakeroot gpg lintian mandoc mmdebstrap objdump piuparts podman shellcheck slirp4netns systemd-nspawn zstd
 # How programs are built that are shipped or measured: whatever directory they are built in, the same source gives the same bytes.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 CARGO_DIRECTORY := $(abspath $(or $(CARGO_HOME),$(HOME)/.cargo))
@@ -125,7 +125,7 @@ arm64: setup-packaging ## Compile both programs for arm64, in a Debian 12 of its
 PREVIOUS := target/package-test/previous
 
 .PHONY: package-test
-package-test: setup-packaging ## Prove the packages of target/deb on fresh Debian 12 and 13: install, hurt, upgrade, remove (as root)
+package-test: setup setup-packaging build ## Prove the packages of target/deb on fresh Debian 12 and 13: install, hurt, upgrade, remove (as root)
 	@ls target/deb/*.deb >/dev/null 2>&1 || { echo "there are no packages in target/deb: run make deb first"; exit 1; }
 	for release in bookworm trixie; do $(AS_ROOT) packaging/machine/tree $$release target/package-test & trees+=($$!); done; for tree in $${trees[@]}; do wait $$tree; done
 	mkdir -p $(PREVIOUS) && ln -sfn ../../release $(PREVIOUS)/release && TARGET=$(PREVIOUS) packaging/build --version 0.0.9
