@@ -17,8 +17,7 @@ const NOTICES: [&str; 6] = ["licen", "copying", "copyright", "notice", "unlicens
 const HEAD: &str = "\
 The programs of this package are linked with the libraries below, each under its own licence. The texts of the licences
 follow, as the libraries have them. Most are written in Rust; of those in other languages, libsqlite3-sys contains SQLite
-(in the public domain), ring and aws-lc-sys contain code of OpenSSL, BoringSSL and AWS-LC, and utoipa-swagger-ui-vendored
-contains Swagger UI. The standard library of Rust is under MIT or Apache-2.0.
+(in the public domain), ring contains code of OpenSSL and BoringSSL, and utoipa-swagger-ui-vendored contains Swagger UI. The standard library of Rust is under MIT or Apache-2.0.
 ";
 
 #[derive(Deserialize)]
