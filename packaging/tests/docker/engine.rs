@@ -156,8 +156,8 @@ fn base() -> std::path::PathBuf {
     if !base.exists() {
         fs::create_dir_all(&directory).unwrap();
         let half = directory.join(format!("half-{}.tar", std::process::id()));
-        let mut make = Command::new("mmdebstrap");
-        let made = make.args(["--quiet", "--variant=minbase", "bookworm"]).arg(&half).status().unwrap();
+        let mut mmdebstrap = Command::new("mmdebstrap");
+        let made = mmdebstrap.args(["--quiet", "--variant=minbase", "bookworm"]).arg(&half).status().unwrap();
         assert!(made.success(), "mmdebstrap failed");
         fs::rename(half, &base).unwrap();
     }

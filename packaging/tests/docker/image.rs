@@ -128,9 +128,9 @@ fn enter(port: u16, domain: &str, log: impl Fn() -> String) -> Client {
 
 /// A recording as the layout's Jibri leaves it: everybody can read it, or its user and group alone.
 fn record(place: &Path, age: &Age, room: &str) {
-    let root = place.join(age.recordings);
-    fs::create_dir_all(&root).unwrap();
-    let jibri = Jibri::new(&root, &place.join("ffmpeg.log"));
+    let directory = place.join(age.recordings);
+    fs::create_dir_all(&directory).unwrap();
+    let jibri = Jibri::new(&directory, &place.join("ffmpeg.log"));
     let jibri = if age.prosody == SINCE.prosody { jibri.with_owner(S6, S6) } else { jibri };
     let recording = jibri.record(SESSION, room).unwrap();
     let url = format!("https://meet.jitsi/{room}");
