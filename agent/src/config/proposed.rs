@@ -23,7 +23,7 @@ pub struct Proposal<'a> {
     pub secret: Option<&'a str>,
 }
 
-/// Checks all that the service would read, as [`super::load`] does. A later file that sets a key of the drop-in to something
+/// Checks all that the service would read, as [`super::load()`] does. A later file that sets a key of the drop-in to something
 /// else is an error, since the drop-in would not hold.
 ///
 /// The environment is not looked at: the service has one of its own.
