@@ -167,14 +167,17 @@ async fn serve_from(
     let notifications = listen_to_storage(&state)?;
     let receipts = state.receipts.clone();
     tokio::spawn(state.meters.clone().keep_up());
-    tokio::spawn(supervision::feed(state.pulses.clone()));
+    let pulses = state.pulses.clone();
     let (limits, traces) = (state.config.limits.clone(), state.traces.clone());
     let router = router::router(state);
     let address = listener.local_addr()?;
     tracing::info!("listening on http://{address}");
     supervision::ready(&format!("serving on http://{address}"));
+    let feeding = tokio::spawn(supervision::feed(pulses));
     let stop = async {
         stop.requested().await;
+        // From here on the unit's limit for a stop holds.
+        feeding.abort();
         supervision::stopping();
     };
     serve::serve(listener, router, &limits, Patience::default(), stop).await;

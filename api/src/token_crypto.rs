@@ -34,6 +34,7 @@ enum Signing {
 
 struct JwtSigning(Algorithm, Signing);
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library calls it like this")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     if algorithm.family() != key.family() {
         return Err(ErrorKind::InvalidKeyFormat.into());
@@ -97,6 +98,7 @@ fn method(algorithm: Algorithm) -> Option<Method> {
 
 struct JwtVerifying(Algorithm, DecodingKey);
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library calls it like this")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     if algorithm.family() != key.family() {
         return Err(ErrorKind::InvalidKeyFormat.into());

@@ -67,7 +67,7 @@ pub(super) fn read_or_explain(
 /// The argument that names the file.
 #[derive(Debug, clap::Args)]
 pub(super) struct EnvFile {
-    /// Take settings from this file, too, which is read like an EnvironmentFile= of systemd; the environment wins. All commands
+    /// Take settings from this file, too, which is read like an environment file of systemd; the environment wins. All commands
     /// but `serve` take those of the service [default: /etc/reflector-api/api.env]
     #[arg(long = "env-file", value_name = "FILE", global = true)]
     path: Option<PathBuf>,

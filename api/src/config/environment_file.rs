@@ -17,7 +17,6 @@ enum Place {
     Double,
     DoubleEscape,
     Comment,
-    CommentEscape,
 }
 
 /// The variables in `text`. Names that no variable can have, such as `export NAME`, are left out, and so are values with control
@@ -99,10 +98,8 @@ impl Reading {
                 }
                 self.value(c, true, Place::Double)
             }
-            Place::Comment if c == '\\' => Place::CommentEscape,
             Place::Comment if is_break(c) => Place::BeforeName,
-            Place::CommentEscape if is_break(c) => Place::BeforeName,
-            Place::Comment | Place::CommentEscape => Place::Comment,
+            Place::Comment => Place::Comment,
         };
     }
 
@@ -140,7 +137,7 @@ impl Reading {
 
     /// A last line needs no break, and a quote that is left open ends with the file.
     fn end(&mut self) {
-        if !matches!(self.place, Place::BeforeName | Place::Name | Place::Comment | Place::CommentEscape) {
+        if !matches!(self.place, Place::BeforeName | Place::Name | Place::Comment) {
             self.keep();
         }
     }

@@ -91,3 +91,22 @@ fn file(name: &str) -> Result<Response, ApiError> {
     ];
     Ok((headers, *bytes).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_the_page_asks_for_is_here_and_small() {
+        let asked: Vec<_> = PAGE.split("\"docs/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(asked.len(), FILES.len() + 1, "{asked:?}");
+        for name in asked {
+            let answer = file(name).unwrap();
+            let is_packed = answer.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+            assert_eq!(is_packed, name != "initializer.js", "{name}");
+        }
+        assert!(FILES.iter().all(|(.., bytes)| bytes.starts_with(&[0x1f, 0x8b])), "gzip");
+        assert!(FILES.iter().map(|(.., bytes)| bytes.len()).sum::<usize>() < 700_000);
+        assert_eq!(file("swagger-ui-bundle.js.map").unwrap_err().code(), ProblemCode::NotFound);
+    }
+}

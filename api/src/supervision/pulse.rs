@@ -117,7 +117,7 @@ fn milliseconds(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_loop_is_stuck_when_it_neither_turns_nor_rests_for_longer_than_its_limit() {

@@ -125,6 +125,8 @@ fn nothing_is_written_that_the_service_would_not_start_with() {
 #[test]
 fn the_address_of_a_database_comes_from_standard_input_and_is_not_shown() {
     let scene = Scene::new();
+    let elsewhere = format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display());
+    fs::write(scene.file(), elsewhere).unwrap();
     let mut child = scene
         .command(&["setup", "--jitsi-domain", "meet.example.com", "--database-url-file", "-"])
         .stdin(Stdio::piped())
@@ -132,11 +134,27 @@ fn the_address_of_a_database_comes_from_standard_input_and_is_not_shown() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let url = "postgresql://reflector:hunter2#x@db.example.com:5432/reflector";
+    let url = "postgresql://reflector:hunter2%23x@db.example.com:5432/reflector";
     writeln!(child.stdin.take().unwrap(), "{url}").unwrap();
     let said = Said::of(child.wait_with_output().unwrap()).succeeded();
     assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{}{}", said.out, said.err);
     assert_eq!(environment_file::parse(&scene.text())["DATABASE_URL"], url);
+}
+
+#[test]
+fn a_private_database_with_data_is_not_left_behind_by_accident() {
+    let scene = Scene::new();
+    fs::write(scene.file(), format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display())).unwrap();
+    scene.run(&SETUP).succeeded();
+    scene.run(&["migrate"]).succeeded();
+    let url = scene.directory.path().join("url");
+    fs::write(&url, "postgresql://u@db.example.com/d\n").unwrap();
+    let moving = ["setup", "--database-url-file", url.to_str().unwrap()];
+    let refused = scene.run(&moving);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    assert!(refused.err.contains("leave behind") && refused.err.contains("--replace"), "{}", refused.err);
+    scene.run(&[&moving[..], &["--replace"]].concat()).succeeded();
+    assert!(scene.text().contains("DATABASE_URL="));
 }
 
 #[test]

@@ -161,7 +161,7 @@ impl Things {
             .replace("/ops/meetings/{id}", &format!("/ops/meetings/{}", self.meeting_id))
             .replace("/ops/recordings/{id}", &format!("/ops/recordings/{}", self.recording_id))
             .replace("{id}", "no-such-webhook")
-            .replace("{file}", "swagger-ui.css")
+            .replace("{file}", "initializer.js")
             .replace("{*rest}", "no-such-page")
     }
 }

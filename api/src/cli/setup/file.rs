@@ -1,5 +1,6 @@
 //! Writes the file of settings, so that a crash leaves the old one or the new one.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
@@ -21,7 +22,7 @@ pub(super) fn with(existing: Option<&str>, additions: &[Addition]) -> String {
         text.push('\n');
     }
     for Addition { name, value, why } in additions {
-        text.push_str(&format!("\n# {why}\n{name}={}\n", quoted(value)));
+        write!(text, "\n# {why}\n{name}={}\n", quoted(value)).expect("a text takes everything");
     }
     text
 }

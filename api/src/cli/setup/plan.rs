@@ -44,9 +44,9 @@ pub(super) fn additions(
     if !others.is_empty() && !wishes.replaces {
         return Err(others);
     }
-    let wished = wishes.values.iter().filter(|(name, value)| said(name) != Some(value));
+    let new = wishes.values.iter().filter(|(name, value)| said(name) != Some(value));
     let mut additions: Vec<_> =
-        wished.map(|(name, value)| Addition { name, value: value.clone(), why: why(name) }).collect();
+        new.map(|(name, value)| Addition { name, value: value.clone(), why: why(name) }).collect();
     let mut add = |name, value, why| additions.push(Addition { name, value, why });
     if said("JITSI_JWT_SECRET").is_none() && said("JITSI_JWT_PRIVATE_KEY_FILE").is_none() {
         add(

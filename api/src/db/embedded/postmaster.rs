@@ -97,14 +97,48 @@ fn works_in(pid: Pid, data: &Path) -> bool {
 }
 
 /// After a reboot another process may have the number that the file names, and Postgres would take it for a server. The file is
-/// removed only when nothing at all works in the data directory: it also guards against sessions that outlived their server.
+/// removed only when nothing at all works in the data directory: it also guards against sessions that outlived their server. A process
+/// that cannot be looked at may be one: the service, in its sandbox, does not see what root has started as its user.
 fn remove_misleading_pid_file(data: &Path) -> io::Result<()> {
     let Some(pid) = pid_in_file(data) else { return Ok(()) };
-    let is_misleading = kill(pid, None).is_ok() && !processes().any(|pid| works_in(pid, data));
+    let is_misleading =
+        kill(pid, None).is_ok() && !is_hidden(pid) && !processes().any(|pid| works_in(pid, data));
     if is_misleading { fs::remove_file(data.join("postmaster.pid")) } else { Ok(()) }
+}
+
+fn is_hidden(pid: Pid) -> bool {
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    may_not_look(&fs::read_link(directory.join("cwd")), directory.exists())
+}
+
+/// Whether a process that lives, with this working directory, is kept from us. One that has ended and waits for its parent is listed,
+/// and has none.
+fn may_not_look(directory: &io::Result<PathBuf>, is_listed: bool) -> bool {
+    match directory {
+        Ok(_) => false,
+        Err(error) => !is_listed || error.kind() == io::ErrorKind::PermissionDenied,
+    }
 }
 
 fn processes() -> impl Iterator<Item = Pid> {
     let entries = fs::read_dir(PathBuf::from("/proc")).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_hidden_when_it_is_not_listed_or_may_not_be_looked_at() {
+        let error = |kind: io::ErrorKind| Err(io::Error::from(kind));
+        for (directory, is_listed, expected) in [
+            (Ok(PathBuf::from("/")), true, false),
+            (error(io::ErrorKind::NotFound), true, false),
+            (error(io::ErrorKind::NotFound), false, true),
+            (error(io::ErrorKind::PermissionDenied), true, true),
+        ] {
+            assert_eq!(may_not_look(&directory, is_listed), expected, "{directory:?} {is_listed}");
+        }
+    }
 }
