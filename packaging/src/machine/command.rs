@@ -53,7 +53,7 @@ impl fmt::Display for Outcome {
 /// login as root would give it.
 pub(super) fn run(leader: i32, command: &str, input: &str) -> Result<Outcome> {
     let mut child = Command::new("timeout")
-        .args(["--kill-after=10", LIMIT, "nsenter", "--all", "--target", &leader.to_string(), "--wd=/"])
+        .args(["--kill-after=10", LIMIT, "nsenter", "--all", "--target", &leader.to_string(), "--wdns=/"])
         .args([
             "env",
             "--ignore-environment",

@@ -15,7 +15,7 @@ use super::boot;
 use super::release::target;
 
 const PORT: u16 = 8080;
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A signed archive that the machines of a network reach. It ends when it is dropped.
 #[derive(Debug)]
