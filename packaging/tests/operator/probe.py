@@ -41,6 +41,7 @@ def read(path):
 def write(path):
     with open(path, "w") as file:
         file.write("x")
+    os.unlink(path)
 
 
 def listed(path):
@@ -76,7 +77,7 @@ def runnable_memory():
 
 def set_uid_file():
     path = f"{STATE}/.probe"
-    write(path)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
     try:
         os.chmod(path, 0o4755)
     finally:
@@ -84,10 +85,8 @@ def set_uid_file():
 
 
 def state():
-    path = f"{STATE}/.probe"
-    write(path)
-    read(path)
-    os.unlink(path)
+    write(f"{STATE}/.probe")
+    listed(STATE)
 
 
 def in_a_child(act):

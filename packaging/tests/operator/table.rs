@@ -32,6 +32,9 @@ const BOOKS: &[&str] = &[
     "/var/tmp/systemd-private-",
 ];
 
+/// Downloaded before there is a package that has it.
+const KEYRING: &str = "/usr/share/keyrings/reflector-archive-keyring.pgp";
+
 /// A row of the table.
 #[derive(Debug, Clone)]
 struct Row {
@@ -113,14 +116,16 @@ fn is_meant(pattern: &str, path: &str) -> bool {
     if let Some(directory) = pattern.strip_suffix("/**") {
         return path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     }
-    let pattern = pattern.trim_end_matches('/');
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else { return false };
-    for part in parts {
-        let Some(at) = rest.find(part).filter(|at| !rest[..*at].contains('/')) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.is_empty()
+    is_like(pattern.trim_end_matches('/'), path)
+}
+
+/// Whether a path is what a pattern with `*` describes.
+fn is_like(pattern: &str, path: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == path };
+    let Some(rest) = path.strip_prefix(head) else { return false };
+    let part = rest.split('/').next().unwrap_or_default();
+    let ends = part.char_indices().map(|(at, _)| at).chain([part.len()]);
+    ends.into_iter().any(|end| is_like(tail, &rest[end..]))
 }
 
 /// The row for a path. One that names it wins over one that names a whole directory.
@@ -176,7 +181,8 @@ fn named(rows: &[Row], kind: Kind) -> BTreeSet<String> {
 fn compare(release: Release) {
     let rows = table();
     let whole = Whole::prepare(release);
-    let before = Survey::of(&whole.machine);
+    let mut before = Survey::of(&whole.machine);
+    before.files.remove(KEYRING);
     whole.install();
     let after = Survey::of(&whole.machine).since(&before);
 
@@ -252,6 +258,8 @@ fn patterns_and_rights_mean_what_the_table_means() {
         ("/man/man*/a*.gz", "/man/man8/a-b.8.gz", true),
         ("/man/man*/a*.gz", "/man/de/man8/a.gz", false),
         ("/man/man*/a*.gz", "/man/man8/b.gz", false),
+        ("/dev/shm/A.*", "/dev/shm/A.12", true),
+        ("/dev/shm/A.*", "/dev/shm/A.1/2", false),
     ] {
         assert_eq!(is_meant(pattern, path), meant, "{pattern} {path}");
     }

@@ -26,8 +26,14 @@ impl Terminal {
     /// Runs a shell command at a new terminal.
     pub(crate) fn open(machine: &Machine, command: &str) -> Self {
         let mut child = Command::new("nsenter")
-            .args(["--all", "--target", &machine.leader().to_string(), "--wd=/"])
-            .args(["env", "--ignore-environment", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"])
+            .args(["--all", "--target", &machine.leader().to_string()])
+            .args([
+                "env",
+                "--ignore-environment",
+                "--chdir=/root",
+                "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOME=/root",
+            ])
             .args(["LANG=C.UTF-8", "TERM=linux", "SHELL=/bin/bash", "DEBIAN_FRONTEND=noninteractive"])
             .args(["script", "--quiet", "--return", "--flush", "--command", command, "/dev/null"])
             .stdin(Stdio::piped())
