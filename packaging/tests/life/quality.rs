@@ -18,8 +18,10 @@ on_each_release! {
 }
 
 fn systemd_finds_nothing_wrong_with_the_units_and_little_exposed(release: Release) {
-    let host = Host::running(release, &current());
-    host.machine.ok("apt-get install --yes --no-install-recommends reflector-api man-db").unwrap();
+    let host = Host::knowing(release, &current());
+    host.machine
+        .ok("apt-get install --yes --no-install-recommends reflector-agent reflector-api man-db")
+        .unwrap();
     for program in PROGRAMS {
         for kind in ["service", "path"] {
             let unit = format!("{program}.{kind}");
