@@ -3,6 +3,9 @@
 
 plugin_paths = { "/usr/share/jitsi-meet/prosody-plugins/" }
 muc_mapper_domain_base = "meet.test";
+c2s_require_encryption = false
+-- Tokens travel as passwords here, from clients on this host.
+allow_unencrypted_plain_auth = true
 unlimited_jids = { "focus@auth.meet.test", "jvb@auth.meet.test" }
 
 VirtualHost "meet.test"
@@ -13,12 +16,10 @@ VirtualHost "meet.test"
         "bosh";
         "ping"; -- Enable mod_ping
     }
-    c2s_require_encryption = false
     main_muc = "conference.meet.test"
 
 VirtualHost "guest.meet.test"
     authentication = "anonymous"
-    c2s_require_encryption = false
 
 Component "conference.meet.test" "muc"
     restrict_room_creation = true
@@ -53,10 +54,6 @@ Component "internal.auth.meet.test" "muc"
 
 VirtualHost "auth.meet.test"
     authentication = "internal_plain"
-    allow_unencrypted_plain_auth = true
-    c2s_require_encryption = false
 
 VirtualHost "recorder.meet.test"
     authentication = "internal_plain"
-    allow_unencrypted_plain_auth = true
-    c2s_require_encryption = false
