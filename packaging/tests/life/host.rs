@@ -26,7 +26,8 @@ pub(crate) fn current() -> PathBuf {
 
 /// Tells something that was measured, whether tests show what they say or not.
 pub(crate) fn tell(text: &str) {
-    writeln!(std::io::stderr(), "measured: {text}").unwrap();
+    let mut terminal = std::io::stderr();
+    writeln!(terminal, "measured: {text}").unwrap();
 }
 
 /// A host, the archive that it installs from, and the API that it delivers to.
