@@ -1,3 +1,5 @@
+//! Keeps the program small.
+//!
 //! Takes out of Swagger UI's release the files that `GET /docs` needs, and compresses them: the rest, mostly maps of its sources, is ten
 //! times as large.
 
@@ -17,6 +19,7 @@ const FILES: [&str; 4] = ["favicon-32x32.png", "index.css", "swagger-ui-bundle.j
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=migrations");
+    fold_functions();
     let out = std::env::var("OUT_DIR")?;
     let mut archive = ZipArchive::new(Cursor::new(utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED))?;
     let names: Vec<String> =
@@ -32,4 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         compressed.finish()?;
     }
     Ok(())
+}
+
+/// Has the linker of Rust's own toolchains for amd64 keep one of functions that came out alike: there are thousands, one for each type that
+/// a generic function was made for.
+fn fold_functions() {
+    let is = |variable, value| std::env::var(variable).is_ok_and(|set| set == value);
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_ARCH", "x86_64") && is("CARGO_CFG_TARGET_ENV", "gnu")
+    {
+        println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
+    }
 }
