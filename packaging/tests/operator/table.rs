@@ -145,8 +145,8 @@ fn is_right(expected: &str, found: &str) -> bool {
     };
     let number = |mode: &str| u32::from_str_radix(mode, 8).unwrap_or_default();
     let (mode, is) = (number(mode), number(is));
-    let enterable = mode | (mode & 0o444) >> 2;
-    owner == of && (kind == "l" || is == mode || kind == "d" && is == enterable)
+    let enterable = mode | ((mode & 0o444) >> 2);
+    owner == of && (kind == "l" || is == mode || (kind == "d" && is == enterable))
 }
 
 /// Everything that is there and is not as the table says.
