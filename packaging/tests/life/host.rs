@@ -40,7 +40,11 @@ pub(crate) struct Host {
 impl Host {
     /// A fresh host that knows an archive with these packages.
     pub(crate) fn knowing(release: Release, packages: &Path) -> Self {
-        let machine = Machine::fresh(release).unwrap();
+        Self::on(Machine::fresh(release).unwrap(), packages)
+    }
+
+    /// The same for a machine that is there already.
+    pub(crate) fn on(machine: Machine, packages: &Path) -> Self {
         let repository = Repository::open(machine.network()).unwrap();
         repository.publish(packages).unwrap();
         machine.trust(&repository).unwrap();

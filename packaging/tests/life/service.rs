@@ -1,6 +1,6 @@
 //! The service when it is hurt or misled.
 
-use packaging::machine::{Machine, Release};
+use packaging::machine::{Machine, Network, Options, Release};
 
 use crate::host::{AGENT, Host, current};
 
@@ -10,6 +10,7 @@ on_each_release! {
     an_agent_that_is_killed_or_hangs_is_started_again,
     a_wrong_configuration_stops_the_agent_readably_and_once,
     a_reload_with_a_wrong_configuration_keeps_the_agent_as_it_is,
+    an_agent_starts_with_its_host_and_goes_on,
 }
 
 fn an_agent_that_is_killed_or_hangs_is_started_again(release: Release) {
@@ -73,6 +74,23 @@ fn a_reload_with_a_wrong_configuration_keeps_the_agent_as_it_is(release: Release
     spool.append(10).unwrap();
     host.delivers(&spool);
     assert_eq!(host.pid(), before);
+}
+
+fn an_agent_starts_with_its_host_and_goes_on(release: Release) {
+    let network = Network::new().unwrap();
+    let machine = Machine::boot(release, "host", &network, Options { lasting: true }).unwrap();
+    let mut host = Host::on(machine, &current());
+    host.machine.ok("apt-get install --yes reflector-agent").unwrap();
+    host.set_up();
+    host.api.close().unwrap();
+    let mut spool = host.spool(1);
+    spool.append(20).unwrap();
+    host.has_read(&spool);
+
+    host.machine.reboot().unwrap();
+    host.api.open().unwrap();
+    host.machine.eventually("systemctl is-active reflector-agent").unwrap();
+    host.delivers(&spool);
 }
 
 fn write_wrong(machine: &Machine) {
