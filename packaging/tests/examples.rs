@@ -1,4 +1,5 @@
 //! The commented examples of the settings say what the programs and the operators' manual say.
+#![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
