@@ -156,7 +156,7 @@ impl Machine {
                 setns(&namespace, CloneFlags::CLONE_NEWNET)?;
                 anyhow::Ok(act())
             });
-            thread.join().expect("it panics only where the test does")
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
