@@ -1,9 +1,11 @@
 //! A file that is there whole or not at all, whatever crashes meanwhile.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
 
 /// What a file is to hold, and who may read it. It belongs to whoever runs this.
 #[derive(Clone, Copy)]
@@ -19,6 +21,8 @@ impl Wanted<'_> {
     /// Writes it, unless it is so already; says whether it was written.
     pub(super) fn write(&self) -> io::Result<bool> {
         if self.is_there()? {
+            // A run that was killed after it had put the file there may not have come to this.
+            sync(parent(self.path))?;
             return Ok(false);
         }
         let beside = self.beside();
@@ -38,10 +42,15 @@ impl Wanted<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             metadata => metadata?,
         };
-        let fits = metadata.is_file()
+        Ok(self.fits(&metadata, geteuid().as_raw()) && fs::read(self.path)? == self.bytes)
+    }
+
+    /// Whether a file is one that `owner` would have written, but for its bytes. Another owner could change it.
+    fn fits(&self, metadata: &Metadata, owner: u32) -> bool {
+        metadata.is_file()
+            && metadata.uid() == owner
             && metadata.mode() & 0o7777 == self.mode
-            && self.group.is_none_or(|group| group == metadata.gid());
-        Ok(fits && fs::read(self.path)? == self.bytes)
+            && self.group.is_none_or(|group| group == metadata.gid())
     }
 
     /// A hidden name in the same directory, which no pattern for configuration files matches.
@@ -63,10 +72,10 @@ impl Wanted<'_> {
 
 /// Makes a directory for `group` to read, if there is none, with those above it.
 pub(super) fn directory(path: &Path, group: Option<u32>) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
     let above = parent(path);
+    if path.is_dir() {
+        return sync(above);
+    }
     DirBuilder::new().recursive(true).mode(0o755).create(above)?;
     DirBuilder::new().mode(0o750).create(path)?;
     let directory = File::open(path)?;
@@ -117,6 +126,22 @@ mod tests {
         assert!(wanted(&path, b"two").write().unwrap(), "others could read it");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
         assert_eq!(names(directory.path()), ["file"], "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_file_that_belongs_to_somebody_else_is_not_the_wanted_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let file = wanted(&path, b"one");
+        assert!(file.write().unwrap());
+        let metadata = fs::metadata(&path).unwrap();
+        assert!(file.fits(&metadata, metadata.uid()));
+        assert!(!file.fits(&metadata, metadata.uid() + 1));
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
+            assert!(file.write().unwrap(), "its owner could change it");
+            assert_eq!(fs::metadata(&path).unwrap().uid(), 0);
+        }
     }
 
     #[test]
