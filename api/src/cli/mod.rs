@@ -1,6 +1,7 @@
 //! The command line: `reflector-api serve | setup | migrate | check | openapi | agents | token`.
 //!
-//! Exit codes: 0 all went well; 1 it failed; 2 the command line is wrong; 78 the configuration is wrong.
+//! Exit codes: 0 all went well; 1 it failed; 2 the command line is wrong; 4 it is set up, and the service was left alone;
+//! 78 the configuration is wrong.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -23,6 +23,10 @@ mod plan;
 mod service;
 
 use plan::{Addition, Wishes};
+use service::{Before, Brought};
+
+/// The exit code when it is set up, and the service was left alone.
+const NOT_YET: u8 = 4;
 
 /// Random bytes in a secret.
 const SECRET_BYTES: usize = 32;
@@ -45,9 +49,6 @@ pub(super) struct Arguments {
     /// Replace settings that say something else; without this they are left, and nothing is written
     #[arg(long)]
     replace: bool,
-    /// Write the settings, and leave the service alone
-    #[arg(long)]
-    no_start: bool,
 }
 
 /// Writes what is missing into `path`, the service's own file by default, and has the service start with it.
@@ -83,6 +84,8 @@ pub(super) fn run(
             config.state_dir.display()
         );
     }
+    // Before anything is written: what appears may start it.
+    let service = is_service.then(Before::look);
     if additions.is_empty() {
         writeln!(out, "{} has all that is needed.", path.display())?;
     } else {
@@ -91,12 +94,40 @@ pub(super) fn run(
         let names: Vec<_> = additions.iter().map(|addition| addition.name).collect();
         writeln!(out, "Wrote {} to {}.", names.join(", "), path.display())?;
     }
-    if is_service && !arguments.no_start && service::is_there() {
-        service::start(!additions.is_empty(), config.listen)?;
-        writeln!(out, "reflector-api serves on http://{}.", config.listen)?;
-    }
+    let is_left = match service {
+        Some(service) => !starts(&service, !additions.is_empty(), config.listen, out, err)?,
+        None => false,
+    };
     write!(out, "{}", next_steps(&config, path))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_left { ExitCode::from(NOT_YET) } else { ExitCode::SUCCESS })
+}
+
+/// Has the service run with what was written, and sees that it answers; whether it does, or was left alone.
+fn starts(
+    before: &Before,
+    has_changed: bool,
+    listen: SocketAddr,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<bool> {
+    match before.bring_up(has_changed) {
+        Brought::Up => {
+            service::answers(listen).map_err(|error| {
+                anyhow::anyhow!(
+                    "the service runs, and does not answer on {listen}: {error}; journalctl -u reflector-api says more"
+                )
+            })?;
+            writeln!(out, "reflector-api serves on http://{listen}.")?;
+            Ok(true)
+        }
+        Brought::Left(why) => {
+            writeln!(err, "warning: {why}")?;
+            Ok(false)
+        }
+        Brought::Down(why) => {
+            anyhow::bail!("the service does not start: {why}; journalctl -u reflector-api says more")
+        }
+    }
 }
 
 /// The file's text; `None` while there is none.
