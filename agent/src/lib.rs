@@ -25,7 +25,6 @@ pub mod heartbeat;
 pub mod hint;
 pub mod http;
 pub mod jibri;
-pub mod journal;
 pub mod kept;
 pub mod listener;
 pub mod metrics;

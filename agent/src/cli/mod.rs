@@ -26,12 +26,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use host::journal;
 use rusqlite::ErrorCode;
 use tracing::Level;
 
 use crate::chain::Chain;
 use crate::config::{self, Config, Environment, Finding, Severity};
-use crate::journal;
 use crate::supervision::notify;
 
 /// The exit code for a wrong configuration: `EX_CONFIG` of sysexits.h.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use host::journal::{self, Journal};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::Layer;
@@ -13,7 +14,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::app;
 use crate::config::{Config, Finding, LogFormat, Severity};
-use crate::journal::{self, Journal};
 use crate::metrics::Counting;
 
 /// Loads the configuration: it, and the warnings, or every finding.
@@ -51,7 +51,7 @@ fn start_logging(config: &Config, counting: &Counting) -> anyhow::Result<SetFilt
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
     match config.log.format {
         LogFormat::Auto if journal::is_stderr() => {
-            let journal = Journal::new().context("the journal cannot be written to")?;
+            let journal = Journal::new("reflector-agent").context("the journal cannot be written to")?;
             registry.with(journal.with_filter(filter)).try_init()
         }
         LogFormat::Auto | LogFormat::Text => registry.with(lines.with_filter(filter)).try_init(),

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use host::journal;
+
 use super::{EXIT_CONFIG, configuration, logging};
 use crate::config::{Finding, Log, Severity, Variables};
 use crate::{app, supervision};
@@ -31,7 +33,7 @@ pub(super) fn run(
     let (config, findings) = match configuration::read(&variables) {
         Ok(read) => read,
         Err(findings) => {
-            if logging::leads_to_journal() {
+            if journal::is_stderr() {
                 logging::start(&Log::default())?;
             }
             tell(&findings, err)?;
@@ -51,7 +53,7 @@ pub(super) fn run(
 
 /// In the journal a finding has its level; elsewhere it is a line as `check` writes it.
 fn tell(findings: &[Finding], err: &mut impl Write) -> std::io::Result<()> {
-    let is_journal = logging::leads_to_journal();
+    let is_journal = journal::is_stderr();
     for finding in findings {
         match finding.severity {
             Severity::Error if is_journal => tracing::error!(variable = finding.variable, "{finding}"),

@@ -9,6 +9,7 @@ mod entry;
 use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::fs::fstat;
@@ -21,7 +22,8 @@ use self::entry::Entry;
 /// Where the journal takes entries.
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// How long the journal may take to make room for an entry. The agent's work does not wait for a log that hangs.
+/// How long the journal may take to make room for an entry. One that took longer is waited for no more until it takes entries
+/// again: the program's work does not wait for a log that hangs.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether what this process writes to standard error goes into the journal.
@@ -43,25 +45,45 @@ pub fn mark(level: Level) -> String {
 
 /// The layer that sends log lines to the journal.
 pub struct Journal {
-    socket: UnixDatagram,
+    identifier: &'static str,
     path: PathBuf,
+    /// Waits for room, for as long as patience lasts.
+    patient: UnixDatagram,
+    /// Does not wait.
+    hurried: UnixDatagram,
+    /// The entries that the journal has not taken since it hangs.
+    lost: AtomicU64,
 }
 
 impl Journal {
-    /// The journal of this host.
-    pub fn new() -> std::io::Result<Self> {
-        Self::at(Path::new(SOCKET))
+    /// The journal of this host, which shows the program as `identifier`.
+    pub fn new(identifier: &'static str) -> std::io::Result<Self> {
+        Self::at(Path::new(SOCKET), identifier)
     }
 
-    fn at(path: &Path) -> std::io::Result<Self> {
-        let socket = UnixDatagram::unbound()?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, path: path.to_owned() })
+    fn at(path: &Path, identifier: &'static str) -> std::io::Result<Self> {
+        let (patient, hurried) = (UnixDatagram::unbound()?, UnixDatagram::unbound()?);
+        patient.set_write_timeout(Some(PATIENCE))?;
+        hurried.set_nonblocking(true)?;
+        Ok(Self { identifier, path: path.to_owned(), patient, hurried, lost: AtomicU64::new(0) })
+    }
+
+    fn take(&self, entry: &Entry) -> std::io::Result<()> {
+        let hangs = self.lost.load(Ordering::Relaxed) > 0;
+        self.send(if hangs { &self.hurried } else { &self.patient }, entry)?;
+        if hangs {
+            let lost = self.lost.swap(0, Ordering::Relaxed);
+            // Where there is no room for this yet, the next entry tries again.
+            if lost > 0 && self.send(&self.hurried, &Entry::of_loss(lost)).is_err() {
+                self.lost.fetch_add(lost, Ordering::Relaxed);
+            }
+        }
+        Ok(())
     }
 
     /// Not by a connection, so that a journal that is started again gets the next entry.
-    fn send(&self, entry: &Entry) -> std::io::Result<()> {
-        self.socket.send_to(&entry.encode(), &self.path).map(|_| ())
+    fn send(&self, socket: &UnixDatagram, entry: &Entry) -> std::io::Result<()> {
+        socket.send_to(&entry.encode(self.identifier), &self.path).map(drop)
     }
 }
 
@@ -69,18 +91,23 @@ impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut entry = Entry::new(event.metadata());
         event.record(&mut entry);
-        match self.send(&entry) {
+        match self.take(&entry) {
+            Ok(()) => {}
             // A journal that takes nothing would not take it on standard error either.
-            Err(error) if error.kind() != ErrorKind::WouldBlock => {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {
                 let _ = writeln!(std::io::stderr(), "<{}>{}", entry.priority(), entry.message());
             }
-            _ => {}
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -96,7 +123,7 @@ mod tests {
     fn a_line_arrives_as_one_entry_with_its_fields_and_a_journal_that_comes_later_gets_the_next() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
-        let subscriber = tracing_subscriber::registry().with(Journal::at(&path).unwrap());
+        let subscriber = tracing_subscriber::registry().with(Journal::at(&path, "reflector-agent").unwrap());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("nobody is there yet");
             let journal = UnixDatagram::bind(&path).unwrap();
@@ -116,7 +143,7 @@ mod tests {
                 "MESSAGE=parked room=reflector-a event.id=evt_1 reason=\"no such room\\nPRIORITY=0\" wait_ms=5",
                 "PRIORITY=4",
                 "SYSLOG_IDENTIFIER=reflector-agent",
-                "TARGET=agent::journal::tests",
+                "TARGET=host::journal::tests",
                 "ROOM=reflector-a",
                 "EVENT_ID=evt_1",
                 "WAIT_MS=5",
@@ -127,6 +154,37 @@ mod tests {
             assert!(
                 entry.contains("REASON\n\u{17}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}no such room\nPRIORITY=0\n")
             );
+        });
+    }
+
+    #[test]
+    fn a_journal_that_hangs_is_waited_for_once_and_told_afterwards_what_it_has_missed() {
+        const LINES: u64 = 2_000;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let hanging = UnixDatagram::bind(&path).unwrap();
+        hanging.set_nonblocking(true).unwrap();
+        let taken = || {
+            let mut buffer = [0; 4096];
+            let mut read =
+                || hanging.recv(&mut buffer).map(|n| String::from_utf8_lossy(&buffer[..n]).into_owned());
+            std::iter::from_fn(|| read().ok()).collect::<Vec<_>>()
+        };
+        let subscriber = tracing_subscriber::registry().with(Journal::at(&path, "reflector-api").unwrap());
+        tracing::subscriber::with_default(subscriber, || {
+            let began = Instant::now();
+            for number in 0..LINES {
+                tracing::info!(number, "served");
+            }
+            assert!(began.elapsed() < PATIENCE * 5, "{:?}", began.elapsed());
+            let lost = LINES - taken().len() as u64;
+            assert!(lost > 1, "the socket has room for everything");
+            tracing::info!("goes on");
+            let entries = taken();
+            assert!(entries[0].contains("MESSAGE=goes on\n"), "{entries:?}");
+            assert!(entries[1].contains(&format!("did not take in time lines={lost}\n")), "{entries:?}");
+            tracing::info!("nothing is lost any more");
+            assert_eq!(taken().len(), 1);
         });
     }
 }

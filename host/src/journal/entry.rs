@@ -5,9 +5,6 @@ use std::fmt::{Debug, Write};
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
 
-/// The name under which the journal shows the agent.
-const IDENTIFIER: &str = "reflector-agent";
-
 /// The most that is kept of a value, in bytes: what is longer does not fit into one datagram.
 const LONGEST: usize = 16 << 10;
 
@@ -22,6 +19,13 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(metadata: &Metadata<'static>) -> Self {
         Self { level: *metadata.level(), target: metadata.target(), text: String::new(), fields: Vec::new() }
+    }
+
+    /// Says that there is nothing between the last line and the next, though there should be.
+    pub(super) fn of_loss(lines: u64) -> Self {
+        let text = "log lines were lost, which the journal did not take in time".to_owned();
+        let fields = vec![("lines", lines.to_string())];
+        Self { level: Level::WARN, target: module_path!(), text, fields }
     }
 
     pub(super) fn priority(&self) -> u8 {
@@ -41,11 +45,12 @@ impl Entry {
         message
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// As the journal takes it; `identifier` is the name under which it shows the program.
+    pub(super) fn encode(&self, identifier: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         put(&mut bytes, "MESSAGE", &self.message());
         put(&mut bytes, "PRIORITY", &self.priority().to_string());
-        put(&mut bytes, "SYSLOG_IDENTIFIER", IDENTIFIER);
+        put(&mut bytes, "SYSLOG_IDENTIFIER", identifier);
         put(&mut bytes, "TARGET", self.target);
         for (name, value) in &self.fields {
             put(&mut bytes, &journal_name(name), value);
