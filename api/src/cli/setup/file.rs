@@ -7,7 +7,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
 
 use super::plan::Addition;
-use crate::config::environment_file::quoted;
+use crate::config::Variables;
+use crate::config::environment_file::{self, quoted};
 
 /// What a new file begins with.
 const HEAD: &str = "\
@@ -18,13 +19,25 @@ const HEAD: &str = "\
 /// `existing` with `additions` after it: what stands later in such a file counts.
 pub(super) fn with(existing: Option<&str>, additions: &[Addition]) -> String {
     let mut text = existing.unwrap_or(HEAD).to_owned();
-    if !text.is_empty() && !text.ends_with('\n') {
+    if !additions.is_empty() && !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
     for Addition { name, value, why } in additions {
         write!(text, "\n# {why}\n{name}={}\n", quoted(value)).expect("a text takes everything");
     }
     text
+}
+
+/// What the service will read from `text`, if that is what was `known` with `additions`; else the variable that is read otherwise. A quote
+/// that is left open and a backslash at the end take what follows for their own.
+pub(super) fn reads_back(text: &str, known: &Variables, additions: &[Addition]) -> Result<Variables, String> {
+    let mut meant = known.clone();
+    meant.extend(additions.iter().map(|addition| (addition.name.to_owned(), addition.value.clone())));
+    let read = environment_file::parse(text);
+    match meant.iter().find(|(name, value)| read.get(*name) != Some(value)) {
+        Some((name, _)) => Err(name.clone()),
+        None => Ok(read),
+    }
 }
 
 /// Puts `text` in the place of `path`. A new file is root's alone; another keeps its owner and its mode.
@@ -56,7 +69,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::config::environment_file;
 
     fn addition(value: &str) -> Addition {
         Addition { name: "B", value: value.to_owned(), why: "Because." }
@@ -69,6 +81,30 @@ mod tests {
         let read = environment_file::parse(&text);
         assert_eq!((read["A"].as_str(), read["B"].as_str()), ("1", "3 #"));
         assert_eq!(environment_file::parse(&with(None, &[addition("x")])).len(), 1);
+    }
+
+    #[test]
+    fn what_the_end_of_a_file_would_swallow_or_change_is_noticed() {
+        for (existing, lost) in [
+            ("A=1\n", None),
+            ("", None),
+            ("A=1\\", None),
+            ("# a comment", None),
+            ("A='1\n", Some("A")),
+            ("A=\"1", Some("A")),
+            ("A='1' 'B=2\n", Some("A")),
+            ("A", None),
+        ] {
+            let additions = [addition("3 #")];
+            let (text, known) = (with(Some(existing), &additions), environment_file::parse(existing));
+            let read = reads_back(&text, &known, &additions);
+            assert_eq!(read.as_ref().err().map(String::as_str), lost, "{existing:?}: {text:?}");
+            assert!(read.is_err() || read.unwrap()["B"] == "3 #", "{existing:?}");
+        }
+        assert_eq!(with(Some("A='1"), &[]), "A='1");
+        let unwritable = [addition("a\u{7}")];
+        let text = with(None, &unwritable);
+        assert_eq!(reads_back(&text, &Variables::new(), &unwritable).unwrap_err(), "B");
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod file;
 mod plan;
 mod service;
 
-use plan::{Addition, Wishes};
+use plan::Wishes;
 use service::{Before, Brought};
 
 /// The exit code when it is set up, and the service was left alone.
@@ -73,7 +73,15 @@ pub(super) fn run(
             others.join(", ")
         )
     })?;
-    let config = match checked(&known, &additions, err)? {
+    let text = file::with(existing.as_deref(), &additions);
+    let written = file::reads_back(&text, &known, &additions).map_err(|name| {
+        anyhow::anyhow!(
+            "{} would not say what is meant of {name}: a quote that is open or a backslash at its end takes what follows, or the value \
+             has a control character; mend it. Nothing was written",
+            path.display()
+        )
+    })?;
+    let config = match checked(&written, err)? {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
@@ -89,7 +97,6 @@ pub(super) fn run(
     if additions.is_empty() {
         writeln!(out, "{} has all that is needed.", path.display())?;
     } else {
-        let text = file::with(existing.as_deref(), &additions);
         file::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
         let names: Vec<_> = additions.iter().map(|addition| addition.name).collect();
         writeln!(out, "Wrote {} to {}.", names.join(", "), path.display())?;
@@ -200,14 +207,8 @@ fn secret() -> String {
 
 /// The configuration that the service will have, if it can start with it. Only what would keep it from starting is written: a
 /// fresh set-up lacks much that nobody has asked for.
-fn checked(
-    known: &Variables,
-    additions: &[Addition],
-    err: &mut impl Write,
-) -> anyhow::Result<Result<Config, ExitCode>> {
-    let mut variables = known.clone();
-    variables.extend(additions.iter().map(|addition| (addition.name.to_owned(), addition.value.clone())));
-    let config = match configuration::read(&variables) {
+fn checked(written: &Variables, err: &mut impl Write) -> anyhow::Result<Result<Config, ExitCode>> {
+    let config = match configuration::read(written) {
         Ok((config, _)) => config,
         Err(findings) => {
             for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
