@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
+use toml::Table;
 
 use self::place::{Place, Standing};
 use self::service::{Before, Brought};
@@ -48,7 +49,7 @@ pub(super) struct Arguments {
     /// Which rooms are reported, as patterns with `*` and `?`, separated by commas.
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     rooms: Vec<String>,
-    /// Replace what is there, even if it delivers to another API or under another name.
+    /// Replace what is there, even if it delivers to another API or under another name, or cannot be read.
     #[arg(long)]
     replace: bool,
     /// Do not try the API before writing.
@@ -72,10 +73,11 @@ pub(super) fn setup(arguments: &Arguments, chosen: Option<&Path>) -> Result<Exit
         say("Next: `sudo reflector-agent setup`");
         return Ok(ExitCode::FAILURE);
     }
-    let place = Place::below(arguments.root.as_deref().unwrap_or(Path::new("/")));
+    let place = Place::below(arguments.root.as_deref().unwrap_or(Path::new("/")))?;
+    let before = before(&place, arguments.replace)?;
     let standing = place.standing();
-    let mut wish = Wish::from_options(arguments)?;
     let terminal = Terminal::open();
+    let mut wish = Wish::from_options(arguments, terminal.as_ref())?;
     if let Some(terminal) = &terminal {
         wish.ask(&standing, terminal)?;
     }
@@ -89,7 +91,6 @@ pub(super) fn setup(arguments: &Arguments, chosen: Option<&Path>) -> Result<Exit
     }
     let person = terminal.as_ref();
     may_replace(&wish, &standing, arguments.replace, person)?;
-    let before = std::fs::read_to_string(&place.drop_in).unwrap_or_default();
     let text = drop_in::text(&before, &wish.keys(&standing));
     let config = proposed(&place, &text, wish.secret.as_deref())?;
     let answers = arguments.offline || answers(&config, person)?;
@@ -99,6 +100,17 @@ pub(super) fn setup(arguments: &Arguments, chosen: Option<&Path>) -> Result<Exit
     match service {
         Some(service) => Ok(finish(&service.bring_up(changed), code)?),
         None => Ok(code),
+    }
+}
+
+/// What the drop-in says so far. One that cannot be read is written anew only if that is said: its keys would be lost.
+fn before(place: &Place, replace: bool) -> anyhow::Result<Table> {
+    match drop_in::read(&place.drop_in) {
+        Err(_) if replace => Ok(Table::new()),
+        read => read.with_context(|| {
+            let path = place.drop_in.display();
+            format!("{path} cannot be read, so nothing was written: mend it, or --replace writes it anew")
+        }),
     }
 }
 

@@ -4,12 +4,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
+
 use super::drop_in;
 use super::durable::{self, Wanted};
 use crate::config::{self, Environment};
 
 /// Who the service runs as, and the group that may read its configuration.
 const GROUP: &str = "reflector-agent";
+
+/// The groups of a host.
+const GROUPS: &str = "etc/group";
 
 /// A host's configuration directory: this one's, or that of a tree that becomes a host.
 pub(super) struct Place {
@@ -29,9 +34,27 @@ pub(super) struct Standing {
 }
 
 impl Place {
-    pub(super) fn below(root: &Path) -> Self {
+    /// The place in the tree of `root`.
+    ///
+    /// # Errors
+    ///
+    /// A link on the way to what is read and written there. It would lead out of the tree of an image, into the host.
+    pub(super) fn below(root: &Path) -> anyhow::Result<Self> {
+        let place = Self::unchecked(root);
+        let files = [&place.drop_in, &place.secret, &root.join(GROUPS)];
+        match files.iter().find_map(|path| link_on_the_way(root, path)) {
+            Some(link) if root != Path::new("/") => Err(anyhow!(
+                "{} is a symbolic link, which may lead out of {}, so nothing was written: put what it leads to in its place, or run `reflector-agent setup --root /` in a chroot of that tree",
+                link.display(),
+                root.display()
+            )),
+            _ => Ok(place),
+        }
+    }
+
+    fn unchecked(root: &Path) -> Self {
         let main = root.join(config::DEFAULT_PATH.trim_start_matches('/'));
-        let groups = fs::read_to_string(root.join("etc/group")).unwrap_or_default();
+        let groups = fs::read_to_string(root.join(GROUPS)).unwrap_or_default();
         Self {
             drop_in: main.with_extension("d").join(drop_in::NAME),
             secret: main.with_file_name("secret"),
@@ -67,6 +90,13 @@ impl Place {
     }
 }
 
+/// The first of the directories between `root` and a file below it that is a link, or that file if it is one.
+fn link_on_the_way(root: &Path, file: &Path) -> Option<PathBuf> {
+    let mut ways: Vec<&Path> = file.ancestors().take_while(|way| *way != root).collect();
+    ways.reverse();
+    ways.into_iter().find(|way| way.is_symlink()).map(Path::to_owned)
+}
+
 /// A group's number, as `/etc/group` has it.
 fn number_of(name: &str, groups: &str) -> Option<u32> {
     let mut fields = groups.lines().map(|line| line.split(':'));
@@ -90,7 +120,7 @@ mod tests {
     #[test]
     fn how_a_place_is_set_up_is_read_from_all_its_files() {
         let root = tempfile::tempdir().unwrap();
-        let place = Place::below(root.path());
+        let place = Place::below(root.path()).unwrap();
         assert_eq!(place.standing(), Standing::default());
         fs::create_dir_all(place.drop_in.parent().unwrap()).unwrap();
         fs::write(&place.main, "[api]\nurl = \"https://one.example\"\nagent-id = \"a\"\n").unwrap();

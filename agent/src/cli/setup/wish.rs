@@ -21,7 +21,7 @@ const LONGEST: u64 = 64 << 10;
 const TRIES: usize = 3;
 
 const TOKEN: &str =
-    "Enrolment token (`reflector-api agents enroll NAME --token` prints it; what you type is not shown).";
+    "Enrolment token (`reflector-api agents enroll NAME --token` prints it; what you type is not shown)";
 
 /// What is to be set; what is `None` stays as it is. It holds the secret, so it has no `Debug`.
 #[derive(Default)]
@@ -34,16 +34,19 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// What the options say.
-    pub(super) fn from_options(arguments: &Arguments) -> anyhow::Result<Self> {
+    /// What the options say. A person whose terminal is the standard input that they name is asked.
+    pub(super) fn from_options(arguments: &Arguments, person: Option<&Terminal>) -> anyhow::Result<Self> {
         let mut wish = Self::default();
-        if let Some(path) = &arguments.token_file {
-            let text = read(path)?;
-            wish.take(EnrolmentToken::parse(&text).with_context(|| shown(path))?);
+        match (&arguments.token_file, person) {
+            (Some(path), Some(person)) if is_stdin(path) => wish.take(ask_token(person)?),
+            (Some(path), _) => wish.take(EnrolmentToken::parse(&read(path)?).with_context(|| shown(path))?),
+            (None, _) => {}
         }
-        if let Some(path) = &arguments.secret_file {
-            wish.secret = Some(read(path)?.trim().to_owned());
-        }
+        wish.secret = match (&arguments.secret_file, person) {
+            (Some(path), Some(person)) if is_stdin(path) => Some(ask_secret(person)?),
+            (Some(path), _) => Some(read(path)?.trim().to_owned()),
+            (None, _) => wish.secret,
+        };
         wish.url = arguments.url.clone().or(wish.url);
         wish.agent_id = arguments.agent_id.clone().or(wish.agent_id);
         wish.rooms = Some(arguments.rooms.clone()).filter(|rooms| !rooms.is_empty());
@@ -62,7 +65,7 @@ impl Wish {
         let says_nothing = self.url.is_none() && self.secret.is_none() && self.agent_id.is_none();
         if says_nothing && self.rooms.is_none() {
             let is_set_up = self.missing(standing).is_empty();
-            if let Some(token) = ask_token(terminal, is_set_up)? {
+            if let Some(token) = ask_for_any_token(terminal, is_set_up)? {
                 self.take(token);
                 return Ok(());
             }
@@ -126,12 +129,19 @@ impl Wish {
     }
 }
 
+fn ask_token(terminal: &Terminal) -> anyhow::Result<EnrolmentToken> {
+    until_good(say, || {
+        let text = terminal.ask_hidden(&format!("{TOKEN}: "))?;
+        Ok(EnrolmentToken::parse(&text).map_err(|error| error.to_string()))
+    })
+}
+
 /// `None`: the person wants none, to keep what is there or to type the parts.
-fn ask_token(terminal: &Terminal, is_set_up: bool) -> anyhow::Result<Option<EnrolmentToken>> {
+fn ask_for_any_token(terminal: &Terminal, is_set_up: bool) -> anyhow::Result<Option<EnrolmentToken>> {
     let otherwise =
         if is_set_up { "Empty: everything stays as it is" } else { "Empty: address and secret one by one" };
     until_good(say, || {
-        let text = terminal.ask_hidden(&format!("{TOKEN} {otherwise}: "))?;
+        let text = terminal.ask_hidden(&format!("{TOKEN}. {otherwise}: "))?;
         if text.is_empty() {
             return Ok(Ok(None));
         }
@@ -171,7 +181,7 @@ fn until_good<T>(
 /// Reads a file, or standard input for `-`.
 fn read(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
-    let read = if path == Path::new("-") {
+    let read = if is_stdin(path) {
         io::stdin().take(LONGEST).read_to_string(&mut text)
     } else {
         File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
@@ -180,8 +190,12 @@ fn read(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 fn shown(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+    if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 #[cfg(test)]

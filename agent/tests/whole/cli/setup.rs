@@ -242,6 +242,40 @@ fn a_file_that_would_override_what_is_asked_for_is_named() {
 }
 
 #[test]
+fn a_drop_in_that_cannot_be_read_is_replaced_only_if_that_is_said() {
+    for broken in [&b"[api]\nurl = "[..], b"api = 3\n", b"[api]\nrooms = [\"\xfc\"]\n"] {
+        let image = Image::new();
+        image.put("agent.d/50-setup.toml", "");
+        fs::write(image.at("agent.d/50-setup.toml"), broken).unwrap();
+        let before = image.files();
+        let line = token(NOBODY, "jitsi-1", SECRET);
+        let output = image.setup(&["--token-file", "-", "--offline"], &line);
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), image.files()), (Some(1), before), "{said}");
+        assert!(said.contains("agent.d/50-setup.toml") && said.contains("--replace"), "{said}");
+        let output = image.setup(&["--token-file", "-", "--offline", "--replace"], &line);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(image.drop_in()["api"]["url"].as_str(), Some(NOBODY));
+    }
+}
+
+#[test]
+fn a_link_in_the_tree_of_an_image_leads_no_byte_out_of_it() {
+    for link in ["etc", "etc/reflector-agent", "etc/reflector-agent/agent.d", "etc/reflector-agent/secret"] {
+        let (image, elsewhere) = (Image::new(), tempfile::tempdir().unwrap());
+        let path = image.0.path().join(link);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &path).unwrap();
+        let output = image.setup(&["--token-file", "-", "--offline"], &token(NOBODY, "jitsi-1", SECRET));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{link}: {said}");
+        assert!(said.contains(&format!("{link} is a symbolic link")), "{link}: {said}");
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "{link}");
+        assert_eq!(image.files().len(), 1, "{link}: the link alone");
+    }
+}
+
+#[test]
 fn the_secret_comes_last_because_it_starts_the_service() {
     let image = Image::new();
     // No file can be put there.
@@ -364,6 +398,20 @@ fn a_person_pastes_the_token_and_nobody_sees_it() {
     );
     assert_eq!(image.read("secret"), Some(format!("{SECRET}\n")));
     assert_eq!(image.drop_in()["api"]["agent-id"].as_str(), Some("jitsi-1"));
+}
+
+#[test]
+fn what_a_person_pastes_into_standard_input_is_seen_by_nobody_either() {
+    let image = Image::new();
+    let mut person = Person::at(&image, &["--token-file", "-", "--offline"]);
+    person.answers("Enrolment token", &format!("{}\r", token(NOBODY, "jitsi-1", OTHER_SECRET)));
+    let (code, shown) = person.ends();
+    assert_eq!((code, image.read("secret")), (Some(0), Some(format!("{OTHER_SECRET}\n"))), "{shown}");
+    let mut person = Person::at(&image, &["--secret-file", "-", "--offline"]);
+    person.answers("Secret", "short\r");
+    person.answers("Secret", &format!("{SECRET}\r"));
+    let (code, shown) = person.ends();
+    assert_eq!((code, image.read("secret")), (Some(0), Some(format!("{SECRET}\n"))), "{shown}");
 }
 
 #[test]
