@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use host::pulse::Pulses;
 use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
@@ -29,7 +30,6 @@ use crate::receipts::Receipts;
 use crate::recordings::consumer;
 use crate::state::State;
 use crate::storage::Storage;
-use crate::supervision::pulse::Pulses;
 use crate::supervision::{self, patiently};
 use crate::traces::Traces;
 use crate::uploads::Uploads;
@@ -43,6 +43,8 @@ const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
 const RECEIPTS_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is tried.
 const DATABASE_PAUSE: Duration = Duration::from_millis(500);
+/// How long the loop that accepts connections may be silent. It waits for nothing longer than [`Patience::turn`].
+const ACCEPT_LIMIT: Duration = Duration::from_mins(1);
 
 /// Serves HTTP until `SIGTERM` or `SIGINT`, then finishes what is under way.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -57,6 +59,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// The database, once it is there; until then requests are refused for now. `None` when a stop is asked for first.
+///
+/// Each part of the opening has a limit of its own, but for what makes or changes a database, which takes the time that it takes.
 async fn open_meanwhile_refusing(
     config: &Config,
     listener: &TcpListener,
@@ -65,15 +69,16 @@ async fn open_meanwhile_refusing(
     let (opened, is_opened) = oneshot::channel::<()>();
     let opening = async {
         let store = tokio::select! {
-            store = Store::open(config) => store.map(Some),
+            store = patiently(Store::open(config)) => store.map(Some),
             () = stop.requested() => Ok(None),
         };
         drop(opened);
         store
     };
     let until_opened = async { is_opened.await.unwrap_or_default() };
-    let refusing =
-        serve::serve(listener, starting::router(), &config.limits, Patience::default(), until_opened);
+    let (limits, patience) = (&config.limits, Patience::default());
+    // The limit of the start watches over this one.
+    let refusing = serve::serve(listener, starting::router(), limits, patience, || {}, until_opened);
     tokio::join!(opening, refusing).0
 }
 
@@ -168,6 +173,7 @@ async fn serve_from(
     let receipts = state.receipts.clone();
     tokio::spawn(state.meters.clone().keep_up());
     let pulses = state.pulses.clone();
+    let accepting = pulses.pulse("http.accept", ACCEPT_LIMIT);
     let (limits, traces) = (state.config.limits.clone(), state.traces.clone());
     let router = router::router(state);
     let address = listener.local_addr()?;
@@ -180,7 +186,7 @@ async fn serve_from(
         feeding.abort();
         supervision::stopping();
     };
-    serve::serve(listener, router, &limits, Patience::default(), stop).await;
+    serve::serve(listener, router, &limits, Patience::default(), || accepting.beat(), stop).await;
     traces.stop().await;
     receipts.flush(RECEIPTS_PATIENCE).await;
     tokio::join!(periodic.stop(), webhooks.stop(), consumer::stop(notifications));
@@ -229,7 +235,7 @@ impl Store {
     async fn prepare(&self) -> anyhow::Result<()> {
         self.reach().await?;
         supervision::say("bringing the database's schema up to date");
-        let migrated = patiently(db::migrate(&self.pool)).await;
+        let migrated = db::migrate(&self.pool).await;
         migrated.map_err(|error| match error {
             MigrateError::VersionMissing(version) => anyhow::anyhow!(
                 "a newer release has changed the database (migration {version}); run that release, or restore a backup from before it"

@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{MissedTickBehavior, interval};
 use tower::ServiceExt as _;
 
 use super::limits::network;
@@ -35,21 +36,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The most bytes that the head of a request may have.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Serves `router` until `stop` completes, then lets requests that are under way finish.
+/// Serves `router` until `stop` completes, then lets requests that are under way finish. `turned` is called whenever the loop that accepts
+/// connections turns, which it also does when nobody comes.
 pub async fn serve(
     listener: impl Borrow<TcpListener>,
     router: Router,
     limits: &Limits,
     patience: Patience,
+    turned: impl Fn(),
     stop: impl Future<Output = ()>,
 ) {
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(limits.connections));
     let crowd = Crowd::default();
     let mut stop = pin!(stop);
+    let mut turns = interval(patience.turn);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        turned();
         let accepted = tokio::select! {
             accepted = accept(listener.borrow(), &room) => accepted,
+            _ = turns.tick() => continue,
             () = &mut stop => break,
         };
         match accepted {
@@ -161,19 +168,73 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Instant;
+
+    use tokio::sync::oneshot;
 
     use super::*;
+    use crate::supervision::pulse::Pulses;
 
-    #[test]
-    fn an_address_has_so_many_connections_and_a_trusted_proxy_any_number() {
-        let limits = Limits {
+    fn limits() -> Limits {
+        Limits {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             connections: 10,
             connections_per_address: 2,
             deliveries_per_second: NonZeroU32::MIN,
             failures_per_minute: NonZeroU32::MIN,
             answers_per_minute: NonZeroU32::MIN,
-        };
+        }
+    }
+
+    /// Waits until something is so.
+    fn until(what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{what}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_loop_that_accepts_turns_while_nobody_comes_and_is_stuck_when_something_blocks_it() {
+        let limit = Duration::from_secs(1);
+        let (pulses, turns) = (Pulses::default(), Arc::new(AtomicU32::new(0)));
+        let (pulse, counted) = (pulses.pulse("http.accept", limit), Arc::clone(&turns));
+        let (block, is_to_block) = oneshot::channel();
+        let (unblock, is_unblocked) = mpsc::channel();
+        let serving = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let patience = Patience { turn: Duration::from_millis(20), ..Patience::default() };
+                let turned = || {
+                    pulse.beat();
+                    counted.fetch_add(1, Ordering::Relaxed);
+                };
+                // What blocks while it is polled, blocks the loop that polls it.
+                let stop = async {
+                    is_to_block.await.unwrap();
+                    is_unblocked.recv().unwrap();
+                };
+                serve(listener, Router::new(), &limits(), patience, turned, stop).await;
+            });
+        });
+        let longer = 60;
+        until("it turns for longer than its limit", || turns.load(Ordering::Relaxed) > longer);
+        assert_eq!(pulses.stuck(), []);
+        block.send(()).unwrap();
+        until("it is stuck", || !pulses.stuck().is_empty());
+        assert_eq!(pulses.stuck()[0].name, "http.accept");
+        unblock.send(()).unwrap();
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn an_address_has_so_many_connections_and_a_trusted_proxy_any_number() {
+        let limits = limits();
         let (crowd, peer): (_, IpAddr) = (Crowd::default(), "192.0.2.1".parse().unwrap());
         let places = [crowd.join(peer, &limits), crowd.join(peer, &limits)];
         assert!(places.iter().all(Option::is_some) && crowd.join(peer, &limits).is_none());

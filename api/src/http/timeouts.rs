@@ -33,6 +33,8 @@ pub struct Patience {
     pub write: Duration,
     /// A request as a whole. Longer than anything that handlers wait for.
     pub request: Duration,
+    /// How often the loop that accepts connections turns when nobody comes, or nobody has room.
+    pub turn: Duration,
 }
 
 impl Default for Patience {
@@ -42,6 +44,7 @@ impl Default for Patience {
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
             request: Duration::from_mins(1),
+            turn: Duration::from_secs(10),
         }
     }
 }

@@ -76,6 +76,24 @@ fn the_service_manager_hears_that_it_serves_that_it_makes_progress_and_that_it_s
 }
 
 #[test]
+fn the_service_manager_is_asked_for_time_from_the_first_attempt_at_the_database_on() {
+    let (state, manager) = (StateDir::new(), Manager::new());
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = command(state.path())
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("NOTIFY_SOCKET", manager.path())
+        .env("DATABASE_URL", format!("postgresql://u:p@{nobody}/d"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let heard = [manager.hear(), manager.hear()].concat();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(heard.iter().any(|line| line == "EXTEND_TIMEOUT_USEC=60000000"), "{heard:?}");
+    assert!(heard.iter().any(|line| line.starts_with("STATUS=waiting for the database: ")), "{heard:?}");
+}
+
+#[test]
 fn a_process_that_hangs_is_silent() {
     let (state, manager) = (StateDir::new(), Manager::new());
     let mut child = serve(&state, &manager);

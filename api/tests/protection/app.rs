@@ -86,7 +86,9 @@ impl App {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (router, limits) = (self.router.clone(), self.config.limits.clone());
-        tokio::spawn(async move { serve(listener, router, &limits, patience, std::future::pending()).await });
+        tokio::spawn(async move {
+            serve(listener, router, &limits, patience, || {}, std::future::pending()).await
+        });
         address
     }
 
