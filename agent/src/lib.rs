@@ -29,7 +29,6 @@ pub mod kept;
 pub mod listener;
 pub mod metrics;
 pub mod outbox;
-pub mod pulse;
 pub mod recordings;
 pub mod retention;
 pub mod rooms;

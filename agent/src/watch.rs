@@ -11,12 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use host::pulse::{Pulse, Pulses};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use tokio::sync::Notify;
-
-use crate::pulse::{Pulse, Pulses};
 
 /// How often a loop that waits on a runtime shows that it gets round.
 const ROUND: Duration = Duration::from_secs(5);
@@ -50,8 +49,8 @@ impl Stop {
     /// The same signal for a loop of its own, whose pulse is felt from now on.
     #[must_use]
     pub fn for_loop(&self, name: &'static str) -> Self {
-        let pulse = Pulse::new(name);
-        self.signal.pulses.feel(pulse.clone());
+        let pulse = self.signal.pulses.pulse(name, Duration::ZERO);
+        pulse.beat();
         Self { signal: Arc::clone(&self.signal), pulse: Some(pulse) }
     }
 
@@ -107,7 +106,7 @@ impl Stop {
     /// The loop sleeps until somebody gives it work.
     pub(crate) fn is_idle(&self) {
         if let Some(pulse) = &self.pulse {
-            pulse.is_idle();
+            pulse.rest();
         }
     }
 
@@ -315,7 +314,7 @@ mod tests {
         let stop = Stop::new().unwrap();
         let of_loop = stop.for_loop("spool");
         let helper = of_loop.for_helper();
-        let hangs = || !stop.pulses().hung(Duration::ZERO).is_empty();
+        let hangs = || !stop.pulses().stuck(Duration::ZERO).is_empty();
         let until_it_hangs = || {
             while !hangs() {
                 assert!(!stop.is_given() && !helper.is_given());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use host::pulse::Pulses;
 use sqlx::PgPool;
 
 use crate::auth::bearer::Authenticator;
@@ -12,7 +13,6 @@ use crate::jitsi::token::TokenIssuer;
 use crate::meters::Meters;
 use crate::receipts::Receipts;
 use crate::storage::Storage;
-use crate::supervision::pulse::Pulses;
 use crate::traces::Traces;
 use crate::uploads::Uploads;
 use crate::wakes::Wakes;

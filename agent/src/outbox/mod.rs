@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
+use host::pulse::Pulse;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -42,7 +43,6 @@ use self::model::{Answer, Cursor, LaneId, NewItem, Progress};
 pub use self::reader::Reader;
 use self::uploads::Bell;
 use self::writer::Message;
-use crate::pulse::Pulse;
 
 /// Why the outbox did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -163,7 +163,7 @@ impl Outbox {
         let bell = Arc::new(Bell::default());
         let database = Arc::new(Mutex::new(Database::new(connection, limits, signals, Arc::clone(&bell))));
         let outbox = Self { database: Arc::clone(&database), messages, host_id, bell, uploads: false };
-        let pulse = Pulse::new("outbox");
+        let pulse = Pulse::new("outbox", Duration::ZERO);
         let of_thread = pulse.clone();
         let thread = std::thread::Builder::new()
             .name("outbox".into())

@@ -7,9 +7,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use host::pulse::Pulse;
+
 use super::database::Database;
 use super::model::Answer;
-use crate::pulse::Pulse;
 
 /// The most answers in one commit: bounds how long a source waits for the database. As many may wait for the next one.
 pub(super) const MAX_GROUP: usize = 64;
@@ -31,7 +32,7 @@ pub(super) fn run(database: &Mutex<Database>, messages: &Receiver<Message>, puls
     while open {
         pulse.sleeps(LOOK);
         let first = messages.recv_timeout(LOOK);
-        pulse.works();
+        pulse.beat();
         let quiet = matches!(first, Err(RecvTimeoutError::Timeout));
         open = !matches!(first, Err(RecvTimeoutError::Disconnected));
         let mut answers = Vec::new();

@@ -82,7 +82,7 @@ impl Managed {
     /// Waits until the log says that this part hangs.
     fn wait_until_it_hangs(&self, part: &str) {
         let part = format!("part={part:?}");
-        let said = |line: &str| line.contains("a part of the agent hangs") && line.contains(&part);
+        let said = |line: &str| line.contains("a part of the service hangs") && line.contains(&part);
         eventually(&part, || {
             // Few messages fit into the socket; one that is full would hold up the agent's report.
             self.next(Duration::from_millis(50));

@@ -173,10 +173,10 @@ mod tests {
     use std::thread;
     use std::time::Instant;
 
+    use host::pulse::Pulses;
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::supervision::pulse::Pulses;
 
     fn limits() -> Limits {
         Limits {
@@ -224,10 +224,10 @@ mod tests {
         });
         let longer = 60;
         until("it turns for longer than its limit", || turns.load(Ordering::Relaxed) > longer);
-        assert_eq!(pulses.stuck(), []);
+        assert_eq!(pulses.stuck(Duration::ZERO), []);
         block.send(()).unwrap();
-        until("it is stuck", || !pulses.stuck().is_empty());
-        assert_eq!(pulses.stuck()[0].name, "http.accept");
+        until("it is stuck", || !pulses.stuck(Duration::ZERO).is_empty());
+        assert_eq!(pulses.stuck(Duration::ZERO)[0].name, "http.accept");
         unblock.send(()).unwrap();
         serving.join().unwrap();
     }

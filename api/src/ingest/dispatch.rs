@@ -1,6 +1,7 @@
 //! Decides when what waits becomes a group.
 
 use contract::event::Event;
+use host::pulse::Pulses;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
@@ -9,7 +10,6 @@ use tokio::time::{Duration, Instant, interval, sleep_until};
 use super::outcome::Outcome;
 use super::store::Store;
 use super::{Answer, Request, StoreError};
-use crate::supervision::pulse::Pulses;
 
 /// The most events in a group, unless a single request brings more.
 const MAX_GROUP: usize = 1000;

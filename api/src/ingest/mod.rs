@@ -15,6 +15,7 @@
 use std::sync::Arc;
 
 use contract::event::Event;
+use host::pulse::Pulses;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -26,7 +27,6 @@ mod store;
 pub use outcome::Outcome;
 
 use crate::receipts::draft;
-use crate::supervision::pulse::Pulses;
 
 /// How many bytes of bodies may wait for their commit. What exceeds this is answered with 503 at once. A parsed event takes
 /// several times the bytes of its body, so this is what bounds the service's memory.

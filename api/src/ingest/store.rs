@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use contract::event::Event;
 use futures_util::FutureExt as _;
+use host::pulse::{Pulse, Pulses};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 
@@ -13,7 +14,6 @@ use super::group::group;
 use super::outcome::{Ledger, Outcome, outcomes};
 use crate::db::{self, events::Answer, patience::patiently};
 use crate::meters;
-use crate::supervision::pulse::{Pulse, Pulses};
 
 /// How often a statement is tried that gets into the way of others. Each time it does, another one has got through.
 const MAX_TRIES: u32 = 10;

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use host::pulse::Pulse;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -14,7 +15,6 @@ use crate::db::{self, jobs};
 use crate::meters;
 use crate::state::State;
 use crate::stopping::stopped;
-use crate::supervision::pulse::Pulse;
 
 /// How long a run that nobody renews keeps others away: after this time a process that died does not count.
 const TERM: Duration = Duration::from_mins(1);

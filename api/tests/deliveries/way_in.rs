@@ -1,8 +1,8 @@
 //! What becomes of events when several services, a standstill or a stumble are in their way.
 
 use api::ingest::{Ingest, MAX_WAITING_BYTES, Outcome, StoreError};
-use api::supervision::pulse::Pulses;
 use contract::event::Event;
+use host::pulse::Pulses;
 use serde_json::{Value, json};
 use time::macros::datetime;
 use tokio::task::JoinSet;
