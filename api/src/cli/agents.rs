@@ -127,8 +127,7 @@ impl<'a> Form<'a> {
                 "Put the secret into the file that the agent's `secret-file` names, and write `agent-id = \"{name}\"` in [api]."
             ),
             Self::Token(_) => {
-                "The token holds its secret and is not shown again. On the Jitsi host, give it to: \
-                 sudo reflector-agent setup --token-file -"
+                "The token holds its secret and is not shown again. On the Jitsi host, this asks for it: sudo reflector-agent setup"
                     .to_owned()
             }
         }

@@ -27,6 +27,12 @@ impl Scene {
         self.directory.path().join("api.env")
     }
 
+    /// Writes the file as an operator has it, for root alone.
+    fn has(&self, text: &str) {
+        fs::write(self.file(), text).unwrap();
+        fs::set_permissions(self.file(), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
     fn text(&self) -> String {
         fs::read_to_string(self.file()).unwrap()
     }
@@ -97,7 +103,7 @@ fn one_command_writes_all_settings_and_another_time_nothing() {
 fn what_somebody_has_set_is_kept_unless_they_say_otherwise() {
     let scene = Scene::new();
     let mine = "# mine\nJITSI_DOMAIN=old.example.com\nSECRET_KEY='0123456789abcdef 0123456789abcdef'";
-    fs::write(scene.file(), mine).unwrap();
+    scene.has(mine);
     let refused = scene.run(&SETUP);
     assert_eq!(refused.code, Some(1), "{}", refused.out);
     assert!(refused.err.contains("JITSI_DOMAIN") && refused.err.contains("--replace"), "{}", refused.err);
@@ -123,10 +129,48 @@ fn nothing_is_written_that_the_service_would_not_start_with() {
 }
 
 #[test]
+fn secrets_come_into_no_file_that_everybody_may_read() {
+    let scene = Scene::new();
+    scene.has("# mine\n");
+    fs::set_permissions(scene.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = scene.run(&SETUP);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    assert!(refused.err.contains("mode 644") && refused.err.contains("chmod 600"), "{}", refused.err);
+    assert_eq!(scene.text(), "# mine\n");
+    fs::set_permissions(scene.file(), fs::Permissions::from_mode(0o640)).unwrap();
+    scene.run(&SETUP).succeeded();
+}
+
+#[test]
+fn what_some_systemd_would_read_otherwise_is_an_error_of_both_commands() {
+    let scene = Scene::new();
+    scene.run(&SETUP).succeeded();
+    let text = format!("# paths\\\nREFLECTOR_API_PUBLIC_URL=https://a.example.com\n{}", scene.text());
+    scene.has(&text.replace("JITSI_DOMAIN=", "# a back\\slash\\\nJITSI_DOMAIN="));
+    let check = scene.run(&["check"]);
+    assert_eq!(check.code, Some(78), "{}", check.out);
+    assert!(check.out.contains("error: JITSI_DOMAIN: ") && check.out.contains("before 254"), "{}", check.out);
+    let setup = scene.run(&[&SETUP[..], &["--listen", "127.0.0.1:1251"]].concat());
+    assert_eq!(setup.code, Some(78), "{}", setup.out);
+    assert!(setup.err.contains("error: JITSI_DOMAIN: "), "{}", setup.err);
+    assert!(!scene.text().contains("1251"), "nothing is written");
+}
+
+#[test]
+fn what_an_open_quote_would_swallow_is_not_written() {
+    let scene = Scene::new();
+    let mine = "WEBHOOK_ALLOWED_NETWORKS='10.0.0.0/8\n";
+    scene.has(mine);
+    let refused = scene.run(&SETUP);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    assert!(refused.err.contains("a quote that is open"), "{}", refused.err);
+    assert_eq!(scene.text(), mine);
+}
+
+#[test]
 fn the_address_of_a_database_comes_from_standard_input_and_is_not_shown() {
     let scene = Scene::new();
-    let elsewhere = format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display());
-    fs::write(scene.file(), elsewhere).unwrap();
+    scene.has(&format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display()));
     let mut child = scene
         .command(&["setup", "--jitsi-domain", "meet.example.com", "--database-url-file", "-"])
         .stdin(Stdio::piped())
@@ -144,7 +188,7 @@ fn the_address_of_a_database_comes_from_standard_input_and_is_not_shown() {
 #[test]
 fn a_private_database_with_data_is_not_left_behind_by_accident() {
     let scene = Scene::new();
-    fs::write(scene.file(), format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display())).unwrap();
+    scene.has(&format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display()));
     scene.run(&SETUP).succeeded();
     scene.run(&["migrate"]).succeeded();
     let url = scene.directory.path().join("url");
@@ -162,7 +206,9 @@ fn an_agent_is_enrolled_with_a_token_that_says_where_and_who_and_the_environment
     let scene = Scene::new();
     scene.run(&SETUP).succeeded();
     let token = |said: Said| EnrolmentToken::parse(&said.succeeded().out).unwrap();
-    let first = token(scene.run(&["agents", "enroll", "meet-1", "--token"]));
+    let said = scene.run(&["agents", "enroll", "meet-1", "--token"]);
+    assert!(said.err.ends_with("asks for it: sudo reflector-agent setup\n"), "{}", said.err);
+    let first = token(said);
     assert_eq!((first.url.as_str(), first.agent_id.as_str()), ("https://reflector.example.com", "meet-1"));
     let mut second = scene.command(&["agents", "enroll", "meet-2", "--token"]);
     let second =
