@@ -1,11 +1,14 @@
 //! `reflector-api check`.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-use super::{EXIT_CONFIG, configuration};
-use crate::config::{self, Variables};
+use super::configuration::{self, Settings};
+use super::{EXIT_CONFIG, service_user};
+use crate::config;
 use crate::queue::Queue;
 use crate::recordings::scan::Buckets;
 use crate::storage::Storage;
@@ -14,15 +17,36 @@ use crate::whereby;
 
 /// Writes every finding to `out`; this is the same check that `serve` begins with. Then it uses what the service would use: the object
 /// storage as uploads will or as links do, its queue, and Whereby's API.
-pub(super) fn run(variables: &Variables, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let (config, findings) = match configuration::read(variables) {
+pub(super) fn run(settings: &Settings, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    service_user::look_as_it(settings)?;
+    let named = RefCell::new(Vec::new());
+    let read_file = |path: &Path| {
+        named.borrow_mut().push(path.to_owned());
+        std::fs::read(path)
+    };
+    let (config, mut findings) = match configuration::read_by(&settings.variables, &read_file) {
         Ok((config, warnings)) => (Some(config), warnings),
         Err(findings) => (None, findings),
     };
+    findings.extend(settings.findings.iter().cloned());
     for finding in &findings {
         writeln!(out, "{finding}")?;
     }
-    let Some(config) = config else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let named = named.take();
+    let hidden = named.iter().filter(|path| settings.are_the_services && is_hidden(path));
+    let mut is_complete = findings.is_empty();
+    for path in hidden {
+        is_complete = false;
+        writeln!(
+            out,
+            "warning: {0} is where the service does not see it: /home, /root and temporary files are hidden from it; move the file to \
+             /etc/reflector-api, with chown root:reflector-api and chmod 640",
+            path.display()
+        )?;
+    }
+    let Some(config) = config.filter(|_| settings.findings.is_empty()) else {
+        return Ok(ExitCode::from(EXIT_CONFIG));
+    };
     let mut works = true;
     let buckets = Buckets::of(&config).all;
     if let Some(settings) = config.storage {
@@ -34,10 +58,15 @@ pub(super) fn run(variables: &Variables, out: &mut impl Write) -> anyhow::Result
     if let Ok(settings) = &config.whereby.meetings {
         works &= ask_whereby(settings, out)?;
     }
-    if works && findings.is_empty() {
+    if works && is_complete {
         writeln!(out, "The configuration is complete.")?;
     }
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the unit's sandbox hides what is there (`ProtectHome=`, `PrivateTmp=`).
+fn is_hidden(path: &Path) -> bool {
+    ["/home", "/root", "/run/user", "/tmp", "/var/tmp"].iter().any(|hidden| path.starts_with(hidden))
 }
 
 fn use_storage(
@@ -125,4 +154,23 @@ fn ask_whereby(settings: &config::WherebyMeetings, out: &mut impl Write) -> anyh
         Err(error) => writeln!(out, "error: WHEREBY_API_KEY: {error}")?,
     }
     Ok(answer.is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_sandbox_hides_is_known_by_its_place() {
+        for (path, hidden) in [
+            ("/home/jo/key.pem", true),
+            ("/root/key.pem", true),
+            ("/tmp/key.pem", true),
+            ("/var/tmp/key.pem", true),
+            ("/etc/reflector-api/key.pem", false),
+            ("/homes/key.pem", false),
+        ] {
+            assert_eq!(is_hidden(Path::new(path)), hidden, "{path}");
+        }
+    }
 }

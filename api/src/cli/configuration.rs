@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::EXIT_CONFIG;
-use crate::config::{Config, Finding, Surroundings, Variables, environment_file};
+use crate::config::{Config, Finding, Severity, Surroundings, Variables, environment_file};
 
 /// Where the package's service has its settings from.
 pub(super) const SERVICE_FILE: &str = "/etc/reflector-api/api.env";
@@ -17,6 +17,10 @@ pub(super) struct Settings {
     pub(super) variables: Variables,
     /// Whether there is a file that adds to it.
     pub(super) has_file: bool,
+    /// Whether that is the file of the package's service.
+    pub(super) are_the_services: bool,
+    /// What is wrong with the file itself.
+    pub(super) findings: Vec<Finding>,
 }
 
 /// The environment, which wins, and `file`. Without one the service's own is taken if this user may read it: root works with the
@@ -28,18 +32,41 @@ pub(super) fn settings(file: Option<&Path>) -> anyhow::Result<Settings> {
         Err(error) if file.is_some() => anyhow::bail!("cannot read {}: {error}", path.display()),
         Err(_) => None,
     };
-    let mut variables = text.as_deref().map(environment_file::parse).unwrap_or_default();
+    let (has_file, text) = (text.is_some(), text.unwrap_or_default());
+    let mut variables = environment_file::parse(&text);
     variables.extend(environment());
-    Ok(Settings { variables, has_file: text.is_some() })
+    let are_the_services = has_file && file.is_none();
+    Ok(Settings { variables, has_file, are_the_services, findings: ambiguities(&text) })
+}
+
+/// What some systemd reads otherwise than commands here do.
+pub(super) fn ambiguities(text: &str) -> Vec<Finding> {
+    let names = environment_file::swallowed(text).into_iter();
+    let finding = |variable| {
+        Finding {
+        severity: Severity::Error,
+        variable,
+        message:
+            "stands below a comment that ends in a backslash, and systemd before 254 takes it for a part of that comment; remove the \
+             backslash"
+                .to_owned(),
+    }
+    };
+    names.map(finding).collect()
 }
 
 /// Reads and checks `variables`.
 pub(super) fn read(variables: &Variables) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-    let surroundings = Surroundings {
-        read_file: &|path| std::fs::read(path),
-        is_root: nix::unistd::Uid::effective().is_root(),
-    };
-    Config::read(variables, &surroundings)
+    read_by(variables, &|path| std::fs::read(path))
+}
+
+/// The same, with `read_file` for the files that variables name.
+pub(super) fn read_by(
+    variables: &Variables,
+    read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
+    let is_root = nix::unistd::Uid::effective().is_root();
+    Config::read(variables, &Surroundings { read_file, is_root })
 }
 
 /// This process's environment.

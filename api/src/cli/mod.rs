@@ -84,7 +84,7 @@ fn run(arguments: &Arguments, out: &mut impl Write, err: &mut impl Write) -> any
         Command::Serve(arguments) => serve::run(arguments, settings()?.variables, err),
         Command::Setup(arguments) => setup::run(arguments, file, out, err),
         Command::Migrate => migrate::run(&settings()?, err),
-        Command::Check => check::run(&settings()?.variables, out),
+        Command::Check => check::run(&settings()?, out),
         Command::Openapi => openapi::run(out),
         Command::Agents(command) => agents::run(command, &settings()?, out, err),
         Command::Token(arguments) => make_token(arguments, &settings()?.variables, out, err),

@@ -1,7 +1,9 @@
 //! Files of variables, read as systemd reads the `EnvironmentFile=` of a unit: so commands see what the service sees.
 //!
 //! One `NAME=value` in a line; `#` and `;` begin comments; values may stand in quotes; a backslash at the end of a line joins the
-//! next one. A variable that is set twice has its last value.
+//! next one. A variable that is set twice has its last value. Comments are not joined, which systemd before 254 did.
+
+use std::collections::BTreeSet;
 
 use super::reader::Variables;
 
@@ -17,12 +19,25 @@ enum Place {
     Double,
     DoubleEscape,
     Comment,
+    CommentEscape,
 }
 
 /// The variables in `text`. Names that no variable can have, such as `export NAME`, are left out, and so are values with control
 /// characters: systemd does not hand those to the service either.
 pub fn parse(text: &str) -> Variables {
-    let mut reading = Reading::default();
+    read(text, false)
+}
+
+/// The variables in `text` of which systemd before 254 knows nothing, or another value: it takes what follows a comment that ends in a
+/// backslash for a part of that comment.
+pub fn swallowed(text: &str) -> Vec<String> {
+    let (now, before) = (read(text, false), read(text, true));
+    let names: BTreeSet<_> = now.keys().chain(before.keys()).collect();
+    names.into_iter().filter(|name| now.get(*name) != before.get(*name)).cloned().collect()
+}
+
+fn read(text: &str, joins_comments: bool) -> Variables {
+    let mut reading = Reading { joins_comments, ..Reading::default() };
     for character in text.chars() {
         reading.take(character);
     }
@@ -55,12 +70,21 @@ struct Reading {
     /// How much of the value is sure not to be blanks at its end.
     solid: usize,
     variables: Variables,
+    /// Whether a backslash at the end of a comment joins the next line to it.
+    joins_comments: bool,
 }
 
 impl Default for Reading {
     fn default() -> Self {
         let (name, value) = (String::new(), String::new());
-        Self { place: Place::BeforeName, name, value, solid: 0, variables: Variables::new() }
+        Self {
+            place: Place::BeforeName,
+            name,
+            value,
+            solid: 0,
+            variables: Variables::new(),
+            joins_comments: false,
+        }
     }
 }
 
@@ -99,7 +123,8 @@ impl Reading {
                 self.value(c, true, Place::Double)
             }
             Place::Comment if is_break(c) => Place::BeforeName,
-            Place::Comment => Place::Comment,
+            Place::Comment if c == '\\' && self.joins_comments => Place::CommentEscape,
+            Place::Comment | Place::CommentEscape => Place::Comment,
         };
     }
 
@@ -137,7 +162,7 @@ impl Reading {
 
     /// A last line needs no break, and a quote that is left open ends with the file.
     fn end(&mut self) {
-        if !matches!(self.place, Place::BeforeName | Place::Name | Place::Comment) {
+        if !matches!(self.place, Place::BeforeName | Place::Name | Place::Comment | Place::CommentEscape) {
             self.keep();
         }
     }
@@ -197,6 +222,23 @@ mod tests {
             let expected: Variables =
                 expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             assert_eq!(parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_older_systemd_takes_for_a_part_of_a_comment_is_named() {
+        for (text, expected) in [
+            ("# a comment\nA=b\n", &[][..]),
+            ("# a comment \\\nA=b\nC=d\n", &["A"]),
+            ("; x\\\nA=b\\\nc\n", &["A"]),
+            ("A=1\n# x\\\nA=2\n", &["A"]),
+            ("# x\\\n\nA=b\n", &[]),
+            ("# x\\\n# y\nA=b\n", &[]),
+            ("# x\\\\\nA=b\n", &[]),
+            ("# x\\y\nA='b\n# z\\\nc'\n", &[]),
+            ("# x\\", &[]),
+        ] {
+            assert_eq!(swallowed(text), expected, "{text:?}");
         }
     }
 

@@ -40,6 +40,12 @@ pub(super) fn reads_back(text: &str, known: &Variables, additions: &[Addition]) 
     }
 }
 
+/// The mode of a file that others than its owner and its group may read.
+pub(super) fn mode_for_everybody(path: &Path) -> Option<u32> {
+    let mode = fs::metadata(path).ok()?.mode() & 0o777;
+    (mode & 0o004 != 0).then_some(mode)
+}
+
 /// Puts `text` in the place of `path`. A new file is root's alone; another keeps its owner and its mode.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     // Where the name is a link, what it leads to is written.

@@ -15,7 +15,7 @@ use contract::id::hex;
 
 use super::EXIT_CONFIG;
 use super::configuration::{self, SERVICE_FILE};
-use crate::config::{Config, Database, Severity, Variables, environment_file};
+use crate::config::{Config, Database, Finding, Severity, Variables, environment_file};
 use crate::db::embedded;
 
 mod file;
@@ -81,7 +81,7 @@ pub(super) fn run(
             path.display()
         )
     })?;
-    let config = match checked(&written, err)? {
+    let config = match checked(&written, &configuration::ambiguities(&text), err)? {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
@@ -90,6 +90,12 @@ pub(super) fn run(
         anyhow::bail!(
             "a private Postgres has data in {}, which the service would leave behind; carry it over with pg_dump, or use --replace",
             config.state_dir.display()
+        );
+    }
+    if let Some(mode) = file::mode_for_everybody(path).filter(|_| !additions.is_empty()) {
+        anyhow::bail!(
+            "everybody on this host may read {0} (mode {mode:o}), and secrets would come into it; run: chmod 600 {0}",
+            path.display()
         );
     }
     // Before anything is written: what appears may start it.
@@ -207,16 +213,22 @@ fn secret() -> String {
 
 /// The configuration that the service will have, if it can start with it. Only what would keep it from starting is written: a
 /// fresh set-up lacks much that nobody has asked for.
-fn checked(written: &Variables, err: &mut impl Write) -> anyhow::Result<Result<Config, ExitCode>> {
-    let config = match configuration::read(written) {
-        Ok((config, _)) => config,
-        Err(findings) => {
-            for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
-                writeln!(err, "{finding}")?;
-            }
-            writeln!(err, "Nothing was written.")?;
-            return Ok(Err(ExitCode::from(EXIT_CONFIG)));
+fn checked(
+    written: &Variables,
+    ambiguities: &[Finding],
+    err: &mut impl Write,
+) -> anyhow::Result<Result<Config, ExitCode>> {
+    let (config, findings) = match configuration::read(written) {
+        Ok((config, _)) => (Some(config), Vec::new()),
+        Err(findings) => (None, findings),
+    };
+    let Some(config) = config.filter(|_| ambiguities.is_empty()) else {
+        let findings = findings.iter().chain(ambiguities);
+        for finding in findings.filter(|finding| finding.severity == Severity::Error) {
+            writeln!(err, "{finding}")?;
         }
+        writeln!(err, "Nothing was written.")?;
+        return Ok(Err(ExitCode::from(EXIT_CONFIG)));
     };
     if config.database == Database::Embedded {
         embedded::is_installed().context("nothing was written")?;
