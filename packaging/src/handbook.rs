@@ -1,5 +1,8 @@
 //! What `docs/operations.md` says, for the tests that hold it to its word.
 
+/// The manual for operators.
+pub const OPERATIONS: &str = include_str!("../../docs/operations.md");
+
 /// The text below the heading `### title`, up to the next heading of that level or above; `None` where there is none.
 pub fn section<'a>(text: &'a str, title: &str) -> Option<&'a str> {
     let heading = format!("### {title}\n");

@@ -28,6 +28,7 @@ pub use network::Network;
 pub use release::{Release, target};
 pub use repository::Repository;
 
+use crate::handbook;
 use network::Place;
 
 /// How long a condition inside may take on a busy machine.
@@ -132,15 +133,13 @@ impl Machine {
         Ok(outcome.stdout)
     }
 
-    /// Adds our archive to those that apt asks, by the lines of the README.
+    /// Adds our archive to those that apt asks, as the manual for operators says.
     pub fn trust(&self, repository: &Repository) -> Result<()> {
-        let url = repository.url();
-        self.ok(&format!(
-            "curl -fsSLo /usr/share/keyrings/reflector-archive-keyring.pgp {url}/reflector-archive-keyring.pgp
-            curl -fsSLo /etc/apt/sources.list.d/reflector.sources {url}/reflector.sources
-            apt-get update"
-        ))
-        .map(drop)
+        let section = handbook::section(handbook::OPERATIONS, "The package repository");
+        for command in handbook::commands(section.context("the manual lacks the package repository")?) {
+            self.ok(&command.replace("https://apt.example.com", &repository.url()))?;
+        }
+        Ok(())
     }
 
     /// A property of a unit, as systemd tells it.
