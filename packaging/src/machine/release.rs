@@ -25,8 +25,7 @@ impl Release {
     /// The tree that `packaging/machine/tree` made of it.
     pub fn tree(self) -> Result<PathBuf> {
         let link = target()?.join("package-test").join(self.name());
-        link.canonicalize()
-            .with_context(|| format!("{} is missing; make it with: make package-test-trees", link.display()))
+        link.canonicalize().with_context(|| format!("{} is missing; run: make package-test", link.display()))
     }
 }
 
