@@ -2,6 +2,7 @@
 //! a second cryptography in the same program, or one with a known weakness in RSA.
 //!
 //! Tokens are signed with a shared secret or with RS256. They are verified with every algorithm that the configuration can name.
+//! `docs/adr/0021-tokens-are-signed-and-verified-by-ring.md` has the reasons.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -145,6 +146,11 @@ mod tests {
     const MESSAGE: &[u8] = br#"{"typ":"JWT"}.{"sub":"u-1"}"#;
     const SIGNATURES: &str = include_str!("../tests/keys/signatures.json");
     const PRIVATE: &[u8] = include_bytes!("../tests/keys/rsa_private.pem");
+    /// The public keys of those signatures, in the forms that files have.
+    const RSA_PKCS1: &[u8] = include_bytes!("../tests/keys/rsa_public_pkcs1.pem");
+    const P256: &[u8] = include_bytes!("../tests/keys/p256_public.pem");
+    const P384: &[u8] = include_bytes!("../tests/keys/p384_public.pem");
+    const ED25519: &[u8] = include_bytes!("../tests/keys/ed25519_public.pem");
 
     #[derive(Deserialize)]
     struct Signed {
@@ -177,6 +183,29 @@ mod tests {
                         "a key of {algorithm:?} for {other:?}"
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_from_a_file_verifies_what_another_program_signed_and_another_curve_does_not() {
+        let rsa = [include_bytes!("../tests/keys/rsa_public.pem").as_slice(), RSA_PKCS1];
+        for (algorithm, _, signature) in signatures() {
+            let keys: Vec<_> = match algorithm {
+                Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => continue,
+                Algorithm::ES256 => vec![DecodingKey::from_ec_pem(P256).unwrap()],
+                Algorithm::ES384 => vec![DecodingKey::from_ec_pem(P384).unwrap()],
+                Algorithm::EdDSA => vec![DecodingKey::from_ed_pem(ED25519).unwrap()],
+                _ => rsa.iter().map(|pem| DecodingKey::from_rsa_pem(pem).unwrap()).collect(),
+            };
+            for key in keys {
+                assert!(verify(&signature, MESSAGE, &key, algorithm).unwrap(), "{algorithm:?}");
+                assert!(!verify(&signature, b"another", &key, algorithm).unwrap(), "{algorithm:?}");
+            }
+            for (pem, own) in [(P256, Algorithm::ES256), (P384, Algorithm::ES384)] {
+                let key = DecodingKey::from_ec_pem(pem).unwrap();
+                let verified = verify(&signature, MESSAGE, &key, algorithm);
+                assert_eq!(verified.is_ok_and(|is_right| is_right), algorithm == own, "{own:?}");
             }
         }
     }
