@@ -4,26 +4,28 @@
 //! configuration is written first and the secret last, each durably, because the secret's appearance starts the service.
 
 mod drop_in;
-mod durable;
 mod place;
-mod service;
-mod terminal;
 mod trial;
 mod wish;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use host::service::{Brought, Service};
+use host::terminal::Terminal;
 use toml::Table;
 
 use self::place::{Place, Standing};
-use self::service::{Before, Brought};
-use self::terminal::Terminal;
 use self::trial::Verdict;
 use self::wish::Wish;
 use super::{Failure, doctor, print, say, warned};
 use crate::config::{self, Config, Environment, Proposal};
+
+/// The package's service.
+const SERVICE: Service =
+    Service { name: "reflector-agent", by_hand: "`reflector-agent run`", patience: Duration::from_mins(2) };
 
 /// The exit code for a command line that says too little.
 const MISUSED: u8 = 2;
@@ -94,7 +96,7 @@ pub(super) fn setup(arguments: &Arguments, chosen: Option<&Path>) -> Result<Exit
     let text = drop_in::text(&before, &wish.keys(&standing));
     let config = proposed(&place, &text, wish.secret.as_deref())?;
     let answers = arguments.offline || answers(&config, person)?;
-    let service = arguments.root.is_none().then(Before::look);
+    let service = arguments.root.is_none().then(|| SERVICE.look());
     let changed = write(&place, &text, wish.secret.as_deref())?;
     let code = if answers { ExitCode::SUCCESS } else { ExitCode::from(NOT_YET) };
     match service {

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use host::durable::{self, Wanted};
 
 use super::drop_in;
-use super::durable::{self, Wanted};
 use crate::config::{self, Environment};
 
 /// Who the service runs as, and the group that may read its configuration.
@@ -81,7 +81,7 @@ impl Place {
         let mut written = Vec::new();
         for (path, text, mode, group) in files {
             let Some(text) = text else { continue };
-            let file = Wanted { path, bytes: text.as_bytes(), mode, group };
+            let file = Wanted { path, bytes: text.as_bytes(), mode, owner: None, group };
             if file.write().map_err(|error| (path.as_path(), error))? {
                 written.push(path.as_path());
             }

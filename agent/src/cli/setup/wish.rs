@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use contract::enrolment_token::EnrolmentToken;
+use host::terminal::Terminal;
 
 use super::Arguments;
 use super::drop_in::Keys;
 use super::place::Standing;
-use super::terminal::Terminal;
 use crate::cli::say;
 use crate::config::{is_api_url, secret_problem};
 

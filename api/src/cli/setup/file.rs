@@ -1,10 +1,12 @@
 //! Writes the file of settings, so that a crash leaves the old one or the new one.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use host::durable::Wanted;
 
 use super::plan::Addition;
 use crate::config::Variables;
@@ -49,25 +51,17 @@ pub(super) fn mode_for_everybody(path: &Path) -> Option<u32> {
 /// Puts `text` in the place of `path`. A new file is root's alone; another keeps its owner and its mode.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     // Where the name is a link, what it leads to is written.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let beside = directory.join(".api.env.new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    let written = match fs::metadata(&path) {
-        Ok(old) => fchown(&file, Some(old.uid()), Some(old.gid()))
-            .and_then(|()| file.set_permissions(old.permissions())),
-        Err(_) => Ok(()),
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let old = fs::metadata(path).ok();
+    let old = old.as_ref();
+    let wanted = Wanted {
+        path,
+        bytes: text.as_bytes(),
+        mode: old.map_or(0o600, |old| old.mode() & 0o7777),
+        owner: old.map(MetadataExt::uid),
+        group: old.map(MetadataExt::gid),
     };
-    let written = written.and_then(|()| file.write_all(text.as_bytes())).and_then(|()| file.sync_all());
-    if let Err(error) = written.and_then(|()| fs::rename(&beside, &path)) {
-        let _ = fs::remove_file(&beside);
-        return Err(error);
-    }
-    File::open(directory)?.sync_all()
+    wanted.write().map(drop)
 }
 
 #[cfg(test)]

@@ -2,16 +2,18 @@
 //!
 //! - `plan`: decides which settings a file lacks.
 //! - `file`: writes it.
-//! - `service`: starts the service, and sees that it answers.
+//! - `service`: says what is started, and sees that it answers.
 
 use std::fs;
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use contract::id::hex;
+use host::service::{Before, Brought};
+use host::terminal::Terminal;
 
 use super::EXIT_CONFIG;
 use super::configuration::{self, SERVICE_FILE};
@@ -23,7 +25,7 @@ mod plan;
 mod service;
 
 use plan::Wishes;
-use service::{Before, Brought};
+use service::SERVICE;
 
 /// The exit code when it is set up, and the service was left alone.
 const NOT_YET: u8 = 4;
@@ -65,7 +67,7 @@ pub(super) fn run(
     }
     let existing = read(path)?;
     let known = existing.as_deref().map(environment_file::parse).unwrap_or_default();
-    let wishes = wishes(arguments, &known, err)?;
+    let wishes = wishes(arguments, &known)?;
     let additions = plan::additions(&known, &wishes, secret).map_err(|others| {
         anyhow::anyhow!(
             "{} says something else about {}; edit it, or use --replace",
@@ -99,7 +101,7 @@ pub(super) fn run(
         );
     }
     // Before anything is written: what appears may start it.
-    let service = is_service.then(Before::look);
+    let service = is_service.then(|| SERVICE.look());
     if additions.is_empty() {
         writeln!(out, "{} has all that is needed.", path.display())?;
     } else {
@@ -124,7 +126,7 @@ fn starts(
     err: &mut impl Write,
 ) -> anyhow::Result<bool> {
     match before.bring_up(has_changed) {
-        Brought::Up => {
+        Brought::Up(_) => {
             service::answers(listen).map_err(|error| {
                 anyhow::anyhow!(
                     "the service runs, and does not answer on {listen}: {error}; journalctl -u reflector-api says more"
@@ -153,49 +155,45 @@ fn read(path: &Path) -> anyhow::Result<Option<String>> {
 }
 
 /// What the options say, and what is asked for where somebody is there to answer.
-fn wishes(arguments: &Arguments, known: &Variables, err: &mut impl Write) -> anyhow::Result<Wishes> {
+fn wishes(arguments: &Arguments, known: &Variables) -> anyhow::Result<Wishes> {
     let is_known = |name| known.get(name).is_some_and(|value| !value.trim().is_empty());
-    let is_asked = io::stdin().is_terminal();
+    let person = Terminal::open();
     let mut values = Vec::new();
     let domain = match &arguments.jitsi_domain {
         None if is_known("JITSI_DOMAIN") => None,
-        None if is_asked => Some(ask("The domain of your Jitsi (such as meet.example.com): ", err)?),
-        None => {
-            anyhow::bail!("--jitsi-domain is missing: the domain of your Jitsi, such as meet.example.com")
-        }
+        None => match &person {
+            Some(person) => Some(person.ask("The domain of your Jitsi (such as meet.example.com): ")?),
+            None => {
+                anyhow::bail!("--jitsi-domain is missing: the domain of your Jitsi, such as meet.example.com")
+            }
+        },
         given => given.clone(),
     };
     values.extend(domain.map(|domain| ("JITSI_DOMAIN", domain)));
-    let url = match &arguments.public_url {
-        None if is_asked && !is_known("REFLECTOR_API_PUBLIC_URL") => {
+    let url = match (&arguments.public_url, &person) {
+        (None, Some(person)) if !is_known("REFLECTOR_API_PUBLIC_URL") => {
             let question = "The address at which agents will reach this service (such as https://reflector.example.com; empty: later): ";
-            Some(ask(question, err)?)
+            Some(person.ask(question)?)
         }
-        given => given.clone(),
+        (given, _) => given.clone(),
     };
     values.extend(url.filter(|url| !url.is_empty()).map(|url| ("REFLECTOR_API_PUBLIC_URL", url)));
     if let Some(file) = &arguments.database_url_file {
-        values.push(("DATABASE_URL", database_url(file)?));
+        values.push(("DATABASE_URL", database_url(file, person.as_ref())?));
     }
     values.extend(arguments.listen.map(|listen| ("REFLECTOR_API_LISTEN", listen.to_string())));
     Ok(Wishes { values, replaces: arguments.replace })
 }
 
-fn ask(question: &str, err: &mut impl Write) -> io::Result<String> {
-    write!(err, "{question}")?;
-    err.flush()?;
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim().to_owned())
-}
-
-fn database_url(file: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    let read = match file.to_str() {
-        Some("-") => io::stdin().lock().read_to_string(&mut text).map(drop),
-        _ => fs::read_to_string(file).map(|read| text = read),
+/// The address of the database. Where a person is at the standard input that `file` names, nobody sees what is typed.
+fn database_url(file: &Path, person: Option<&Terminal>) -> anyhow::Result<String> {
+    const QUESTION: &str = "The address of the Postgres (postgresql://USER:PASSWORD@HOST:5432/DATABASE; what you type is not shown): ";
+    let text = match (file.to_str(), person) {
+        (Some("-"), Some(person)) => person.ask_hidden(QUESTION),
+        (Some("-"), None) => io::read_to_string(io::stdin()),
+        _ => fs::read_to_string(file),
     };
-    read.with_context(|| format!("cannot read {}", file.display()))?;
+    let text = text.with_context(|| format!("cannot read {}", file.display()))?;
     match text.trim() {
         "" => anyhow::bail!(
             "{} is empty; it must hold postgresql://USER:PASSWORD@HOST:5432/DATABASE",

@@ -7,19 +7,24 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-/// What a file is to hold, and who may read it. It belongs to whoever runs this.
+/// What a file is to hold, whose it is, and who may read it. What it holds may be a secret, so it has no `Debug`.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) path: &'a Path,
-    pub(super) bytes: &'a [u8],
-    pub(super) mode: u32,
+pub struct Wanted<'a> {
+    /// Its place. A link there is replaced, and not followed.
+    pub path: &'a Path,
+    /// What it is to hold.
+    pub bytes: &'a [u8],
+    /// Who may do what with it.
+    pub mode: u32,
+    /// The user that it belongs to; `None`: whoever runs this.
+    pub owner: Option<u32>,
     /// The group that it belongs to; `None`: that of whoever runs this.
-    pub(super) group: Option<u32>,
+    pub group: Option<u32>,
 }
 
 impl Wanted<'_> {
     /// Writes it, unless it is so already; says whether it was written.
-    pub(super) fn write(&self) -> io::Result<bool> {
+    pub fn write(&self) -> io::Result<bool> {
         if self.is_there()? {
             // A run that was killed after it had put the file there may not have come to this.
             sync(parent(self.path))?;
@@ -42,7 +47,8 @@ impl Wanted<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             metadata => metadata?,
         };
-        Ok(self.fits(&metadata, geteuid().as_raw()) && fs::read(self.path)? == self.bytes)
+        let owner = self.owner.unwrap_or_else(|| geteuid().as_raw());
+        Ok(self.fits(&metadata, owner) && fs::read(self.path)? == self.bytes)
     }
 
     /// Whether a file is one that `owner` would have written, but for its bytes. Another owner could change it.
@@ -61,8 +67,8 @@ impl Wanted<'_> {
 
     fn write_beside(&self, beside: &Path) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
-        if self.group.is_some() {
-            fchown(&file, None, self.group)?;
+        if self.owner.is_some() || self.group.is_some() {
+            fchown(&file, self.owner, self.group)?;
         }
         file.set_permissions(Permissions::from_mode(self.mode))?;
         file.write_all(self.bytes)?;
@@ -71,7 +77,7 @@ impl Wanted<'_> {
 }
 
 /// Makes a directory for `group` to read, if there is none, with those above it.
-pub(super) fn directory(path: &Path, group: Option<u32>) -> io::Result<()> {
+pub fn directory(path: &Path, group: Option<u32>) -> io::Result<()> {
     let above = parent(path);
     if path.is_dir() {
         return sync(above);
@@ -107,7 +113,7 @@ mod tests {
     use super::*;
 
     fn wanted<'a>(path: &'a Path, bytes: &'a [u8]) -> Wanted<'a> {
-        Wanted { path, bytes, mode: 0o640, group: None }
+        Wanted { path, bytes, mode: 0o640, owner: None, group: None }
     }
 
     fn names(directory: &Path) -> Vec<String> {

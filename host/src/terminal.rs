@@ -9,23 +9,24 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 const LONGEST: usize = 16 << 10;
 
 /// A person at a terminal.
-pub(super) struct Terminal(Stdin);
+#[derive(Debug)]
+pub struct Terminal(Stdin);
 
 impl Terminal {
     /// The terminal on standard input, if there is one.
-    pub(super) fn open() -> Option<Self> {
+    pub fn open() -> Option<Self> {
         let stdin = io::stdin();
         stdin.is_terminal().then_some(Self(stdin))
     }
 
     /// Asks for one line, without the blanks around it.
-    pub(super) fn ask(&self, question: &str) -> io::Result<String> {
+    pub fn ask(&self, question: &str) -> io::Result<String> {
         say(question)?;
         self.line()
     }
 
     /// Asks for one line that nobody is to see.
-    pub(super) fn ask_hidden(&self, question: &str) -> io::Result<String> {
+    pub fn ask_hidden(&self, question: &str) -> io::Result<String> {
         // Before the question stands there: who answers quickly is not shown either.
         let hidden = Hidden::begin(&self.0)?;
         say(question)?;
@@ -36,7 +37,7 @@ impl Terminal {
     }
 
     /// Asks whether to go on; only a yes is one.
-    pub(super) fn agrees(&self, question: &str) -> io::Result<bool> {
+    pub fn agrees(&self, question: &str) -> io::Result<bool> {
         let answer = self.ask(&format!("{question} [y/N] "))?;
         Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
     }
