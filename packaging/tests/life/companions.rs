@@ -18,6 +18,15 @@ fn prosody_and_jibri_may_come_after_the_agent(release: Release) {
     assert_eq!(owner(machine), "prosody:reflector-agent 2770\n");
     machine.ok("runuser -u prosody -- touch /var/spool/reflector-agent/prosody/as-prosody").unwrap();
 
+    // A group that cannot be joined is no success, and another one whose name begins like Jibri's is not Jibri's.
+    let sysusers = "mount --bind /bin/false /usr/bin/systemd-sysusers && groupadd --system jitsi";
+    machine
+        .ok(&format!("groupadd jibri-x && usermod --append --groups jibri-x reflector-agent && {sysusers}"))
+        .unwrap();
+    let trigger = "/var/lib/dpkg/info/reflector-agent.postinst triggered /opt/jitsi/jibri";
+    assert_ne!(machine.run(trigger).unwrap().code, Some(0));
+    machine.ok("umount /usr/bin/systemd-sysusers").unwrap();
+
     let before = host.pid();
     install_jibri(machine);
     let groups = machine.ok("id -nG reflector-agent").unwrap();

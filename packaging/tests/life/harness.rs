@@ -3,8 +3,11 @@
 use packaging::machine::{Machine, Network, Options, Release};
 use testbed::sink::Sink;
 
+use crate::turn;
+
 #[test]
 fn machines_of_one_network_reach_each_other_and_this_host() {
+    let _turn = turn::shared();
     let network = Network::new().unwrap();
     let boot = |release, name| Machine::boot(release, name, &network, Options::default()).unwrap();
     let (jitsi, api) = (boot(Release::Bookworm, "jitsi"), boot(Release::Trixie, "api"));
@@ -21,6 +24,7 @@ fn machines_of_one_network_reach_each_other_and_this_host() {
 
 #[test]
 fn a_lasting_machine_keeps_its_files_over_a_reboot_and_no_other_machine_sees_them() {
+    let _turn = turn::shared();
     let network = Network::new().unwrap();
     let mut machine = Machine::boot(Release::Bookworm, "host", &network, Options { lasting: true }).unwrap();
     machine.write("/etc/kept", "kept\n").unwrap();
@@ -32,6 +36,7 @@ fn a_lasting_machine_keeps_its_files_over_a_reboot_and_no_other_machine_sees_the
 
 #[test]
 fn nothing_of_a_machine_is_left_when_it_is_dropped() {
+    let _turn = turn::shared();
     let machine = Machine::fresh(Release::Trixie).unwrap();
     let (leader, root) = (machine.leader(), machine.root());
     assert!(root.join("etc").is_dir());

@@ -1,8 +1,11 @@
 //! The service when it is hurt or misled.
 
+use contract::problem::ProblemCode;
 use packaging::machine::{Machine, Network, Options, Release};
+use testbed::sink::Faults;
 
 use crate::host::{AGENT, Host, current};
+use crate::unit;
 
 const WRONG: &str = "/etc/reflector-agent/agent.d/99-wrong.toml";
 
@@ -11,30 +14,21 @@ on_each_release! {
     a_wrong_configuration_stops_the_agent_readably_and_once,
     a_reload_with_a_wrong_configuration_keeps_the_agent_as_it_is,
     an_agent_starts_with_its_host_and_goes_on,
+    what_befalls_a_room_is_found_in_the_journal_by_its_name,
 }
 
 fn an_agent_that_is_killed_or_hangs_is_started_again(release: Release) {
     let host = Host::running(release, &current());
     let mut spool = host.spool(1);
 
-    let first = host.pid();
     spool.append(10).unwrap();
-    host.machine.ok(&format!("kill -KILL {first}")).unwrap();
-    host.restarted(&first);
+    unit::kill(&host.machine, AGENT);
     host.delivers(&spool);
 
-    // As it is shipped it has two minutes, and a test has less.
     assert_eq!(host.machine.property(AGENT, "WatchdogUSec").unwrap(), "2min");
-    let drop_in = "/etc/systemd/system/reflector-agent.service.d/watchdog.conf";
-    host.machine.write(drop_in, "[Service]\nWatchdogSec=5s\n").unwrap();
-    host.machine.ok("systemctl daemon-reload && systemctl restart reflector-agent").unwrap();
-    let second = host.pid();
-    assert_ne!(second, first);
-    host.machine.ok(&format!("kill -STOP {second}")).unwrap();
+    unit::hang(&host.machine, AGENT);
     spool.append(10).unwrap();
-    host.restarted(&second);
     host.delivers(&spool);
-    assert!(host.journal().contains("Watchdog timeout"), "{}", host.journal());
 }
 
 fn a_wrong_configuration_stops_the_agent_readably_and_once(release: Release) {
@@ -42,14 +36,7 @@ fn a_wrong_configuration_stops_the_agent_readably_and_once(release: Release) {
     let machine = &host.machine;
     write_wrong(machine);
     machine.run("systemctl restart reflector-agent").unwrap();
-    machine.eventually("systemctl is-failed reflector-agent").unwrap();
-    assert_eq!(machine.property(AGENT, "ExecMainStatus").unwrap(), "78");
-    let status = machine.run("systemctl status --no-pager reflector-agent").unwrap();
-    assert_eq!(status.code, Some(3), "{status}");
-    assert!(status.stdout.contains("delivery.colour"), "{status}");
-    // A service that is to be started again is never "failed": it waits as "auto-restart".
-    assert_eq!(machine.property(AGENT, "SubState").unwrap(), "failed");
-    assert_eq!(machine.property(AGENT, "NRestarts").unwrap(), "0");
+    unit::gives_up(machine, AGENT, "delivery.colour");
 
     machine.ok(&format!("rm {WRONG} && systemctl start reflector-agent")).unwrap();
     let mut spool = host.spool(1);
@@ -91,6 +78,25 @@ fn an_agent_starts_with_its_host_and_goes_on(release: Release) {
     host.api.open().unwrap();
     host.machine.eventually("systemctl is-active reflector-agent").unwrap();
     host.delivers(&spool);
+}
+
+fn what_befalls_a_room_is_found_in_the_journal_by_its_name(release: Release) {
+    let host = Host::running(release, &current());
+    host.api.close().unwrap();
+    let mut spool = host.spool(1);
+    spool.append(20).unwrap();
+    host.has_read(&spool);
+    let refused: Vec<(&String, &String)> =
+        spool.written().iter().map(|(room, ids)| (room, ids.first().unwrap())).collect();
+    let poison = refused.iter().map(|(_, id)| ((*id).clone(), ProblemCode::EventInvalid)).collect();
+    host.api.set_faults(Faults { poison, ..Faults::default() });
+    host.api.open().unwrap();
+    let [(first, of_first), (second, of_second)] = refused.as_slice() else { panic!("{refused:?}") };
+    for (room, id) in &refused {
+        unit::logs(&host.machine, AGENT, &format!("ROOM={room}"), id);
+    }
+    let others = host.machine.ok(&format!("journalctl --unit={AGENT} --output=cat ROOM={first}")).unwrap();
+    assert!(others.contains(*of_first) && !others.contains(*of_second), "{second}: {others}");
 }
 
 fn write_wrong(machine: &Machine) {
