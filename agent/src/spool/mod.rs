@@ -50,6 +50,8 @@ pub struct Spool {
     watch: Watch,
     stop: Stop,
     stored: Vec<Cursor>,
+    /// When the directory was looked at last, in milliseconds since 1970.
+    looked: i64,
     tails: BTreeMap<(u64, u64), Tail>,
     buffer: Vec<u8>,
     trouble: Trouble,
@@ -78,6 +80,7 @@ impl Spool {
             outbox,
             watch: Watch::new(stop.clone()),
             stop,
+            looked: i64::MIN,
             tails: BTreeMap::new(),
             buffer: vec![0; BUFFER],
             trouble: Trouble::Nothing,
@@ -131,6 +134,8 @@ impl Spool {
 
     /// Compares the directory with the files that are known.
     fn look(&mut self) {
+        // Before it is listed: what was written by now is in the list.
+        let began = now_ms();
         self.watch.add(&self.directory);
         let listed = match list(&self.directory) {
             Ok(listed) => listed,
@@ -152,6 +157,7 @@ impl Spool {
                 return;
             }
         };
+        self.looked = began;
         for tail in self.tails.values_mut() {
             tail.listed = false;
         }
@@ -233,10 +239,15 @@ impl Spool {
                 let now = now_ms();
                 let reading = match tail.read(&mut self.buffer, &self.rooms)? {
                     Found::Reading(reading) => reading,
-                    Found::Restarted => return Ok(Pass::LookAgain),
+                    Found::Restarted => return Ok(Pass::later(patient)),
                 };
-                if begins_a_life(tail, &reading) && is_segment(&tail.path) && self.is_overtaken() {
-                    return Ok(if patient { Pass::LookAgain } else { Pass::Done });
+                // After a long outage there are many segments that were there all along: one look does for them all.
+                if begins_a_life(tail, &reading)
+                    && is_segment(&tail.path)
+                    && !tail.is_unchanged_since(self.looked)
+                    && self.is_overtaken(identity)
+                {
+                    return Ok(Pass::later(patient));
                 }
                 let Some(same) = self.tails.get_mut(&identity) else { return Ok(Pass::Done) };
                 tail = same;
@@ -264,11 +275,19 @@ impl Spool {
         Ok(Pass::Done)
     }
 
-    /// Whether a file that was rotated away holds something that had no turn, now that the first bytes of one in its place are
-    /// read: they were written later. What was there before them is in the directory by now.
-    fn is_overtaken(&mut self) -> bool {
+    /// Whether a file that was rotated away comes first, now that the first bytes of this one in its place are read, which were
+    /// written later. What was there before them is in the directory by now. Where a clock that was set makes it come later, it
+    /// has to wait: otherwise both would.
+    fn is_overtaken(&mut self, identity: (u64, u64)) -> bool {
         self.look();
-        self.tails.values().any(|tail| tail.listed && !is_segment(&tail.path) && tail.waits_for_its_turn())
+        let turn_of = |tail: &Tail| tail.stamp().ok().map(|stamp| turn(stamp.modified, &tail.path));
+        let mine = self.tails.get(&identity).and_then(turn_of);
+        let mut waiting = self
+            .tails
+            .values()
+            .filter(|tail| tail.listed && !is_segment(&tail.path) && tail.waits_for_its_turn());
+        // What cannot be looked at has moved, so it comes first, too, wherever it is.
+        waiting.any(|tail| mine.is_none() || turn_of(tail) < mine)
     }
 
     /// Removes segments of our module that are over, old, and wholly in the outbox. Other files belong to whoever rotates
@@ -282,8 +301,9 @@ impl Spool {
         let age = i64::try_from(self.remove_after_hours.saturating_mul(3600)).unwrap_or(i64::MAX);
         for identity in self.tails.keys().copied().collect::<Vec<_>>() {
             let Some(tail) = self.tails.get_mut(&identity) else { continue };
-            let is_old = tail.stamp().is_ok_and(|stamp| seconds_since(stamp, now) > age);
-            if !is_old || !segment::is_over(&tail.path, age, now) {
+            // What has news was not read to its end, so what follows the cursor is not the rest of one line.
+            let is_old_news = |stamp| seconds_since(stamp, now) > age && !tail.has_news(stamp);
+            if !tail.stamp().is_ok_and(is_old_news) || !segment::is_over(&tail.path, age, now) {
                 continue;
             }
             if let Ok(Some(reading)) = tail.remainder(&mut self.buffer, &self.rooms) {
@@ -334,10 +354,17 @@ impl Spool {
 
 /// How a pass over the files ended.
 enum Pass {
-    /// Everything was read.
+    /// Everything was read that is to be read in this pass. A file that is left for the next one holds up no other.
     Done,
     /// A file began a new life, or files have moved: look at the directory for what was written before, then read on.
     LookAgain,
+}
+
+impl Pass {
+    /// A file cannot be read on as it is. A pass that has no patience left leaves it for the next.
+    fn later(patient: bool) -> Self {
+        if patient { Self::LookAgain } else { Self::Done }
+    }
 }
 
 /// Whether a reading is of a file's first bytes. Later ones follow bytes that are known, so they are of the same life.
@@ -435,45 +462,4 @@ fn is_spool_file(name: &OsStr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_rotated_away_is_read_before_what_took_its_place() {
-        let mut files =
-            [(5, "a.jsonl"), (5, "a.jsonl.1"), (4, "b.jsonl"), (5, "a.jsonl.10"), (5, "a.jsonl-20250115")];
-        files.sort_by_key(|(modified, name)| turn(*modified, Path::new(name)));
-        let names = files.map(|(_, name)| name);
-        assert_eq!(names, ["b.jsonl", "a.jsonl.10", "a.jsonl.1", "a.jsonl-20250115", "a.jsonl"]);
-    }
-
-    #[test]
-    fn only_regular_files_are_spool_files() {
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        std::fs::write(at("b.jsonl"), "").unwrap();
-        std::fs::write(at("a.jsonl.1"), "").unwrap();
-        std::fs::create_dir(at("directory.jsonl")).unwrap();
-        std::os::unix::fs::symlink("/etc/hostname", at("link.jsonl")).unwrap();
-        std::fs::create_dir(at("unrelated")).unwrap();
-        let Listed { files, odd } = list(directory.path()).unwrap();
-        let files: Vec<PathBuf> = files.into_iter().map(|(_, path)| path).collect();
-        assert_eq!(files, [at("a.jsonl.1"), at("b.jsonl")]);
-        assert_eq!(odd.into_iter().collect::<Vec<_>>(), [at("directory.jsonl"), at("link.jsonl")]);
-    }
-
-    #[test]
-    fn segments_and_their_rotated_forms_are_spool_files() {
-        for (name, expected) in [
-            ("20250115T10Z.0190b7c2.jsonl", true),
-            ("events.jsonl.1", true),
-            ("events.jsonl-20250115", true),
-            ("events.jsonl.1.gz", false),
-            (".events.jsonl.swp", false),
-            ("events.jsonl.tmp", false),
-            ("notes.txt", false),
-        ] {
-            assert_eq!(is_spool_file(OsStr::new(name)), expected, "{name}");
-        }
-    }
-}
+mod tests;

@@ -122,6 +122,11 @@ impl Tail {
         self.seen != Some(now)
     }
 
+    /// Whether what it holds was there at `then`, in milliseconds since 1970, as far as its stamp tells.
+    pub fn is_unchanged_since(&self, then: i64) -> bool {
+        self.stamp().is_ok_and(|stamp| stamp.is_settled(then))
+    }
+
     /// Its turn in the order of reading is over: it was read to this length, or could not be.
     pub fn end_turn(&mut self, length: u64) {
         self.turned = Some(length);
