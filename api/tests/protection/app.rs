@@ -87,7 +87,7 @@ impl App {
         let address = listener.local_addr().unwrap();
         let (router, limits) = (self.router.clone(), self.config.limits.clone());
         tokio::spawn(async move {
-            serve(listener, router, &limits, patience, || {}, std::future::pending()).await
+            serve(listener, router, &limits, patience, || {}, std::future::pending()).await;
         });
         address
     }
