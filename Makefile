@@ -11,8 +11,11 @@ PROGRAMS := chromium curl faketime ffmpeg jq luacheck openssl prosody psql setpr
 # What they need from PyPI and npm, at the versions of the lock files in testbed/tools.
 TOOLS := .tools
 # What building and proving the packages needs beside it.
-PACKAGING_PACKAGES := apt-utils binutils build-essential debhelper docker-compose dpkg-dev fakeroot gnupg iproute2 lintian mandoc mmdebstrap piuparts podman procps shellcheck slirp4netns systemd-container xz-utils zstd
-PACKAGING_PROGRAMS := apt-ftparchive dh docker-compose dpkg-buildpackage fakeroot gpg lintian mandoc mmdebstrap objdump piuparts podman shellcheck slirp4netns systemd-nspawn zstd
+PACKAGING_PACKAGES := apt-utils binutils build-essential debhelper docker-compose dpkg-dev fakeroot fish gnupg iproute2 lintian mandoc mmdebstrap piuparts podman procps shellcheck slirp4netns systemd-container xz-utils zsh zstd
+PACKAGING_PROGRAMS := apt-ftparchive dh docker-compose dpkg-buildpackage fakeroot fish gpg lintian mandoc mmdebstrap objdump piuparts podman shellcheck slirp4netns systemd-nspawn zsh zstd
+# What the repository of packages is made with, wherever that is done.
+REPOSITORY_PACKAGES := apt-utils build-essential debhelper dpkg-dev gnupg xz-utils
+REPOSITORY_PROGRAMS := apt-ftparchive dh dpkg-buildpackage g++ gpg xz
 # How programs are built that are shipped or measured: whatever directory they are built in, the same source gives the same bytes.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 CARGO_DIRECTORY := $(abspath $(or $(CARGO_HOME),$(HOME)/.cargo))
@@ -58,6 +61,15 @@ setup-packaging: ## Install what packages are built and proven with (does nothin
 	fi
 	@for program in $(PACKAGING_PROGRAMS); do command -v $$program >/dev/null || { echo "$$program is still missing: install it by hand"; exit 1; }; done
 	@$(MAKE) --no-print-directory $(TOOLS)/prometheus/stamp
+
+# The key need not be where packages are built and proven.
+.PHONY: setup-repository
+setup-repository:
+	@which $(REPOSITORY_PROGRAMS) >/dev/null 2>&1 || { \
+		echo "Installing $(REPOSITORY_PACKAGES)"; \
+		$(AS_ROOT) apt-get update -qq; \
+		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(REPOSITORY_PACKAGES) >/dev/null; \
+	}
 
 # Debian's package would start a server: its two programs are taken out of it.
 $(TOOLS)/prometheus/stamp:
@@ -113,7 +125,7 @@ deb-reproducible: deb ## Build them again elsewhere, from nothing, and compare t
 	packaging/build-again $(TARGET)/deb $(TARGET)/deb-again
 
 .PHONY: apt-repo
-apt-repo: setup-packaging ## Put the packages of target/deb into the signed repository target/apt (APT_SIGNING_KEY, APT_URL)
+apt-repo: setup-repository ## Put the packages of target/deb into the signed repository target/apt (APT_SIGNING_KEY, APT_URL)
 	packaging/apt/build target/deb target/apt
 
 .PHONY: arm64
