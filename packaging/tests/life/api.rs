@@ -9,6 +9,8 @@ use crate::unit;
 
 const API: &str = "reflector-api";
 const SETTINGS: &str = "/etc/reflector-api/api.env";
+const SETUP: &str =
+    "reflector-api setup --jitsi-domain meet.example.com --public-url https://reflector.example.com";
 const URL: &str = "http://127.0.0.1:1250";
 
 on_each_release! {
@@ -16,6 +18,7 @@ on_each_release! {
     a_wrong_setting_stops_the_api_readably_until_it_is_mended,
     an_upgrade_and_a_downgrade_keep_what_the_api_has,
     a_removed_api_is_put_back_as_it_was,
+    an_api_is_set_up_without_a_start_too_many_and_checked_with_its_own_rights,
 }
 
 fn an_api_that_is_killed_or_hangs_is_started_again_with_what_it_had(release: Release) {
@@ -75,6 +78,36 @@ fn a_removed_api_is_put_back_as_it_was(release: Release) {
     service.has_all();
 }
 
+fn an_api_is_set_up_without_a_start_too_many_and_checked_with_its_own_rights(release: Release) {
+    let service = Service::installed(release, &current());
+    let machine = &service.machine;
+    machine.ok("systemctl mask reflector-api").unwrap();
+    let outcome = machine.run(SETUP).unwrap();
+    assert_eq!(outcome.code, Some(4), "{outcome}");
+    assert!(outcome.stderr.contains("systemctl unmask reflector-api"), "{outcome}");
+    machine.ok(&format!("rm {SETTINGS} && systemctl unmask reflector-api")).unwrap();
+
+    // The path unit starts it as soon as there are settings; what begins then is not ended.
+    machine.ok(SETUP).unwrap();
+    let started = "journalctl --unit=reflector-api --output=cat | grep --count '^Start[a-z]* reflector-api'";
+    let stopped = started.replace("Start[a-z]*", "Stop[a-z]*");
+    assert_eq!(machine.ok(started).unwrap(), "2\n", "{}", unit::journal(machine, API));
+    assert_eq!(machine.run(&stopped).unwrap().stdout, "0\n", "{}", unit::journal(machine, API));
+    let before = unit::pid(machine, API);
+    machine.ok(SETUP).unwrap();
+    assert_eq!(unit::pid(machine, API), before, "nothing was new");
+
+    // Root may read what the service may not, and sees what is hidden from it.
+    machine.ok("reflector-api check").unwrap();
+    let key = "JITSI_JWT_PRIVATE_KEY_FILE=/tmp/key.pem\nJITSI_JWT_KEY_ID=one\n";
+    machine.ok(&format!("umask 077; echo a key >/tmp/key.pem; printf '{key}' >>{SETTINGS}")).unwrap();
+    let outcome = machine.run("reflector-api check").unwrap();
+    assert_eq!(outcome.code, Some(78), "{outcome}");
+    for words in ["/tmp/key.pem: Permission denied", "/tmp/key.pem is where the service does not see it"] {
+        assert!(outcome.stdout.contains(words), "{outcome}");
+    }
+}
+
 /// A host with the API on it, and the archive that it was installed from.
 struct Service {
     machine: Machine,
@@ -84,14 +117,19 @@ struct Service {
 impl Service {
     /// An API that was installed from these packages and set up, and knows a host with Jitsi.
     fn running(release: Release, packages: &Path) -> Self {
+        let service = Self::installed(release, packages);
+        service.machine.ok(SETUP).unwrap();
+        service.machine.ok("reflector-api agents enroll jitsi-1 --token").unwrap();
+        service
+    }
+
+    /// One that was only installed.
+    fn installed(release: Release, packages: &Path) -> Self {
         let machine = Machine::fresh(release).unwrap();
         let repository = Repository::open(machine.network()).unwrap();
         repository.publish(packages).unwrap();
         machine.trust(&repository).unwrap();
         machine.ok("apt-get install --yes reflector-api").unwrap();
-        let names = "--jitsi-domain meet.example.com --public-url https://reflector.example.com";
-        machine.ok(&format!("reflector-api setup {names}")).unwrap();
-        machine.ok("reflector-api agents enroll jitsi-1 --token").unwrap();
         Self { machine, repository }
     }
 
