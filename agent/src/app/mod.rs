@@ -29,7 +29,7 @@ use crate::metrics::Counting;
 use crate::outbox::fact::{self, Fact};
 use crate::outbox::{Outbox, Reader};
 use crate::secret::SharedSecret;
-use crate::supervision::notify;
+use crate::supervision::{notify, patiently};
 use crate::watch::Stop;
 
 /// Runs the agent until it is told to stop.
@@ -49,7 +49,8 @@ pub fn run(
         Signals::new().context("signals cannot be received")?
     };
     let directory = &config.outbox.directory;
-    let (writer, changes) = Outbox::open(directory, config.outbox.limits())
+    // After a crash, or with another version, the database has much to do before it can be used.
+    let (writer, changes) = patiently(|| Outbox::open(directory, config.outbox.limits()))
         .with_context(|| format!("the outbox in {} cannot be opened", directory.display()))?;
     let outbox = writer.outbox();
     introduce(&outbox, &config.api.url);
@@ -70,8 +71,9 @@ pub fn run(
         version = env!("CARGO_PKG_VERSION"), api = config.api.url, outbox = %directory.display(),
         secret = config.secret.origin, rooms = ?config.api.rooms, "reflector-agent runs"
     );
-    sources::start_report(&mut threads, directory, &stop)?;
     notify::ready();
+    // Afterwards, because it counts what waits.
+    sources::start_report(&mut threads, directory, &stop)?;
     let Signals { terminate, interrupt, hangup } = signals;
     let delivered = runtime.block_on(async {
         tokio::select! {

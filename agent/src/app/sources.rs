@@ -50,7 +50,7 @@ pub(super) fn start(
 /// Starts what tells the service manager how the agent does, where there is one.
 pub(super) fn start_report(threads: &mut Threads, outbox: &Path, stop: &Stop) -> anyhow::Result<()> {
     if notify::is_managed() {
-        let report = Report::new(DeliveryLog::open(outbox)?, stop.clone())?;
+        let report = Report::new(DeliveryLog::open(outbox)?, stop.clone());
         threads.start("report", || report.run())?;
     }
     Ok(())

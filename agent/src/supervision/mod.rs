@@ -6,6 +6,8 @@
 
 pub mod notify;
 mod report;
+mod start;
 mod words;
 
 pub use self::report::Report;
+pub use self::start::patiently;

@@ -28,23 +28,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report on the loops that listen to `stop` and on what waits in `log`. It begins with what waits now.
-    ///
-    /// # Errors
-    ///
-    /// What the outbox did not say.
-    pub fn new(log: DeliveryLog, stop: Stop) -> Result<Self, OutboxError> {
+    /// A report on the loops that listen to `stop` and on what waits in `log`.
+    pub fn new(log: DeliveryLog, stop: Stop) -> Self {
         let watchdog = notify::watchdog();
-        let mut report = Self {
+        Self {
             watchdog: watchdog.map(|watchdog| Watchdog::new(stop.pulses().clone(), patience(watchdog))),
             every: watchdog::interval(watchdog, EVERY),
             log,
             stop,
             said: String::new(),
             count_at: Instant::now(),
-        };
-        report.count()?;
-        Ok(report)
+        }
     }
 
     /// Reports again and again until the agent stops.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use agent::outbox::DATABASE;
+use agent::outbox::{DATABASE, LOCK};
 use rusqlite::Connection;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
@@ -139,8 +139,9 @@ fn release(path: &Path, text: &str) {
 #[test]
 fn it_is_ready_once_it_listens_and_says_what_waits_and_that_it_stops() {
     let managed = Managed::start("");
-    managed.wait_for("STATUS=Everything is delivered");
+    // A long backlog takes long to count, so the start does not wait for that.
     managed.wait_for("READY=1");
+    managed.wait_for("STATUS=Everything is delivered");
     let address = eventually("an address", || {
         let log = managed.log();
         let line = log.lines().find(|line| line.contains("listening for event_sync"))?;
@@ -151,6 +152,20 @@ fn it_is_ready_once_it_listens_and_says_what_waits_and_that_it_stops() {
     managed.signal(Signal::HUP);
     let said = managed.wait_for("RELOADING=1");
     assert!(said.contains("MONOTONIC_USEC="), "{said}");
+    managed.wait_for("READY=1");
+    managed.stop();
+}
+
+#[test]
+fn an_outbox_that_takes_long_to_open_asks_for_more_time() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("outbox")).unwrap();
+    // Whoever opens a pipe to write waits for somebody who reads.
+    let lock = home.path().join("outbox").join(LOCK);
+    block(&lock);
+    let managed = Managed::start_in(home, "");
+    assert_eq!(managed.next(WATCHDOG * 10).as_deref().map(str::trim), Some("EXTEND_TIMEOUT_USEC=60000000"));
+    let _reader = std::fs::File::open(&lock).unwrap();
     managed.wait_for("READY=1");
     managed.stop();
 }
