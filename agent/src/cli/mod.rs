@@ -199,7 +199,14 @@ fn dispatch(arguments: &Arguments, environment: &Environment) -> Result<ExitCode
     Ok(match &arguments.command {
         Command::Setup(arguments) => setup::setup(arguments, file)?,
         Command::Run => run::run(&whole()?, &|| config::load(file, environment))?,
-        Command::Check => check::check(&whole()?)?,
+        Command::Check => {
+            let config = whole()?;
+            let hidden = doctor::hidden_from_service(&config::survey(file, environment));
+            if !hidden.is_empty() {
+                return Err(hidden.into());
+            }
+            check::check(&config)?
+        }
         Command::Status { watch, interval, json } => {
             let (outbox, survey) = (outbox()?, config::survey(file, environment));
             if *watch {

@@ -31,6 +31,8 @@ pub(super) struct Layers {
     tables: Table,
     /// The last layer that set a section or a key (`section.key`), for people.
     origins: BTreeMap<String, String>,
+    /// The files that were read, or should have been, and the directory of drop-ins before them.
+    pub(super) read: Vec<PathBuf>,
     /// Files that nobody could read, so that nobody knows what they say.
     pub(super) files: Vec<Finding>,
     /// Sections and variables that set nothing.
@@ -42,9 +44,13 @@ impl Layers {
     pub(super) fn read(chosen: Option<&Path>, environment: &Environment) -> Self {
         let mut layers = Self::none();
         let main = chosen.unwrap_or(Path::new(super::DEFAULT_PATH));
-        for path in layers.paths(main, chosen.is_some()) {
-            layers.add(read(&path), &path);
+        let paths = layers.paths(main, chosen.is_some());
+        for path in &paths {
+            layers.add(read(path), path);
         }
+        layers.read =
+            Some(main.with_extension("d")).filter(|drop_ins| drop_ins.is_dir()).into_iter().collect();
+        layers.read.extend(paths);
         layers.apply(environment);
         layers.find_misplaced();
         layers
@@ -67,7 +73,13 @@ impl Layers {
     }
 
     fn none() -> Self {
-        Self { tables: Table::new(), origins: BTreeMap::new(), files: Vec::new(), misplaced: Vec::new() }
+        Self {
+            tables: Table::new(),
+            origins: BTreeMap::new(),
+            read: Vec::new(),
+            files: Vec::new(),
+            misplaced: Vec::new(),
+        }
     }
 
     fn add(&mut self, table: Result<Table, Finding>, path: &Path) {
@@ -206,10 +218,21 @@ fn table(text: &str, path: &Path) -> Result<Table, Finding> {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Finding {
     let next = match error.kind() {
-        ErrorKind::PermissionDenied => format!("; {}", super::RUN_AS),
+        ErrorKind::PermissionDenied => forbidden(path, host::notify::is_managed()),
         _ => String::new(),
     };
     Finding::error(path.display().to_string(), format!("cannot be read: {error}{next}"))
+}
+
+/// What to do when this may not be read: a person asks as somebody else, a service cannot.
+fn forbidden(path: &Path, in_service: bool) -> String {
+    let shown = path.display();
+    let mode = if path.extension() == Some(OsStr::new("d")) { "2750" } else { "640" };
+    if in_service {
+        format!(": `chgrp reflector-agent {shown} && chmod {mode} {shown}`")
+    } else {
+        format!("; {}", super::RUN_AS)
+    }
 }
 
 /// A message of the parser, without its line breaks.
@@ -240,4 +263,24 @@ fn set(tables: &mut Table, section: &str, key: &str, value: Value) {
 fn value(text: &str) -> Value {
     let parsed = format!("v = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_may_not_read_its_configuration_is_told_to_nobody_as_root() {
+        for (path, in_service, expected) in [
+            ("/c/agent.d", true, ": `chgrp reflector-agent /c/agent.d && chmod 2750 /c/agent.d`"),
+            (
+                "/c/agent.d/1.toml",
+                true,
+                ": `chgrp reflector-agent /c/agent.d/1.toml && chmod 640 /c/agent.d/1.toml`",
+            ),
+            ("/c/agent.d/1.toml", false, "; run this as root or as the agent's user"),
+        ] {
+            assert_eq!(forbidden(Path::new(path), in_service), expected);
+        }
+    }
 }

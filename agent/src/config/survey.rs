@@ -1,7 +1,7 @@
 //! The configuration as far as it can be known, for whoever looks for what is wrong on a host: a key that is wrong
 //! stands there with its default, and every finding is told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::layers::Layers;
@@ -15,6 +15,8 @@ use super::{
 pub struct Survey {
     /// What is wrong, or probably not meant.
     pub findings: Vec<Finding>,
+    /// What the packaged service reads, with its directories; nothing where the operator chose another file.
+    pub service_files: Vec<PathBuf>,
     /// Where deliveries go. An address that is none is empty.
     pub api: Api,
     /// The ways to get there.
@@ -59,7 +61,23 @@ pub fn survey(file: Option<&Path>, environment: &Environment) -> Survey {
     let upload = layers.section(&mut findings);
     let outbox = layers.section(&mut findings);
     layers.name_origins(&mut findings);
-    Survey { findings, api, proxies, secret, spool, recordings, jibri, retention, event_sync, upload, outbox }
+    let of_keys = api.ca_file.iter().chain(&api.secret_file).cloned();
+    let service_files =
+        if file.is_some() { Vec::new() } else { layers.read.iter().cloned().chain(of_keys).collect() };
+    Survey {
+        findings,
+        service_files,
+        api,
+        proxies,
+        secret,
+        spool,
+        recordings,
+        jibri,
+        retention,
+        event_sync,
+        upload,
+        outbox,
+    }
 }
 
 #[cfg(test)]

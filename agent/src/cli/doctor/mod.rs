@@ -12,6 +12,7 @@ mod jibri;
 mod jitsi;
 mod lua;
 mod prosody;
+mod readable;
 mod recordings;
 mod scene;
 mod spool;
@@ -26,13 +27,13 @@ use self::scene::Scene;
 use super::print;
 use super::view::{count, printable};
 use crate::clock::now_ms;
-use crate::config::Survey;
+use crate::config::{Finding, Survey};
 
 /// The exit code when the worst finding is a warning.
 const WARNINGS: u8 = 4;
 
 pub(super) fn doctor(survey: Survey, json: bool) -> anyhow::Result<ExitCode> {
-    let scene = Scene::look(Host::new("/"), survey, now_ms());
+    let scene = scene(survey);
     let checks = all(&scene);
     if json {
         print(&json!({ "checks": checks, "worst": worst(&checks) }).to_string())?;
@@ -44,10 +45,21 @@ pub(super) fn doctor(survey: Survey, json: bool) -> anyhow::Result<ExitCode> {
 
 /// Says what is not as it should be, and of the rest how much there is.
 pub(super) fn what_is_left(survey: Survey) -> anyhow::Result<()> {
-    let scene = Scene::look(Host::new("/"), survey, now_ms());
+    let scene = scene(survey);
     let checks = all(&scene);
     let said = as_text(&checks, scene.am_root(), |check| check.outcome > Outcome::Ok);
     print(&said)
+}
+
+/// What this user can read of the service's configuration and the service cannot.
+pub(super) fn hidden_from_service(survey: &Survey) -> Vec<Finding> {
+    readable::by_service(&Host::new("/"), &survey.service_files)
+}
+
+fn scene(mut survey: Survey) -> Scene {
+    let hidden = hidden_from_service(&survey);
+    survey.findings.extend(hidden);
+    Scene::look(Host::new("/"), survey, now_ms())
 }
 
 /// Every check, always the same ones: one for which there is nothing to look at is skipped and says why.
