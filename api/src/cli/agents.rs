@@ -77,17 +77,39 @@ pub(super) fn run(
         }
     };
     logging::start(&config.log)?;
+    let task = Task::of(command, &config)?;
     service_user::become_it(settings, &config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(app::with_database(&config, async |db| match command {
-        Command::Enroll { name, token, url } => {
-            let form = Form::of(*token, url.as_deref(), &config)?;
-            enroll(&db, config.agents.secret_key.as_ref(), name, form, out, err).await
-        }
-        Command::List => list(&db, out).await,
-        Command::Revoke { name } => revoke(&db, name, out).await,
+    runtime.block_on(app::with_database(&config, async |db| match task {
+        Task::Enroll { name, form, key } => enroll(&db, key, name, &form, out, err).await,
+        Task::List => list(&db, out).await,
+        Task::Revoke(name) => revoke(&db, name, out).await,
     }))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A command with all that it needs. What is missing is said before a database is opened, or made.
+enum Task<'a> {
+    Enroll { name: &'a str, form: Form<'a>, key: &'a Secret },
+    List,
+    Revoke(&'a str),
+}
+
+impl<'a> Task<'a> {
+    fn of(command: &'a Command, config: &'a Config) -> anyhow::Result<Self> {
+        let (name, token, url) = match command {
+            Command::Enroll { name, token, url } => (name, *token, url.as_deref()),
+            Command::List => return Ok(Self::List),
+            Command::Revoke { name } => return Ok(Self::Revoke(name)),
+        };
+        let key = config.agents.secret_key.as_ref().ok_or_else(|| {
+            anyhow::anyhow!(
+                "SECRET_KEY is not set, which the secrets of agents are derived from; make one with: openssl rand -hex 32, \
+                 and set it here and for `serve`"
+            )
+        })?;
+        Ok(Self::Enroll { name, form: Form::of(token, url, config)?, key })
+    }
 }
 
 /// In which form an agent's secret leaves.
@@ -137,18 +159,12 @@ impl<'a> Form<'a> {
 /// The secret or token alone goes to `out`, so that it can be sent into a file.
 async fn enroll(
     db: &PgPool,
-    key: Option<&Secret>,
+    key: &Secret,
     name: &str,
-    form: Form<'_>,
+    form: &Form<'_>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let key = key.ok_or_else(|| {
-        anyhow::anyhow!(
-            "SECRET_KEY is not set, which the secrets of agents are derived from; make one with: openssl rand -hex 32, \
-             and set it here and for `serve`"
-        )
-    })?;
     let mut salt = [0; SALT_BYTES];
     getrandom::fill(&mut salt).map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
     let salt = hex(&salt);

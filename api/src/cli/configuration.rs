@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::EXIT_CONFIG;
+use super::{EXIT_CONFIG, standing};
 use crate::config::{Config, Finding, Severity, Surroundings, Variables, environment_file};
 
 /// Where the package's service has its settings from.
@@ -23,18 +23,22 @@ pub(super) struct Settings {
     pub(super) findings: Vec<Finding>,
 }
 
-/// The environment, which wins, and `file`. Without one the service's own is taken if this user may read it: root works with the
-/// service's settings, and everybody else with those of the environment.
-pub(super) fn settings(file: Option<&Path>) -> anyhow::Result<Settings> {
+/// The environment, which wins, and `file`. Without one it is the service's own: root works with the service's settings, and so does
+/// everybody else where there is such a service, unless the environment has one of `own`.
+pub(super) fn settings(file: Option<&Path>, own: &[&str]) -> anyhow::Result<Settings> {
     let path = file.unwrap_or(Path::new(SERVICE_FILE));
+    let environment = environment();
     let text = match std::fs::read(path) {
         Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if file.is_some() => anyhow::bail!("cannot read {}: {error}", path.display()),
-        Err(_) => None,
+        Err(error) => {
+            standing::without_settings(&error, &environment, own)?;
+            None
+        }
     };
     let (has_file, text) = (text.is_some(), text.unwrap_or_default());
     let mut variables = environment_file::parse(&text);
-    variables.extend(environment());
+    variables.extend(environment);
     let are_the_services = has_file && file.is_none();
     Ok(Settings { variables, has_file, are_the_services, findings: ambiguities(&text) })
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use time::OffsetDateTime;
 
+use self::patient::Patient;
 use crate::config::Variables;
 
 mod agents;
@@ -17,9 +18,11 @@ mod configuration;
 mod logging;
 mod migrate;
 mod openapi;
+mod patient;
 mod serve;
 mod service_user;
 mod setup;
+mod standing;
 pub mod token;
 
 /// The exit code for a wrong configuration (`EX_CONFIG` of sysexits.h): a service manager must not try again.
@@ -75,19 +78,22 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &Arguments, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<ExitCode> {
     let file = arguments.env_file.path();
-    let settings = || configuration::settings(file);
+    let settings = || configuration::settings(file, &standing::DATABASE);
     match &arguments.command {
         // The service manager has put the settings into the environment.
         Command::Serve(arguments) if file.is_none() => {
             serve::run(arguments, configuration::environment(), err)
         }
         Command::Serve(arguments) => serve::run(arguments, settings()?.variables, err),
-        Command::Setup(arguments) => setup::run(arguments, file, out, err),
+        Command::Setup(arguments) => setup::run(arguments, file, &mut Patient(out), &mut Patient(err)),
         Command::Migrate => migrate::run(&settings()?, err),
         Command::Check => check::run(&settings()?, out),
         Command::Openapi => openapi::run(out),
         Command::Agents(command) => agents::run(command, &settings()?, out, err),
-        Command::Token(arguments) => make_token(arguments, &settings()?.variables, out, err),
+        Command::Token(arguments) => {
+            let settings = configuration::settings(file, &standing::KEY)?;
+            make_token(arguments, &settings.variables, out, err)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use host::journal;
 
-use super::{EXIT_CONFIG, configuration, logging};
+use super::{EXIT_CONFIG, configuration, logging, service_user};
 use crate::config::{Finding, Log, Severity, Variables};
 use crate::{app, supervision};
 
@@ -43,6 +43,7 @@ pub(super) fn run(
     };
     logging::start(&config.log)?;
     tell(&findings, err)?;
+    service_user::serve_as_it(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let served = runtime.block_on(app::serve(config));
     if let Err(error) = &served {

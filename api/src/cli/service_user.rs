@@ -10,15 +10,25 @@ use nix::fcntl::OFlag;
 use nix::unistd::{Uid, User, initgroups, setgid, setuid};
 
 use super::configuration::Settings;
+use super::standing::STATE_DIR;
 use crate::config::{Config, Database};
 
 /// The user that the package makes.
-const NAME: &str = "reflector-api";
+pub(super) const NAME: &str = "reflector-api";
 
 /// Becomes the service's user where root works with the service's settings: what a private Postgres writes is the service's then, and
 /// a Postgres that knows callers by their user knows it. Does nothing for anybody else, or where there is no such user.
 pub(super) fn become_it(settings: &Settings, config: &Config) -> anyhow::Result<()> {
-    let Some(user) = it(settings) else { return Ok(()) };
+    become_one(it(settings.has_file || is_its_place(config)), config)
+}
+
+/// The same for a service that root runs by hand, which has no settings but those of its environment.
+pub(super) fn serve_as_it(config: &Config) -> anyhow::Result<()> {
+    become_one(it(is_its_place(config)), config)
+}
+
+fn become_one(user: Option<User>, config: &Config) -> anyhow::Result<()> {
+    let Some(user) = user else { return Ok(()) };
     if config.database == Database::Embedded {
         make_state_directory(&config.state_dir, &user)
             .with_context(|| format!("cannot make {}", config.state_dir.display()))?;
@@ -28,12 +38,17 @@ pub(super) fn become_it(settings: &Settings, config: &Config) -> anyhow::Result<
 
 /// The same before settings are read, for a command that only looks: what they name is read with the service's rights then.
 pub(super) fn look_as_it(settings: &Settings) -> anyhow::Result<()> {
-    it(settings).map_or(Ok(()), |user| change_to(&user))
+    it(settings.has_file).map_or(Ok(()), |user| change_to(&user))
 }
 
-/// The user, if this is root with the service's settings, and there is one.
-fn it(settings: &Settings) -> Option<User> {
-    let is_concerned = settings.has_file && Uid::effective().is_root();
+/// Whether a private Postgres is the service's: what root left there, the service could not use.
+fn is_its_place(config: &Config) -> bool {
+    config.database == Database::Embedded && config.state_dir == Path::new(STATE_DIR)
+}
+
+/// The user, if this is root on what `is_the_services`, and there is one.
+fn it(is_the_services: bool) -> Option<User> {
+    let is_concerned = is_the_services && Uid::effective().is_root();
     is_concerned.then(|| User::from_name(NAME).ok().flatten())?
 }
 

@@ -1,6 +1,7 @@
 //! Start, adoption, stop.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use nix::sys::signal::kill;
@@ -93,6 +94,35 @@ fn a_directory_that_postgres_cannot_enter_is_named() {
         error.contains("cannot enter") && error.contains(&closed.path().display().to_string()),
         "{error}"
     );
+}
+
+#[test]
+fn a_state_directory_in_which_root_has_worked_is_refused_with_the_way_to_hand_it_over() {
+    const SOMEBODY: u32 = 65534;
+    if !Uid::effective().is_root() {
+        return;
+    }
+    for (file, is_directory) in [("lock", false), ("postgres", true), ("postgres/start.log", false)] {
+        let state = StateDir::new();
+        chown(state.path(), Some(SOMEBODY), None).unwrap();
+        let path = state.path().join(file);
+        if is_directory {
+            std::fs::create_dir(&path).unwrap();
+        } else {
+            let above = path.parent().unwrap();
+            std::fs::create_dir_all(above).unwrap();
+            chown(above, Some(SOMEBODY), None).unwrap();
+            std::fs::write(&path, "").unwrap();
+        }
+        let program = state.path().join("program");
+        std::fs::copy(env!("CARGO_BIN_EXE_reflector-api"), &program).unwrap();
+        let mut command = Command::new(&program);
+        command.uid(SOMEBODY).gid(SOMEBODY).env_clear().env("REFLECTOR_API_STATE_DIR", state.path());
+        let (code, said) = said(command.current_dir("/").arg("migrate"));
+        assert_eq!(code, Some(1), "{file}: {said}");
+        let remedy = format!("sudo chown -R nobody: {}", state.path().display());
+        assert!(said.contains(file) && said.contains(&remedy), "{file}: {said}");
+    }
 }
 
 #[test]

@@ -77,4 +77,17 @@ mod tests {
             assert_eq!(choose(installed(), data_version), expected.map(PathBuf::from), "{data_version:?}");
         }
     }
+
+    #[test]
+    fn the_package_that_is_missing_is_named() {
+        for (version, said) in [
+            (None, "apt install postgresql, or set DATABASE_URL"),
+            (Some(15), "made by PostgreSQL 15,"),
+            (Some(15), "apt install postgresql-15."),
+        ] {
+            let error = Error::NoServer { version }.to_string();
+            assert!(error.contains(said), "{error}");
+            assert_eq!(error.contains("DATABASE_URL"), version.is_none(), "data would be left behind: {error}");
+        }
+    }
 }

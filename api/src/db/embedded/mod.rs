@@ -51,11 +51,7 @@ pub struct Embedded {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No server is installed, or none of the version that the data was written by.
-    #[error(
-        "no PostgreSQL{} server is installed (looked in /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin and PATH); install it \
-         with: apt install postgresql{}, or set DATABASE_URL", version.map(|v| format!(" {v}")).unwrap_or_default(),
-        version.map(|v| format!("-{v}")).unwrap_or_default()
-    )]
+    #[error("{}", no_server(*.version))]
     NoServer {
         /// The version that the data needs, if there is data.
         version: Option<u32>,
@@ -75,6 +71,19 @@ pub enum Error {
         user: String,
         /// The first directory on the way that is closed.
         directory: PathBuf,
+    },
+    /// Another user has worked in the state directory.
+    #[error(
+        "{} is not writable for the user {user}: another user has worked here; hand everything over with: sudo chown -R {user}: {}",
+        path.display(), state.display()
+    )]
+    NotOurs {
+        /// What cannot be written.
+        path: PathBuf,
+        /// The state directory.
+        state: PathBuf,
+        /// Whom it must belong to.
+        user: String,
     },
     /// A second process in the same state directory.
     #[error(
@@ -108,6 +117,20 @@ pub enum Error {
         /// Where to look.
         log: PathBuf,
     },
+}
+
+fn no_server(version: Option<u32>) -> String {
+    const LOOKED: &str = "looked in /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin and PATH";
+    match version {
+        None => format!(
+            "no PostgreSQL server is installed ({LOOKED}); install it with: apt install postgresql, or set DATABASE_URL"
+        ),
+        Some(version) => format!(
+            "the private database was made by PostgreSQL {version}, whose server is not installed ({LOOKED}); install it with: \
+             apt install postgresql-{version}. Where this Debian has it no more, apt.postgresql.org does; \"Another PostgreSQL\" in \
+             docs/operations.md says how to move on to a newer one"
+        ),
+    }
 }
 
 /// Whether there is a server that a private Postgres can be made with.

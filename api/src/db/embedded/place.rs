@@ -12,13 +12,14 @@
 //! A socket's address has room for 107 bytes. When `<state>/run` is too long for that, a directory below `/run` or `/tmp` takes
 //! its place, named after the state directory so that the next start finds it again.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Uid, User};
 
 use super::owner::Owner;
 use super::{Error, PORT};
@@ -46,17 +47,34 @@ impl Place {
             return Err(Error::Inaccessible { user: owner.name.clone(), directory });
         }
         let postgres = state.join("postgres");
-        private_directory(&postgres, owner)?;
+        private_directory(&postgres, owner, &state)?;
         let socket = socket_directory(&state);
-        private_directory(&socket, owner)?;
-        Ok(Self { data: postgres.join("data"), socket, state })
+        private_directory(&socket, owner, &state)?;
+        let place = Self { data: postgres.join("data"), socket, state };
+        for file in [place.lock_file(), place.start_log()] {
+            place.is_writable(&file)?;
+        }
+        Ok(place)
     }
 
     /// Makes sure that no second process works here for as long as the lock lives.
     pub(super) fn lock(&self) -> Result<Flock<File>, Error> {
-        let path = self.state.join("lock");
+        let path = self.lock_file();
         let file = File::create(&path).map_err(failed("write", &path))?;
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Error::InUse(self.state.clone()))
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    /// Whether this process may write `file`, or make it.
+    fn is_writable(&self, file: &Path) -> Result<(), Error> {
+        match OpenOptions::new().append(true).create(true).open(file) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(not_ours(file, &self.state)),
+            Err(error) => Err(failed("write", file)(error)),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// The major version of the Postgres that wrote the data; `None` while there is none.
@@ -82,6 +100,13 @@ impl Place {
 pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { action, path, source }
+}
+
+/// The error of what belongs to somebody else in the state directory.
+fn not_ours(path: &Path, state: &Path) -> Error {
+    let uid = Uid::effective();
+    let user = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    Error::NotOurs { path: path.to_owned(), state: state.to_owned(), user }
 }
 
 /// Whether there is data below `state`.
@@ -117,14 +142,18 @@ fn is_writable(directory: &Path) -> bool {
 
 /// Makes `path` a directory that only the owner can enter. One that is there already and is somebody else's, or a symbolic link,
 /// may be a trap and is refused.
-fn private_directory(path: &Path, owner: &Owner) -> Result<(), Error> {
+fn private_directory(path: &Path, owner: &Owner, state: &Path) -> Result<(), Error> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(not_ours(path, state)),
         Err(error) => return Err(failed("make", path)(error)),
     }
     let metadata = fs::symlink_metadata(path).map_err(failed("look at", path))?;
     let is_ours = metadata.uid() == owner.uid || metadata.uid() == nix::unistd::Uid::effective().as_raw();
+    if metadata.is_dir() && !is_ours && path.starts_with(state) {
+        return Err(not_ours(path, state));
+    }
     if !metadata.is_dir() || !is_ours {
         let trap = io::Error::other(format!("it is there already and belongs to user {}", metadata.uid()));
         return Err(failed("use", path)(trap));
