@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use clap::Command;
 
+use crate::facts::Facts;
 use crate::manuals::{self, OfSettings};
 use crate::settings::Settings;
 use crate::{completions, programs, third_party};
@@ -62,7 +63,8 @@ fn all_of(program: &Command, example: &Example, date: &str) -> anyhow::Result<Ve
     let Example { name, about, files, .. } = *example;
     let settings = Settings::read(example.text).with_context(|| format!("reading the example of {name}"))?;
     let of_settings = OfSettings { name, about, files, program, settings: &settings };
-    let mut manuals = manuals::of_commands(program, date, name)?;
+    let facts = Facts::of(program.get_name()).context("both programs have exit codes, files and examples")?;
+    let mut manuals = manuals::of_commands(program, facts, date, name)?;
     manuals.push((format!("{name}.5"), manuals::of_settings(&of_settings, date)?));
     let manuals =
         manuals.into_iter().map(|(name, text)| (format!("manuals/{}/{name}", example.program), text));

@@ -4,7 +4,9 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
+use crate::facts::Facts;
 use crate::settings::{Group, Settings};
+use crate::synopsis;
 
 /// What stands in the middle of a manual's head.
 const MANUAL: &str = "Reflector for Jitsi";
@@ -24,7 +26,12 @@ pub struct OfSettings<'a> {
 }
 
 /// The file name and text of a manual for `program` and for each of its commands.
-pub fn of_commands(program: &Command, date: &str, settings: &str) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+pub fn of_commands(
+    program: &Command,
+    facts: &Facts,
+    date: &str,
+    settings: &str,
+) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut program = program.clone().disable_help_subcommand(true);
     program.build();
     let mut all = Vec::new();
@@ -35,7 +42,7 @@ pub fn of_commands(program: &Command, date: &str, settings: &str) -> std::io::Re
         .map(|(command, name)| {
             let others = names.iter().filter(|other| *other != name).map(|other| format!("{other}(8)"));
             let also: Vec<String> = others.chain([format!("{settings}(5)")]).collect();
-            Ok((format!("{name}.8"), page(command, name, date, program.get_version(), &also)?))
+            Ok((format!("{name}.8"), page(command, facts, name, date, program.get_version(), &also)?))
         })
         .collect()
 }
@@ -81,22 +88,24 @@ fn name_of(command: &Command) -> String {
 
 fn page(
     command: &Command,
+    facts: &Facts,
     name: &str,
     date: &str,
     version: Option<&str>,
     also: &[String],
 ) -> std::io::Result<Vec<u8>> {
-    let program = name.split('-').take(2).collect::<Vec<_>>().join("-");
-    let man = Man::new(command.clone())
-        .title(name)
-        .section("8")
-        .date(date)
-        .manual(MANUAL)
-        .source(format!("{program} {}", version.unwrap_or_default()));
+    let man = Man::new(command.clone()).title(name).section("8").date(date).manual(MANUAL).source(format!(
+        "{} {}",
+        facts.program,
+        version.unwrap_or_default()
+    ));
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    let mut how = Roff::new();
+    how.control("SH", ["SYNOPSIS"]);
+    how.text(synopsis::of(command));
+    how.to_writer(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     if command.get_subcommands().any(|one| !one.is_hide_set()) {
@@ -105,8 +114,11 @@ fn page(
     let mut rest = Roff::new();
     if let Some(notes) = command.get_after_long_help().or_else(|| command.get_after_help()) {
         rest.control("SH", ["NOTES"]);
-        paragraphs(&mut rest, notes.to_string().split("\n\n"));
+        let notes = notes.to_string();
+        // They have a section of their own.
+        paragraphs(&mut rest, notes.split("\n\n").filter(|paragraph| !paragraph.starts_with("Exit codes:")));
     }
+    add_facts(&mut rest, facts, command);
     see_also(&mut rest, also);
     rest.to_writer(&mut text)?;
     Ok(text)
@@ -141,6 +153,33 @@ fn add_group(roff: &mut Roff, group: &Group) {
         roff.text(line);
     }
     roff.text([roman(group.meaning.as_str())]);
+}
+
+fn add_facts(roff: &mut Roff, facts: &Facts, command: &Command) {
+    let called = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let words = called.strip_prefix(facts.program).unwrap_or(called).trim_start();
+    roff.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in facts.exits_of(words) {
+        tagged(roff, &code.to_string(), &meaning);
+    }
+    if words.is_empty() {
+        roff.control("SH", ["FILES"]);
+        facts.files.iter().for_each(|(path, what)| tagged(roff, path, what));
+    }
+    for (number, example) in facts.examples_of(words).enumerate() {
+        if number == 0 {
+            roff.control("SH", ["EXAMPLES"]);
+        }
+        roff.control("TP", []);
+        roff.text([roman(example.what)]);
+        roff.text([bold(example.line)]);
+    }
+}
+
+fn tagged(roff: &mut Roff, tag: &str, text: &str) {
+    roff.control("TP", []);
+    roff.text([bold(tag)]);
+    roff.text([roman(text)]);
 }
 
 fn see_also(roff: &mut Roff, pages: &[String]) {

@@ -89,4 +89,3 @@ fn zsh_understands_the_completions() {
         output(Command::new("zsh").arg("-n").arg(&script));
     }
 }
-
