@@ -87,7 +87,11 @@ mod tests {
         ] {
             let error = Error::NoServer { version }.to_string();
             assert!(error.contains(said), "{error}");
-            assert_eq!(error.contains("DATABASE_URL"), version.is_none(), "data would be left behind: {error}");
+            assert_eq!(
+                error.contains("DATABASE_URL"),
+                version.is_none(),
+                "data would be left behind: {error}"
+            );
         }
     }
 }
