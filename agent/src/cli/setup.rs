@@ -95,7 +95,7 @@ pub(super) fn setup(arguments: &Arguments, chosen: Option<&Path>) -> Result<Exit
     may_replace(&wish, &standing, arguments.replace, person)?;
     let text = drop_in::text(&before, &wish.keys(&standing));
     let config = proposed(&place, &text, wish.secret.as_deref())?;
-    let answers = arguments.offline || answers(&config, person)?;
+    let answers = arguments.offline || answers(&config, person, wish.moves(&standing))?;
     let service = arguments.root.is_none().then(|| SERVICE.look());
     let changed = write(&place, &text, wish.secret.as_deref())?;
     let code = if answers { ExitCode::SUCCESS } else { ExitCode::from(NOT_YET) };
@@ -143,8 +143,9 @@ fn proposed(place: &Place, text: &str, secret: Option<&str>) -> Result<Config, F
 }
 
 /// Whether the API answers as it should. When it does not answer at all, a person is asked, and automation goes on: the
-/// agent tries again by itself. What it refuses is not written.
-fn answers(config: &Config, person: Option<&Terminal>) -> anyhow::Result<bool> {
+/// agent tries again by itself. What it refuses is not written, nor is an address where nobody answers when the agent `moves`
+/// there from another one.
+fn answers(config: &Config, person: Option<&Terminal>, moves: bool) -> anyhow::Result<bool> {
     let trial = trial::run(config)?;
     if trial.verdict == Verdict::Accepted {
         print(&trial.found)?;
@@ -154,6 +155,11 @@ fn answers(config: &Config, person: Option<&Terminal>) -> anyhow::Result<bool> {
     say(&format!("Next: {}", trial.next));
     if trial.verdict == Verdict::Refused {
         return Err(anyhow!("nothing was written; --offline writes it without asking the API"));
+    }
+    if moves && person.is_none() {
+        return Err(anyhow!(
+            "nothing was written: what is set up so far stays; --offline writes the new address without asking it"
+        ));
     }
     let goes_on = person
         .map_or(Ok(true), |person| person.agrees("Write it all the same? The agent goes on trying."))?;

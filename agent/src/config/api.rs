@@ -56,6 +56,7 @@ impl Section for Api {
             "api.rooms",
             "is empty, so nothing would be reported: use [\"*\"] for every room",
         ));
+        findings.extend(self.rooms.iter().filter_map(|pattern| room_pattern(pattern)));
         findings.extend(require(
             self.agent_id.as_deref().is_none_or(is_agent_id),
             "api.agent-id",
@@ -80,6 +81,23 @@ impl Api {
     }
 }
 
+/// What is wrong with a pattern for rooms. A room is the front part of an XMPP address, and Prosody has prepared it: no
+/// blank or control character, and none of what separates addresses, is in one.
+fn room_pattern(pattern: &str) -> Option<Finding> {
+    const KEY: &str = "api.rooms";
+    const NEVER: &str = "\"&'/:<>@[]#,;";
+    if pattern.is_empty() {
+        return Some(Finding::error(KEY, "has an empty pattern, which no room matches: remove it"));
+    }
+    let never = pattern.chars().find(|c| c.is_whitespace() || c.is_control() || NEVER.contains(*c))?;
+    Some(Finding::error(
+        KEY,
+        format!(
+            "has the pattern {pattern:?}, and no room has {never:?} in its name: `*` stands for any characters, `?` for one"
+        ),
+    ))
+}
+
 fn is_agent_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
@@ -97,7 +115,7 @@ fn url(url: &str) -> Vec<Finding> {
         "write for example `url = \"https://reflector.example.com\"` in [api], or set REFLECTOR_API_URL";
     let error = |problem: String| vec![Finding::error(KEY, problem)];
     if url.is_empty() {
-        return error(format!("is not set: {EXAMPLE}"));
+        return error(format!("is not set: `sudo reflector-agent setup` sets it, or {EXAMPLE}"));
     }
     let uri = match url.parse::<hyper::Uri>() {
         Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() => uri,
@@ -146,6 +164,27 @@ mod tests {
         {
             let findings = Api { agent_id: Some(id.into()), ..good() }.findings();
             assert_eq!(findings.is_empty(), is_good, "{id:?}: {findings:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_must_be_able_to_match_a_room() {
+        for (pattern, expected) in [
+            ("reflector-*", None),
+            ("*", None),
+            ("%e6%97%a5-?", None),
+            ("日本", None),
+            ("", Some("empty pattern")),
+            ("a b", Some("' '")),
+            ("[x", Some("'['")),
+            ("room@conference", Some("'@'")),
+            ("a\n", Some("'\\n'")),
+        ] {
+            let findings = Api { rooms: vec!["good".into(), pattern.into()], ..good() }.findings();
+            match expected {
+                None => assert!(findings.is_empty(), "{pattern:?}: {findings:?}"),
+                Some(part) => assert!(findings[0].problem.contains(part), "{pattern:?}: {findings:?}"),
+            }
         }
     }
 

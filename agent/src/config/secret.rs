@@ -106,6 +106,12 @@ fn search(file: Option<&Path>, environment: &Environment, default: &Path) -> Res
 
 /// The keys in a text, unless they are too short or a placeholder.
 pub(super) fn checked(text: &str, origin: &str) -> Result<Secret, Finding> {
+    if text.trim().chars().any(char::is_control) {
+        return Err(Finding::error(
+            origin,
+            "is more than one line, or has characters that nobody types: it must be the secret alone, on one line",
+        ));
+    }
     for secret in text.split(',').map(str::trim).filter(|secret| !secret.is_empty()) {
         if PLACEHOLDERS.contains(&secret) {
             return Err(Finding::error(
@@ -156,6 +162,23 @@ mod tests {
             let origin = found.ok().map(|secret| secret.origin);
             assert_eq!(origin.is_some(), expected.is_some(), "{origin:?}");
             assert!(origin.unwrap_or_default().starts_with(expected.unwrap_or_default()));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_one_line_of_what_can_be_typed() {
+        const GOOD: &str = "0123456789abcdef";
+        for (text, is_good) in [
+            (format!("{GOOD}\n"), true),
+            (format!(" {GOOD}, {GOOD} \r\n"), true),
+            (format!("{GOOD}\n{GOOD}"), false),
+            (format!("{GOOD},\n{GOOD}"), false),
+            (format!("{GOOD}\0"), false),
+            (format!("{GOOD}\u{1b}[A{GOOD}"), false),
+        ] {
+            let problem = checked(&text, "it").err().map(|finding| finding.problem);
+            assert_eq!(problem.is_none(), is_good, "{text:?}");
+            assert!(problem.is_none_or(|problem| !problem.contains(GOOD) && problem.contains("one line")));
         }
     }
 

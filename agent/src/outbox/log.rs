@@ -136,7 +136,7 @@ impl DeliveryLog {
         if !path.try_exists().map_err(|source| OutboxError::File { path: path.clone(), source })? {
             let source = std::io::Error::new(
                 std::io::ErrorKind::NotFound,
-                "there is no outbox here: has the agent run with this configuration?",
+                "there is no outbox here: the agent has not run yet with this configuration; if it is not set up either, `sudo reflector-agent setup`",
             );
             return Err(OutboxError::File { path, source });
         }

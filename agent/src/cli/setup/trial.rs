@@ -45,7 +45,11 @@ pub(super) fn run(config: &Config) -> anyhow::Result<Trial> {
 fn verdict(reply: &Reply) -> Verdict {
     match reply.outcome {
         _ if reply.acknowledged => Verdict::Accepted,
-        Outcome::Unreachable | Outcome::Answered { status: 408 | 429 | 500.., .. } => Verdict::NotNow,
+        Outcome::Unreachable
+        | Outcome::Answered { status: 408 | 429, .. }
+        | Outcome::Answered { status: 500.., code: Some(_), .. }
+        // A proxy whose API is down.
+        | Outcome::Answered { status: 502..=504, .. } => Verdict::NotNow,
         Outcome::Answered { .. } => Verdict::Refused,
     }
 }
@@ -65,6 +69,9 @@ mod tests {
             (answered(401, Some(ProblemCode::SignatureInvalid)), false, Verdict::Refused),
             (answered(404, None), false, Verdict::Refused),
             (answered(429, None), false, Verdict::NotNow),
+            (answered(501, None), false, Verdict::Refused),
+            (answered(500, None), false, Verdict::Refused),
+            (answered(500, Some(ProblemCode::Internal)), false, Verdict::NotNow),
             (answered(502, None), false, Verdict::NotNow),
             (answered(503, Some(ProblemCode::Internal)), false, Verdict::NotNow),
             (Outcome::Unreachable, false, Verdict::NotNow),

@@ -117,6 +117,11 @@ impl Wish {
         }
     }
 
+    /// Whether an agent that is set up is to deliver to another address.
+    pub(super) fn moves(&self, standing: &Standing) -> bool {
+        standing.has_secret && self.has_other_api(standing)
+    }
+
     fn has_other_api(&self, standing: &Standing) -> bool {
         let same = |a: &str, b: &str| a.trim_end_matches('/') == b.trim_end_matches('/');
         matches!((&self.url, &standing.url), (Some(new), Some(old)) if !same(new, old))

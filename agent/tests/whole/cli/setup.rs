@@ -186,6 +186,9 @@ fn what_cannot_be_used_is_refused_with_its_reason_and_writes_nothing() {
         (&["--token-file", "-"], token(NOBODY, "two words", SECRET), 78, "api.agent-id"),
         (&["--token-file", "-"], token(NOBODY, "jitsi-1", "short"), 78, "shorter than 16"),
         (&["--url", NOBODY, "--secret-file", "-"], "your-webhook-secret-here".into(), 78, "placeholder"),
+        (&["--url", NOBODY, "--secret-file", "-"], format!("{SECRET}\n{SECRET}"), 78, "on one line"),
+        (&["--url", NOBODY, "--rooms", "", "--secret-file", "-"], SECRET.into(), 78, "empty pattern"),
+        (&["--url", NOBODY, "--rooms", "a b,[x", "--secret-file", "-"], SECRET.into(), 78, "no room has '['"),
         (&[], String::new(), 2, "--token-file FILE"),
         (&["--url", NOBODY], String::new(), 2, "or --secret-file FILE"),
         (&["--secret-file", "-"], SECRET.into(), 2, "or --url URL"),
@@ -218,6 +221,19 @@ fn another_api_takes_the_place_of_the_first_only_if_that_is_said() {
     let rooms_are_kept = format!("[api]\nurl = \"{url}\"\nagent-id = \"jitsi-2\"\nrooms = [\"a-*\"]\n");
     assert_eq!(image.drop_in(), rooms_are_kept.parse().unwrap());
     assert!(image.read("agent.d/60-local.toml").is_some());
+}
+
+#[test]
+fn an_agent_that_delivers_does_not_move_to_where_nobody_answers_unless_nobody_is_to_be_asked() {
+    let (image, (_server, url)) = (Image::new(), api());
+    image.setup(&["--token-file", "-"], &token(&url, "jitsi-1", SECRET));
+    let (before, other) = (image.files(), token(NOBODY, "jitsi-2", OTHER_SECRET));
+    let output = image.setup(&["--token-file", "-", "--replace"], &other);
+    assert_eq!((output.status.code(), image.files()), (Some(1), before));
+    assert!(text(&output.stderr).contains("--offline writes the new address"), "{}", text(&output.stderr));
+    let output = image.setup(&["--token-file", "-", "--replace", "--offline"], &other);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(image.read("secret"), Some(format!("{OTHER_SECRET}\n")));
 }
 
 #[test]
