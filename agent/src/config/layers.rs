@@ -33,6 +33,8 @@ pub(super) struct Layers {
     origins: BTreeMap<String, String>,
     /// The files that were read, or should have been, and the directory of drop-ins before them.
     pub(super) read: Vec<PathBuf>,
+    /// Whether this user may not read one of them.
+    pub(super) is_hidden: bool,
     /// Files that nobody could read, so that nobody knows what they say.
     pub(super) files: Vec<Finding>,
     /// Sections and variables that set nothing.
@@ -48,6 +50,10 @@ impl Layers {
         for path in &paths {
             layers.add(read(path), path);
         }
+        let forbidden = |path: &Path| {
+            std::fs::File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        };
+        layers.is_hidden = forbidden(main) || paths.iter().any(|path| forbidden(path));
         layers.read =
             Some(main.with_extension("d")).filter(|drop_ins| drop_ins.is_dir()).into_iter().collect();
         layers.read.extend(paths);
@@ -77,6 +83,7 @@ impl Layers {
             tables: Table::new(),
             origins: BTreeMap::new(),
             read: Vec::new(),
+            is_hidden: false,
             files: Vec::new(),
             misplaced: Vec::new(),
         }

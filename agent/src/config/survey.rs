@@ -15,6 +15,8 @@ use super::{
 pub struct Survey {
     /// What is wrong, or probably not meant.
     pub findings: Vec<Finding>,
+    /// Whether this user may not look at the configuration: what is not found may be there all the same.
+    pub is_hidden: bool,
     /// What the packaged service reads, with its directories; nothing where the operator chose another file.
     pub service_files: Vec<PathBuf>,
     /// Where deliveries go. An address that is none is empty.
@@ -66,6 +68,7 @@ pub fn survey(file: Option<&Path>, environment: &Environment) -> Survey {
         if file.is_some() { Vec::new() } else { layers.read.iter().cloned().chain(of_keys).collect() };
     Survey {
         findings,
+        is_hidden: layers.is_hidden,
         service_files,
         api,
         proxies,

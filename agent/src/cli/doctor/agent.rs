@@ -1,7 +1,7 @@
 //! The agent itself: configuration, process, outbox, and what the system lets it have.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,22 @@ use rustix::fs::{Mode, OFlags};
 
 use super::check::{Check, Trial, trial};
 use super::host::{Access, Need, User};
+use super::listener;
 use super::scene::Scene;
 use crate::chain::Chain;
 use crate::config::{Finding, RUN_AS, Severity};
 use crate::heartbeat::free_space;
+use crate::outbox::LOCK;
 use crate::outbox::log::Summary;
+
+/// The status with which an agent ends whose configuration is wrong, as systemd tells it.
+const MISCONFIGURED: &str = "78";
 
 /// A disk that takes longer for a flush makes every event late.
 const SLOW: Duration = Duration::from_millis(100);
 
 pub(super) fn checks(scene: &Scene) -> Vec<Check> {
-    let mut checks = vec![config(scene), secret(scene), runs(scene), unit(scene)];
+    let mut checks = vec![config(scene), secret(scene), runs(scene), unit(scene), listener::check(scene)];
     checks.extend(outbox(scene));
     checks.extend(backlog(scene));
     checks.extend([files(scene), inotify(scene)]);
@@ -27,7 +32,11 @@ pub(super) fn checks(scene: &Scene) -> Vec<Check> {
 }
 
 fn config(scene: &Scene) -> Check {
-    judge_config(trial("config", "read every layer of the configuration"), &scene.survey.findings)
+    let trial = trial("config", "read every layer of the configuration");
+    if scene.survey.is_hidden && !scene.am_root() {
+        return trial.skipped(format!("this user may not read it: {RUN_AS}"));
+    }
+    judge_config(trial, &scene.survey.findings)
 }
 
 fn judge_config(trial: Trial, findings: &[Finding]) -> Check {
@@ -57,6 +66,9 @@ fn secret(scene: &Scene) -> Check {
     let trial = trial("secret", "looked for the secret that signs deliveries");
     match &scene.survey.secret {
         Some(secret) => trial.ok(format!("found in {}", secret.origin)),
+        None if scene.survey.is_hidden && !scene.am_root() => {
+            trial.skipped(format!("this user may not look for it: {RUN_AS}"))
+        }
         // A service's credential exists inside the service alone.
         None if scene.pid.is_some() => trial.note(
             "not found by this command; the running agent has one, perhaps as a credential of its service",
@@ -71,8 +83,21 @@ fn runs(scene: &Scene) -> Check {
         "agent-runs",
         format!("looked who holds the lock in {}", scene.survey.outbox.directory.display()),
     );
-    match scene.pid {
-        Some(pid) => trial.ok(format!("process {pid}, as {}", scene.agent.name)),
+    let lock = std::fs::metadata(scene.survey.outbox.directory.join(LOCK)).map(drop);
+    // Where the outbox is stands in the configuration.
+    let is_known = scene.am_root() || !scene.survey.is_hidden;
+    let may_look = is_known && !lock.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    judge_runs(trial, scene.pid, &scene.agent.name, may_look, scene.survey.secret.is_some())
+}
+
+fn judge_runs(trial: Trial, pid: Option<u32>, user: &str, may_look: bool, is_set_up: bool) -> Check {
+    match pid {
+        Some(pid) => trial.ok(format!("process {pid}, as {user}")),
+        None if !may_look => trial.skipped(format!("this user may not look there: {RUN_AS}")),
+        None if !is_set_up => trial.failure(
+            "nobody: the agent does not run, and is not set up",
+            "`sudo reflector-agent setup` sets it up and starts it",
+        ),
         None => trial.failure(
             "nobody: the agent does not run",
             "`systemctl start reflector-agent`, then `journalctl -u reflector-agent -e` if it does not stay",
@@ -85,15 +110,18 @@ fn unit(scene: &Scene) -> Check {
     if !scene.host.exists("/run/systemd/system") {
         return trial.skipped("systemd does not run here (a container?)");
     }
-    let properties =
-        ["show", "reflector-agent.service", "--property=LoadState,ActiveState,UnitFileState,NRestarts"];
+    let properties = [
+        "show",
+        "reflector-agent.service",
+        "--property=LoadState,ActiveState,UnitFileState,NRestarts,ExecMainStatus",
+    ];
     match scene.ask("systemctl", &properties) {
         None => trial.skipped("systemctl cannot be run"),
-        Some((_, said)) => judge_unit(trial, &said),
+        Some((_, said)) => judge_unit(trial, &said, scene.survey.secret.is_some() || scene.survey.is_hidden),
     }
 }
 
-fn judge_unit(trial: Trial, said: &str) -> Check {
+fn judge_unit(trial: Trial, said: &str, is_set_up: bool) -> Check {
     let property = |name: &str| {
         said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
     };
@@ -107,6 +135,17 @@ fn judge_unit(trial: Trial, said: &str) -> Check {
         ("loaded", "active", _) => trial.warning(
             "active, but not enabled: it does not come back after a reboot",
             "`systemctl enable reflector-agent`",
+        ),
+        ("loaded", "failed", _) if property("ExecMainStatus") == MISCONFIGURED => trial.failure(
+            "failed, because its configuration is wrong",
+            "put right what `config` says, then `systemctl restart reflector-agent`",
+        ),
+        ("loaded", state, _) if !is_set_up => {
+            trial.failure(format!("{state}: it is not set up yet"), "`sudo reflector-agent setup`")
+        }
+        ("masked", ..) => trial.failure(
+            "masked: somebody has forbidden to start it",
+            "`systemctl unmask reflector-agent`, then `systemctl enable --now reflector-agent`",
         ),
         ("loaded", state, _) => trial.failure(
             state,
@@ -125,9 +164,13 @@ fn outbox(scene: &Scene) -> Vec<Check> {
     let disk = trial("outbox-disk", "asked for free space and flushed a few bytes to that disk");
     let access = match std::fs::metadata(directory) {
         Ok(metadata) => Access::from(&metadata),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             let why = "it does not exist yet; the agent makes it when it starts, if it may";
             return vec![place.skipped(why), disk.skipped(why)];
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let why = format!("{error}: {RUN_AS}");
+            return vec![place.skipped(why.clone()), disk.skipped(why)];
         }
         Err(error) => {
             let failed = place.failure(error.to_string(), RUN_AS);
@@ -182,7 +225,7 @@ fn judge_disk(
     };
     let took = match flushed {
         Ok(took) => took,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             return trial.skipped(format!("{} free; a flush was not tried: {RUN_AS}", mebibytes(free)));
         }
         Err(error) => {
@@ -306,7 +349,7 @@ fn judge_inotify(trial: Trial, watches: u64, instances: u64) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Error, ErrorKind};
+    use std::io::Error;
 
     use super::super::check::Outcome;
     use super::*;
@@ -321,7 +364,36 @@ mod tests {
             ("LoadState=not-found\nActiveState=inactive\n", Outcome::Note),
             ("", Outcome::Note),
         ] {
-            assert_eq!(judge_unit(trial("systemd-unit", ""), said).outcome, outcome, "{said}");
+            assert_eq!(judge_unit(trial("systemd-unit", ""), said, true).outcome, outcome, "{said}");
+        }
+    }
+
+    #[test]
+    fn the_next_step_for_a_unit_that_does_not_run_is_one_that_works() {
+        for (said, is_set_up, next) in [
+            ("LoadState=masked\nActiveState=inactive\nUnitFileState=masked\n", true, "unmask"),
+            ("LoadState=loaded\nActiveState=failed\nExecMainStatus=78\n", true, "put right"),
+            ("LoadState=loaded\nActiveState=failed\nExecMainStatus=78\n", false, "put right"),
+            ("LoadState=loaded\nActiveState=failed\nExecMainStatus=1\n", true, "enable --now"),
+            ("LoadState=loaded\nActiveState=inactive\nExecMainStatus=0\n", false, "reflector-agent setup"),
+        ] {
+            let check = judge_unit(trial("systemd-unit", ""), said, is_set_up);
+            assert_eq!(check.outcome, Outcome::Failure, "{said}");
+            assert!(check.next.is_some_and(|step| step.contains(next)), "{said}");
+        }
+    }
+
+    #[test]
+    fn whoever_may_not_look_is_not_told_that_the_agent_does_not_run() {
+        for (pid, may_look, is_set_up, outcome, next) in [
+            (Some(7), true, true, Outcome::Ok, ""),
+            (None, false, false, Outcome::Skipped, ""),
+            (None, true, false, Outcome::Failure, "reflector-agent setup"),
+            (None, true, true, Outcome::Failure, "systemctl start"),
+        ] {
+            let check = judge_runs(trial("agent-runs", ""), pid, "x", may_look, is_set_up);
+            assert_eq!(check.outcome, outcome, "{check:?}");
+            assert!(check.next.as_deref().unwrap_or_default().contains(next), "{check:?}");
         }
     }
 

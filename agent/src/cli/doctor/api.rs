@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contract::problem::code_of_body;
 use hyper::{Method, Request};
 
 use super::check::{Check, Trial, trial};
@@ -25,7 +26,8 @@ pub(super) fn checks(scene: &Scene) -> Vec<Check> {
     let url = &scene.survey.api.url;
     let via =
         scene.survey.proxies.shown().map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
-    let connection = trial("api-connection", format!("asked {url} for /v1/jitsi/health{via}"));
+    let whom = if url.is_empty() { "the API" } else { url };
+    let connection = trial("api-connection", format!("asked {whom} for /v1/jitsi/health{via}"));
     let health = trial("api-health", "read the answer");
     let clock = trial("clock", "compared this host's clock with the date of the API's answer");
     let secret = trial("api-secret", "sent a signed test event, which changes no meeting");
@@ -92,6 +94,10 @@ fn judge_health(trial: Trial, status: u16, body: &[u8]) -> Check {
             "a Reflector API without a secret for webhooks: it refuses every delivery",
             "set JITSI_WEBHOOK_SECRET on the API, the same as here",
         ),
+        (503, _) if code_of_body(body).is_some() => trial.failure(
+            "503: a Reflector API that is starting, or that is without its database",
+            "wait a minute and look again; then at that service's own log. What waits here is sent when it is back",
+        ),
         (status, _) => trial.failure(
             format!("{status}, and not the health page of a Reflector API"),
             "look at `url` in [api] and at any proxy in between: something else answers there",
@@ -151,6 +157,8 @@ mod tests {
             (200, health(false), Outcome::Failure, "without a secret"),
             (200, "<html>".into(), Outcome::Failure, "not the health page"),
             (502, health(true), Outcome::Failure, "502"),
+            (503, "<html>".into(), Outcome::Failure, "not the health page"),
+            (503, r#"{"code":"internal"}"#.into(), Outcome::Failure, "is starting"),
         ] {
             let check = judge_health(trial("api-health", ""), status, body.as_bytes());
             assert_eq!(check.outcome, outcome, "{status} {body}");

@@ -10,6 +10,7 @@ mod hocon;
 mod host;
 mod jibri;
 mod jitsi;
+mod listener;
 mod lua;
 mod prosody;
 mod readable;
@@ -106,7 +107,7 @@ fn as_text(checks: &[Check], am_root: bool, shown: impl Fn(&&Check) -> bool) -> 
     ));
     if !am_root {
         lines.push(
-            "Run as root to see what this user may not: other users' files, and what only root may ask."
+            "Run `sudo reflector-agent doctor` to see what this user may not: other users' files, and what only root may ask."
                 .to_owned(),
         );
     }
@@ -146,7 +147,7 @@ mod tests {
             "compared clocks: \\u{1b}[31mwrong",
             "Next: set it",
             "1 check: 0 ok",
-            "Run as root",
+            "sudo reflector-agent doctor",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

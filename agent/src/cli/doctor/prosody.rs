@@ -141,7 +141,7 @@ pub(super) fn checks(scene: &Scene, known: &Known) -> Vec<Check> {
             judge_twice(twice, sections),
         ],
     });
-    checks.extend(spool::checks(scene));
+    checks.extend(spool::checks(scene, !matches!(known, Known::Nothing)));
     checks
 }
 
@@ -244,6 +244,7 @@ fn judge_enabled(trial: Trial, sections: &[Section], file: &dyn Fn(&str) -> Stri
     let silent: Vec<&str> =
         places.iter().filter(|section| !section.loads(MODULE)).map(|section| section.host.as_str()).collect();
     let breakout = sections.iter().find(|section| is_muc(section) && section.host.starts_with("breakout."));
+    let forgotten = breakout.filter(|section| !section.loads(MODULE)).map(|section| section.host.as_str());
     match (&places[..], &silent[..], breakout) {
         ([], ..) => trial.failure(
             "no MUC component was found in Prosody's configuration",
@@ -255,10 +256,7 @@ fn judge_enabled(trial: Trial, sections: &[Section], file: &dyn Fn(&str) -> Stri
             } else {
                 format!("{host} does not load it: joins, leaves and recordings are not reported")
             },
-            format!(
-                "in {}, add \"{MODULE}\" to modules_enabled of Component \"{host}\" \"muc\", then `prosodyctl shell module load {MODULE} {host}`, which ends no meeting",
-                file(host)
-            ),
+            let_it_load(&file(host), &[host].into_iter().copied().chain(forgotten).collect::<Vec<_>>()),
         ),
         (_, [], Some(breakout)) if !breakout.loads(MODULE) => trial.warning(
             format!("{} does not load it: breakout rooms are not reported", breakout.host),
@@ -270,6 +268,16 @@ fn judge_enabled(trial: Trial, sections: &[Section], file: &dyn Fn(&str) -> Stri
         ),
         ([place, ..], ..) => trial.ok(format!("{} loads it", place.host)),
     }
+}
+
+/// What to do where components of `file` do not load the module.
+fn let_it_load(file: &str, hosts: &[&str]) -> String {
+    let each = |say: &dyn Fn(&str) -> String, between: &str| {
+        hosts.iter().map(|host| say(host)).collect::<Vec<_>>().join(between)
+    };
+    let components = each(&|host| format!("Component \"{host}\" \"muc\""), " and of ");
+    let commands = each(&|host| format!("`prosodyctl shell module load {MODULE} {host}`"), " and ");
+    format!("in {file}, add \"{MODULE}\" to modules_enabled of {components}, then {commands}, which ends no meeting")
 }
 
 fn judge_twice(trial: Trial, sections: &[Section]) -> Check {
@@ -302,6 +310,17 @@ mod tests {
 
     fn sections(text: &str) -> Vec<Section> {
         parse(text, &mut |_| String::new())
+    }
+
+    #[test]
+    fn the_next_step_names_breakout_rooms_with_the_others() {
+        let text = "Component \"conference.x\" \"muc\"\nComponent \"breakout.x\" \"muc\"\n";
+        let file = |_: &str| "x.cfg.lua".to_owned();
+        let next = judge_enabled(trial("prosody-module-enabled", ""), &sections(text), &file).next;
+        let next = next.unwrap_or_default();
+        for said in ["of Component \"conference.x\" \"muc\" and of Component \"breakout.x\" \"muc\"", "load reflector_events breakout.x`"] {
+            assert!(next.contains(said), "{next}");
+        }
     }
 
     #[test]

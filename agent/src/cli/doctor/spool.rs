@@ -9,7 +9,8 @@ use super::host::{Access, Host, Need, User};
 use super::scene::Scene;
 use crate::config::RUN_AS;
 
-pub(super) fn checks(scene: &Scene) -> Vec<Check> {
+/// `is_configured`: whether a configuration of Prosody is here.
+pub(super) fn checks(scene: &Scene, is_configured: bool) -> Vec<Check> {
     let directory = &scene.survey.spool.directory;
     let permission = trial("spool-permissions", format!("looked at {}", directory.display()));
     let events = trial("prosody-events", "looked for the newest boot and the newest event in the spool");
@@ -36,11 +37,12 @@ pub(super) fn checks(scene: &Scene) -> Vec<Check> {
         }
     };
     let prosody = scene.host.user("prosody");
+    let has_prosody = is_configured || prosody.is_some();
     let barred = scene.host.barred(&scene.agent, directory);
     let group = scene.host.group(access.gid);
     vec![
         judge_spool(permission, directory, access, &group, prosody.as_ref(), &scene.agent, barred.as_deref()),
-        judge_events(events, newest(&scene.host, directory), scene.now),
+        judge_events(events, newest(&scene.host, directory), has_prosody, scene.now),
     ]
 }
 
@@ -126,9 +128,17 @@ fn newest(host: &Host, directory: &Path) -> std::io::Result<Option<(i64, String)
     Ok(Some((i64::try_from(modified.as_millis()).unwrap_or(i64::MAX), said)))
 }
 
-fn judge_events(trial: Trial, newest: std::io::Result<Option<(i64, String)>>, now: i64) -> Check {
+fn judge_events(
+    trial: Trial,
+    newest: std::io::Result<Option<(i64, String)>>,
+    has_prosody: bool,
+    now: i64,
+) -> Check {
     match newest {
         Err(error) => trial.skipped(format!("{error}: {RUN_AS}")),
+        Ok(None) if !has_prosody => {
+            trial.skipped("there is no event and no Prosody here: on docker-jitsi-meet it is in a container, which must have this directory as its spool")
+        }
         Ok(None) => trial.failure(
             "there is no event: the module has not been loaded yet, or writes elsewhere",
             "see `prosody-module-enabled`; then look for mod_reflector_events in /var/log/prosody/prosody.log",
@@ -201,14 +211,17 @@ mod tests {
     fn a_spool_without_events_is_a_module_that_is_not_loaded() {
         let line =
             r#"{"event":"source-started","data":{"prosody_version":"13.0.1","module_version":"0.1.0"}}"#;
-        for (newest, outcome) in [
-            (Ok(None), Outcome::Failure),
-            (Ok(Some((0, line.to_owned()))), Outcome::Ok),
-            (Ok(Some((0, "{}".to_owned()))), Outcome::Note),
-            (Err(std::io::Error::from(ErrorKind::PermissionDenied)), Outcome::Skipped),
+        for (newest, has_prosody, outcome) in [
+            (Ok(None), true, Outcome::Failure),
+            (Ok(None), false, Outcome::Skipped),
+            (Ok(Some((0, line.to_owned()))), true, Outcome::Ok),
+            (Ok(Some((0, line.to_owned()))), false, Outcome::Ok),
+            (Ok(Some((0, "{}".to_owned()))), true, Outcome::Note),
+            (Err(std::io::Error::from(ErrorKind::PermissionDenied)), true, Outcome::Skipped),
         ] {
-            let said = format!("{newest:?}");
-            assert_eq!(judge_events(trial("prosody-events", ""), newest, 5000).outcome, outcome, "{said}");
+            let said = format!("{newest:?} {has_prosody}");
+            let check = judge_events(trial("prosody-events", ""), newest, has_prosody, 5000);
+            assert_eq!(check.outcome, outcome, "{said}");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! `doctor`: every check is there, whatever the host is, and the manual names them rightly.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -60,6 +63,32 @@ fn a_wrong_configuration_is_a_finding_and_hides_nothing_else() {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     assert!(!said.contains(SECRET));
+}
+
+#[test]
+fn whoever_may_not_look_is_told_so_and_nothing_that_is_false() {
+    let directory = tempfile::tempdir().unwrap();
+    // Others need not be allowed to enter the build directory.
+    let copy = directory.path().join("reflector-agent");
+    std::fs::copy(env!("CARGO_BIN_EXE_reflector-agent"), &copy).unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let closed = directory.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    let config = config_file(&closed, "");
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+    let mut command = std::process::Command::new(copy);
+    command.env_clear().arg("--config").arg(&config).args(["doctor", "--json"]);
+    if rustix::process::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let output = command.output().unwrap();
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for name in ["config", "secret", "agent-runs"] {
+        let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap();
+        assert_eq!(check["outcome"], "skipped", "{check}");
+        assert!(check["found"].as_str().unwrap().contains("as root"), "{check}");
+    }
 }
 
 #[test]
