@@ -105,13 +105,16 @@ impl Picture {
         let summary = log.summary(&config.outbox.directory)?;
         let started = agent.as_ref().map(|agent| agent.at);
         let told = log.fact(fact::HEARTBEAT)?.filter(|_| summary.running != Some(false));
+        let pulse = told.and_then(|told| Pulse::read(&told, started));
+        // The difference was learnt from the last heartbeat that was taken, however long ago.
+        let is_of_now = pulse.as_ref().is_some_and(Pulse::is_taken);
         Ok(Self {
             summary,
-            pulse: told.and_then(|told| Pulse::read(&told, started)),
+            pulse,
             uploads: log.uploads(ENDED)?,
             totals: log.upload_totals()?,
             agent,
-            offset: log.clock_offset_ms()?,
+            offset: log.clock_offset_ms()?.filter(|_| is_of_now),
             roles: roles(signs),
             places: of_spool.into_iter().chain(roots.map(of_root)).collect(),
             api: config.api_url.clone(),

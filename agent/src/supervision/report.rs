@@ -7,6 +7,7 @@ use host::watchdog::{self, Watchdog};
 
 use super::words;
 use crate::outbox::OutboxError;
+use crate::outbox::fact::{self, Fact};
 use crate::outbox::log::DeliveryLog;
 use crate::watch::Stop;
 
@@ -58,10 +59,22 @@ impl Report {
         }
     }
 
+    /// What waits, and what the heartbeats have learnt.
+    fn line(&self) -> Result<String, OutboxError> {
+        let introduced = self.log.fact(fact::AGENT)?;
+        let heartbeat = self.log.fact(fact::HEARTBEAT)?;
+        let heartbeat = heartbeat.filter(|said| is_of_this_run(said, introduced.as_ref()));
+        let backlog = words::backlog(&self.log.backlog()?);
+        Ok(std::iter::once(backlog)
+            .chain(heartbeat.as_ref().and_then(words::heartbeat))
+            .collect::<Vec<_>>()
+            .join("; "))
+    }
+
     /// Says what waits, if that is another thing than before.
     fn count(&mut self) -> Result<(), OutboxError> {
         let began = Instant::now();
-        let said = self.log.backlog().map(|backlog| words::backlog(&backlog));
+        let said = self.line();
         self.count_at = Instant::now() + EVERY.max(began.elapsed() * PART);
         let said = said?;
         if said != self.said {
@@ -70,6 +83,11 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Whether the agent that runs said this, and not one before it.
+fn is_of_this_run(said: &Fact, introduced: Option<&Fact>) -> bool {
+    introduced.is_none_or(|introduced| said.at >= introduced.at)
 }
 
 /// How long a piece of work may take: less than the watchdog waits, so that the journal tells which part hung.

@@ -1,8 +1,11 @@
 //! The line that `systemctl status` shows.
 
+use serde_json::Value;
+
 use crate::clock::rfc3339;
 use crate::config::{Finding, Severity};
 use crate::outbox::Backlog;
+use crate::outbox::fact::Fact;
 use crate::outbox::log::Attempt;
 
 /// The most findings that a line has room for.
@@ -23,6 +26,18 @@ pub(super) fn backlog(backlog: &Backlog) -> String {
         parts.push(format!("{parked} parked: `reflector-agent deliveries list --state parked`"));
     }
     parts.join("; ")
+}
+
+/// How the heartbeats fare, as the outbox says it, where that needs a word.
+pub(super) fn heartbeat(fact: &Fact) -> Option<String> {
+    let said: Value = serde_json::from_str(&fact.body).ok()?;
+    let since = to_the_second(fact.at);
+    match (said["state"].as_str()?, said["status"].as_u64()) {
+        ("refused", Some(status)) => Some(format!("the API refuses this agent ({status}) since {since}")),
+        ("failed", Some(status)) => Some(format!("the API answers heartbeats with {status} since {since}")),
+        ("failed", None) => Some(format!("the API has not answered since {since}")),
+        _ => None,
+    }
 }
 
 fn deliveries(backlog: &Backlog) -> String {
@@ -128,6 +143,30 @@ mod tests {
             ),
         ] {
             assert_eq!(backlog(&found), expected);
+        }
+    }
+
+    #[test]
+    fn an_api_that_does_not_hear_this_host_is_told_and_one_that_does_is_not() {
+        for (body, expected) in [
+            (r#"{"state":"taken"}"#, None),
+            (r#"{"state":"not-known"}"#, None),
+            ("nonsense", None),
+            (
+                r#"{"state":"refused","status":401}"#,
+                Some("the API refuses this agent (401) since 2026-01-31T10:00:00Z"),
+            ),
+            (
+                r#"{"state":"failed","status":503}"#,
+                Some("the API answers heartbeats with 503 since 2026-01-31T10:00:00Z"),
+            ),
+            (
+                r#"{"state":"failed","status":null}"#,
+                Some("the API has not answered since 2026-01-31T10:00:00Z"),
+            ),
+        ] {
+            let fact = Fact { at: 1_769_853_600_123, body: body.to_owned() };
+            assert_eq!(heartbeat(&fact).as_deref(), expected, "{body}");
         }
     }
 

@@ -21,6 +21,11 @@ impl Pulse {
         is_of_this_run.then_some(Self { said, since: fact.at })
     }
 
+    /// Whether the API hears this host.
+    pub(super) fn is_taken(&self) -> bool {
+        self.said["state"] == "taken"
+    }
+
     pub(super) fn as_json(&self) -> Value {
         let Self { said, since } = self;
         json!({
