@@ -256,7 +256,7 @@ fn judge_enabled(trial: Trial, sections: &[Section], file: &dyn Fn(&str) -> Stri
             } else {
                 format!("{host} does not load it: joins, leaves and recordings are not reported")
             },
-            let_it_load(&file(host), &[host].into_iter().copied().chain(forgotten).collect::<Vec<_>>()),
+            let_it_load(&file(host), &[*host].into_iter().chain(forgotten).collect::<Vec<_>>()),
         ),
         (_, [], Some(breakout)) if !breakout.loads(MODULE) => trial.warning(
             format!("{} does not load it: breakout rooms are not reported", breakout.host),
@@ -277,7 +277,9 @@ fn let_it_load(file: &str, hosts: &[&str]) -> String {
     };
     let components = each(&|host| format!("Component \"{host}\" \"muc\""), " and of ");
     let commands = each(&|host| format!("`prosodyctl shell module load {MODULE} {host}`"), " and ");
-    format!("in {file}, add \"{MODULE}\" to modules_enabled of {components}, then {commands}, which ends no meeting")
+    format!(
+        "in {file}, add \"{MODULE}\" to modules_enabled of {components}, then {commands}, which ends no meeting"
+    )
 }
 
 fn judge_twice(trial: Trial, sections: &[Section]) -> Check {
@@ -318,7 +320,10 @@ mod tests {
         let file = |_: &str| "x.cfg.lua".to_owned();
         let next = judge_enabled(trial("prosody-module-enabled", ""), &sections(text), &file).next;
         let next = next.unwrap_or_default();
-        for said in ["of Component \"conference.x\" \"muc\" and of Component \"breakout.x\" \"muc\"", "load reflector_events breakout.x`"] {
+        for said in [
+            "of Component \"conference.x\" \"muc\" and of Component \"breakout.x\" \"muc\"",
+            "load reflector_events breakout.x`",
+        ] {
             assert!(next.contains(said), "{next}");
         }
     }
