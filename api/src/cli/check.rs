@@ -34,7 +34,10 @@ pub(super) fn run(settings: &Settings, out: &mut impl Write) -> anyhow::Result<E
     }
     let named = named.take();
     let hidden = named.iter().filter(|path| settings.are_the_services && is_hidden(path));
-    let mut is_complete = findings.is_empty();
+    for oddity in &settings.oddities {
+        writeln!(out, "warning: {oddity}")?;
+    }
+    let mut is_complete = findings.is_empty() && settings.oddities.is_empty();
     for path in hidden {
         is_complete = false;
         writeln!(

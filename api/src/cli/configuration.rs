@@ -1,6 +1,7 @@
 //! The configuration: from this process's environment, and from the file that the service has its settings from.
 
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ pub(super) struct Settings {
     pub(super) are_the_services: bool,
     /// What is wrong with the file itself.
     pub(super) findings: Vec<Finding>,
+    /// What is odd about it, each as a line.
+    pub(super) oddities: Vec<String>,
 }
 
 /// The environment, which wins, and `file`. Without one it is the service's own: root works with the service's settings, and so does
@@ -40,7 +43,30 @@ pub(super) fn settings(file: Option<&Path>, own: &[&str]) -> anyhow::Result<Sett
     let mut variables = environment_file::parse(&text);
     variables.extend(environment);
     let are_the_services = has_file && file.is_none();
-    Ok(Settings { variables, has_file, are_the_services, findings: ambiguities(&text) })
+    let oddities = if has_file { oddities(&text, path) } else { Vec::new() };
+    Ok(Settings { variables, has_file, are_the_services, findings: ambiguities(&text), oddities })
+}
+
+/// What somebody has probably meant otherwise.
+fn oddities(text: &str, path: &Path) -> Vec<String> {
+    let place = path.display();
+    let ignored = environment_file::ignored(text).into_iter();
+    let ignored = ignored.map(|start| {
+        format!("{place}: the line that begins with {start:?} is passed over: it is not NAME=value")
+    });
+    let commented = environment_file::commented(text).into_iter();
+    let commented = commented
+        .map(|name| format!("{place}: {name} has a # in its value: a comment stands on a line of its own"));
+    let open = mode_for_everybody(path).map(|mode| {
+        format!("{place}: everybody on this host may read it (mode {mode:o}), and it holds secrets; run: chmod 600 {place}")
+    });
+    ignored.chain(commented).chain(open).collect()
+}
+
+/// The mode of a file that others than its owner and its group may read.
+pub(super) fn mode_for_everybody(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+    (mode & 0o004 != 0).then_some(mode)
 }
 
 /// What some systemd reads otherwise than commands here do.

@@ -4,8 +4,12 @@
 //! next one. A variable that is set twice has its last value. Comments are not joined, which systemd before 254 did.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::reader::Variables;
+
+/// How much is told of a line that is no assignment, in characters: less than any secret has.
+const LONGEST_WORD: usize = 12;
 
 /// Where the reading stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +41,45 @@ pub fn swallowed(text: &str) -> Vec<String> {
 }
 
 fn read(text: &str, joins_comments: bool) -> Variables {
+    whole(text, joins_comments).variables
+}
+
+/// The beginnings of what systemd passes over in `text`: lines without an assignment, and assignments to what is no name, such as
+/// `export NAME`. Only what stands before the first `=` is told, and of a line without one a word: the rest may be a secret.
+pub fn ignored(text: &str) -> Vec<String> {
+    whole(text, false).ignored
+}
+
+/// The variables in `text` whose value ends in what looks like a comment: it is a part of the value.
+pub fn commented(text: &str) -> Vec<String> {
+    let is_commented = |value: &str| value.contains(" # ") || value.contains("\t# ");
+    read(text, false).into_iter().filter(|(_, value)| is_commented(value)).map(|(name, _)| name).collect()
+}
+
+/// `text` with `value` for `name` where that was set last, and not set elsewhere; `None` if it is not set at all.
+pub fn replaced(text: &str, name: &str, value: &str) -> Option<String> {
+    let places: Vec<_> = whole(text, false).places.into_iter().filter(|(other, _)| other == name).collect();
+    let (_, last) = places.last()?.clone();
+    let mut text = text.to_owned();
+    for (_, place) in places.into_iter().rev() {
+        if place == last {
+            text.replace_range(place, &format!("{name}={}", quoted(value)));
+        } else {
+            text.replace_range(place, "");
+        }
+    }
+    Some(text)
+}
+
+fn whole(text: &str, joins_comments: bool) -> Reading {
     let mut reading = Reading { joins_comments, ..Reading::default() };
-    for character in text.chars() {
+    for (at, character) in text.char_indices() {
+        reading.at = at;
         reading.take(character);
     }
+    reading.at = text.len();
     reading.end();
-    reading.variables
+    reading
 }
 
 /// `value` as it has to stand in such a file.
@@ -70,6 +107,14 @@ struct Reading {
     /// How much of the value is sure not to be blanks at its end.
     solid: usize,
     variables: Variables,
+    /// Where in the text.
+    at: usize,
+    /// Where the variable begins that is read.
+    begun: usize,
+    /// Where variables are set.
+    places: Vec<(String, Range<usize>)>,
+    /// What was passed over.
+    ignored: Vec<String>,
     /// Whether a backslash at the end of a comment joins the next line to it.
     joins_comments: bool,
 }
@@ -83,6 +128,10 @@ impl Default for Reading {
             value,
             solid: 0,
             variables: Variables::new(),
+            at: 0,
+            begun: 0,
+            places: Vec::new(),
+            ignored: Vec::new(),
             joins_comments: false,
         }
     }
@@ -94,6 +143,7 @@ impl Reading {
             Place::BeforeName if matches!(c, '#' | ';') => Place::Comment,
             Place::BeforeName if is_blank(c) => Place::BeforeName,
             Place::BeforeName => {
+                self.begun = self.at;
                 self.name.push(c);
                 Place::Name
             }
@@ -131,7 +181,7 @@ impl Reading {
     fn name(&mut self, c: char) -> Place {
         match c {
             '\n' | '\r' => {
-                self.name.clear();
+                self.pass_over();
                 return Place::BeforeName;
             }
             '=' => return Place::BeforeValue,
@@ -154,15 +204,29 @@ impl Reading {
         self.solid = 0;
         let (name, value) = (std::mem::take(&mut self.name), std::mem::take(&mut self.value));
         let name = name.trim_end_matches(is_blank);
-        if is_name(name) && !value.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n')) {
+        if !is_name(name) {
+            self.ignored.push(name.to_owned());
+            return Place::BeforeName;
+        }
+        self.places.push((name.to_owned(), self.begun..self.at));
+        if !value.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n')) {
             self.variables.insert(name.to_owned(), value);
         }
         Place::BeforeName
     }
 
+    /// A line ends, and had no assignment.
+    fn pass_over(&mut self) {
+        let line = std::mem::take(&mut self.name);
+        self.ignored
+            .extend(line.split_whitespace().next().map(|word| word.chars().take(LONGEST_WORD).collect()));
+    }
+
     /// A last line needs no break, and a quote that is left open ends with the file.
     fn end(&mut self) {
-        if !matches!(self.place, Place::BeforeName | Place::Name | Place::Comment | Place::CommentEscape) {
+        if self.place == Place::Name {
+            self.pass_over();
+        } else if !matches!(self.place, Place::BeforeName | Place::Comment | Place::CommentEscape) {
             self.keep();
         }
     }
@@ -239,6 +303,34 @@ mod tests {
             ("# x\\", &[]),
         ] {
             assert_eq!(swallowed(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_replaced_where_it_stands_and_is_left_nowhere() {
+        for (text, expected) in [
+            ("B=old", None),
+            ("A=old", Some("A=\"new #\"")),
+            ("# A=x\n  A='old\n1'  \nB=c\n", Some("# A=x\n  A=\"new #\"\nB=c\n")),
+            ("A=old\r\nB=c\r\nA=old\\\n  2\n# end", Some("\r\nB=c\r\nA=\"new #\"\n# end")),
+            ("\u{fc}\nA = old", Some("\u{fc}\nA=\"new #\"")),
+        ] {
+            assert_eq!(replaced(text, "A", "new #").as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_systemd_passes_over_and_what_only_looks_like_a_comment_is_named() {
+        for (text, ignored_ones, commented_ones) in [
+            ("A=b\n# a comment\n\n", &[][..], &[][..]),
+            ("export A=secret\nB=c", &["export A"], &[]),
+            ("no line\nB=c", &["no"], &[]),
+            ("0123456789abcdef", &["0123456789ab"], &[]),
+            ("1A=b\n=b\n", &["1A", "=b"], &[]),
+            ("A=b # why\nB='c # d'\nC=a#b\nD=#", &[], &["A", "B"]),
+        ] {
+            assert_eq!(ignored(text), ignored_ones, "{text:?}");
+            assert_eq!(commented(text), commented_ones, "{text:?}");
         }
     }
 

@@ -110,7 +110,8 @@ fn what_somebody_has_set_is_kept_unless_they_say_otherwise() {
     assert_eq!(scene.text(), mine);
     let replaced = [&SETUP[..], &["--replace"]].concat();
     scene.run(&replaced).succeeded();
-    assert!(scene.text().starts_with(mine));
+    let rest = mine.replace("old.example.com", "meet.example.com");
+    assert!(scene.text().starts_with(&rest), "{}", scene.text());
     let settings = environment_file::parse(&scene.text());
     assert_eq!(settings["JITSI_DOMAIN"], "meet.example.com");
     assert_eq!(settings["SECRET_KEY"], "0123456789abcdef 0123456789abcdef");
@@ -126,6 +127,39 @@ fn nothing_is_written_that_the_service_would_not_start_with() {
     assert_eq!(refused.code, Some(1), "{}", refused.out);
     assert!(refused.err.contains("--jitsi-domain is missing"), "{}", refused.err);
     assert!(!scene.file().exists());
+}
+
+#[test]
+fn an_empty_domain_and_an_address_that_leads_nowhere_are_refused() {
+    let scene = Scene::new();
+    for (domain, url, expected) in [
+        ("", "https://a.example.com", "the domain of your Jitsi is empty"),
+        ("meet.example.com", "https://a.example.com/?b=c", "has a ? or a #"),
+        ("meet.example.com", "https://ann:hunter2@a.example.com", "holds a user or a password"),
+    ] {
+        let refused = scene.run(&["setup", "--jitsi-domain", domain, "--public-url", url]);
+        assert_eq!(refused.code, Some(1), "{domain:?} {url}: {}", refused.out);
+        assert!(refused.err.contains(expected) && !refused.err.contains("hunter2"), "{}", refused.err);
+    }
+    assert!(!scene.file().exists());
+    let own = scene
+        .run(&["setup", "--jitsi-domain", "meet.example.com", "--public-url", "http://localhost:1250"])
+        .succeeded();
+    assert!(own.err.contains("leads agents of other hosts to themselves"), "{}", own.err);
+}
+
+#[test]
+fn lines_that_count_for_nothing_and_secrets_for_everybody_are_warned_of() {
+    let scene = Scene::new();
+    scene.run(&SETUP).succeeded();
+    let text = format!("{}export ROOT_PATH=/api\nLOG_LEVEL=info # a level\n", scene.text());
+    fs::write(scene.file(), text).unwrap();
+    fs::set_permissions(scene.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    let check = scene.run(&["check"]);
+    for expected in ["begins with \"export ROOT_PATH\"", "LOG_LEVEL has a #", "mode 644"] {
+        assert!(check.out.contains(expected), "{expected}: {}", check.out);
+    }
+    assert!(!check.out.contains("complete"), "{}", check.out);
 }
 
 #[test]

@@ -18,13 +18,17 @@ const HEAD: &str = "\
 # After a change: sudo reflector-api check && sudo systemctl restart reflector-api
 ";
 
-/// `existing` with `additions` after it: what stands later in such a file counts.
+/// `existing` with `additions`: in the place of another value, which may be a secret and is not to stay, or after everything.
 pub(super) fn with(existing: Option<&str>, additions: &[Addition]) -> String {
     let mut text = existing.unwrap_or(HEAD).to_owned();
-    if !additions.is_empty() && !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
     for Addition { name, value, why } in additions {
+        if let Some(replaced) = environment_file::replaced(&text, name, value) {
+            text = replaced;
+            continue;
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
         write!(text, "\n# {why}\n{name}={}\n", quoted(value)).expect("a text takes everything");
     }
     text
@@ -40,12 +44,6 @@ pub(super) fn reads_back(text: &str, known: &Variables, additions: &[Addition]) 
         Some((name, _)) => Err(name.clone()),
         None => Ok(read),
     }
-}
-
-/// The mode of a file that others than its owner and its group may read.
-pub(super) fn mode_for_everybody(path: &Path) -> Option<u32> {
-    let mode = fs::metadata(path).ok()?.mode() & 0o777;
-    (mode & 0o004 != 0).then_some(mode)
 }
 
 /// Puts `text` in the place of `path`. A new file is root's alone; another keeps its owner and its mode.
@@ -76,8 +74,10 @@ mod tests {
 
     #[test]
     fn what_was_there_stays_and_what_is_added_counts() {
-        let text = with(Some("# mine\nA=1\nB=2"), &[addition("3 #")]);
-        assert_eq!(text, "# mine\nA=1\nB=2\n\n# Because.\nB=\"3 #\"\n");
+        let text = with(Some("# mine\nB=2\nA=1"), &[addition("3")]);
+        assert_eq!(text, "# mine\nB=3\nA=1", "another value does not stay");
+        let text = with(Some("# mine\nA=1"), &[addition("3 #")]);
+        assert_eq!(text, "# mine\nA=1\n\n# Because.\nB=\"3 #\"\n");
         let read = environment_file::parse(&text);
         assert_eq!((read["A"].as_str(), read["B"].as_str()), ("1", "3 #"));
         assert_eq!(environment_file::parse(&with(None, &[addition("x")])).len(), 1);

@@ -30,6 +30,9 @@ use service::SERVICE;
 /// The exit code when it is set up, and the service was left alone.
 const NOT_YET: u8 = 4;
 
+/// What is asked where no option says it.
+const DOMAIN_QUESTION: &str = "The domain of your Jitsi (such as meet.example.com): ";
+
 /// Random bytes in a secret.
 const SECRET_BYTES: usize = 32;
 
@@ -94,11 +97,14 @@ pub(super) fn run(
             config.state_dir.display()
         );
     }
-    if let Some(mode) = file::mode_for_everybody(path).filter(|_| !additions.is_empty()) {
+    if let Some(mode) = configuration::mode_for_everybody(path).filter(|_| !additions.is_empty()) {
         anyhow::bail!(
             "everybody on this host may read {0} (mode {mode:o}), and secrets would come into it; run: chmod 600 {0}",
             path.display()
         );
+    }
+    if let Some(url) = config.public_url.as_deref().filter(|url| plan::is_of_this_host(url)) {
+        writeln!(err, "warning: REFLECTOR_API_PUBLIC_URL: {url} leads agents of other hosts to themselves")?;
     }
     // Before anything is written: what appears may start it.
     let service = is_service.then(|| SERVICE.look());
@@ -162,13 +168,19 @@ fn wishes(arguments: &Arguments, known: &Variables) -> anyhow::Result<Wishes> {
     let domain = match &arguments.jitsi_domain {
         None if is_known("JITSI_DOMAIN") => None,
         None => match &person {
-            Some(person) => Some(person.ask("The domain of your Jitsi (such as meet.example.com): ")?),
+            Some(person) => Some(person.ask(DOMAIN_QUESTION)?),
             None => {
                 anyhow::bail!("--jitsi-domain is missing: the domain of your Jitsi, such as meet.example.com")
             }
         },
         given => given.clone(),
     };
+    let domain = domain.map(|domain| domain.trim().to_owned());
+    if domain.as_deref() == Some("") {
+        anyhow::bail!(
+            "the domain of your Jitsi is empty; it is needed, such as meet.example.com. Nothing was written"
+        );
+    }
     values.extend(domain.map(|domain| ("JITSI_DOMAIN", domain)));
     let url = match (&arguments.public_url, &person) {
         (None, Some(person)) if !is_known("REFLECTOR_API_PUBLIC_URL") => {
@@ -177,7 +189,11 @@ fn wishes(arguments: &Arguments, known: &Variables) -> anyhow::Result<Wishes> {
         }
         (given, _) => given.clone(),
     };
-    values.extend(url.filter(|url| !url.is_empty()).map(|url| ("REFLECTOR_API_PUBLIC_URL", url)));
+    let url = url.map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
+    if let Some(why) = url.as_deref().and_then(plan::no_way_in) {
+        anyhow::bail!("the address at which agents reach this service {why}. Nothing was written");
+    }
+    values.extend(url.map(|url| ("REFLECTOR_API_PUBLIC_URL", url)));
     if let Some(file) = &arguments.database_url_file {
         values.push(("DATABASE_URL", database_url(file, person.as_ref())?));
     }

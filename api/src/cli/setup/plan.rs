@@ -1,5 +1,7 @@
 //! Decides which settings a file lacks.
 
+use std::net::IpAddr;
+
 use crate::config::Variables;
 
 /// What somebody wants the settings to say.
@@ -75,6 +77,26 @@ pub(super) fn additions(
     Ok(additions)
 }
 
+/// Why agents cannot reach a service at `url` as they build their addresses: by appending to it.
+pub(super) fn no_way_in(url: &str) -> Option<&'static str> {
+    let url = reqwest::Url::parse(url).ok()?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Some("has a ? or a #; write it as https://reflector.example.com");
+    }
+    let is_with_login = !url.username().is_empty() || url.password().is_some();
+    is_with_login.then_some("holds a user or a password, which every token would carry; leave them out")
+}
+
+/// Whether `url` leads to this host only, so that no other may use it.
+pub(super) fn is_of_this_host(url: &str) -> bool {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let host = host.unwrap_or_default();
+    let is_loopback = |host: &str| {
+        host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || address.is_unspecified())
+    };
+    host == "localhost" || host.ends_with(".localhost") || is_loopback(host.trim_matches(['[', ']']))
+}
+
 fn why(name: &str) -> &'static str {
     match name {
         "JITSI_DOMAIN" => "The Jitsi that meetings are held on.",
@@ -99,6 +121,25 @@ mod tests {
         let secrets = additions.iter().filter(|addition| addition.value.starts_with("secret-"));
         assert_eq!(secrets.count(), number, "no secret is made for nothing, and none twice");
         Ok(additions.iter().map(|addition| addition.name).collect())
+    }
+
+    #[test]
+    fn an_address_is_judged_by_what_agents_can_do_with_it() {
+        for (url, leads_in, is_own) in [
+            ("https://reflector.example.com", true, false),
+            ("https://example.com/reflector/", true, false),
+            ("https://example.com/?a=b", false, false),
+            ("https://example.com/#a", false, false),
+            ("https://ann:hunter2@example.com", false, false),
+            ("http://localhost:1250", true, true),
+            ("http://127.0.0.1:1250", true, true),
+            ("http://[::1]:1250", true, true),
+            ("http://0.0.0.0:1250", true, true),
+            ("http://10.0.0.1:1250", true, false),
+            ("nothing of the kind", true, false),
+        ] {
+            assert_eq!((no_way_in(url).is_none(), is_of_this_host(url)), (leads_in, is_own), "{url}");
+        }
     }
 
     #[test]
