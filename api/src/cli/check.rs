@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use super::configuration::{self, Settings};
 use super::{EXIT_CONFIG, service_user};
-use crate::config;
+use crate::config::{self, Database};
+use crate::db::{connect, embedded};
 use crate::queue::Queue;
 use crate::recordings::scan::Buckets;
 use crate::storage::Storage;
@@ -50,7 +51,7 @@ pub(super) fn run(settings: &Settings, out: &mut impl Write) -> anyhow::Result<E
     let Some(config) = config.filter(|_| settings.findings.is_empty()) else {
         return Ok(ExitCode::from(EXIT_CONFIG));
     };
-    let mut works = true;
+    let mut works = ask_database(&config.database, out)?;
     let buckets = Buckets::of(&config).all;
     if let Some(settings) = config.storage {
         works &= use_storage(settings, &buckets, out)?;
@@ -70,6 +71,18 @@ pub(super) fn run(settings: &Settings, out: &mut impl Write) -> anyhow::Result<E
 /// Whether the unit's sandbox hides what is there (`ProtectHome=`, `PrivateTmp=`).
 fn is_hidden(path: &Path) -> bool {
     ["/home", "/root", "/run/user", "/tmp", "/var/tmp"].iter().any(|hidden| path.starts_with(hidden))
+}
+
+/// The private Postgres is left alone: the service may run it.
+fn ask_database(database: &Database, out: &mut impl Write) -> anyhow::Result<bool> {
+    let (variable, error) = match database {
+        Database::Server(url) => ("DATABASE_URL", connect::probe_address(url.expose()).err()),
+        Database::Embedded => ("REFLECTOR_API_STATE_DIR", embedded::is_installed().err().map(Into::into)),
+    };
+    if let Some(error) = &error {
+        writeln!(out, "error: {variable}: {error:#}")?;
+    }
+    Ok(error.is_none())
 }
 
 fn use_storage(

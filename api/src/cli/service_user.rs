@@ -52,6 +52,11 @@ fn it(is_the_services: bool) -> Option<User> {
     is_concerned.then(|| User::from_name(NAME).ok().flatten())?
 }
 
+/// Whether there is such a user, and this is root.
+pub(super) fn is_another() -> bool {
+    it(true).is_some()
+}
+
 fn change_to(user: &User) -> anyhow::Result<()> {
     let name = std::ffi::CString::new(NAME).expect("the name has no zero byte");
     let changed = initgroups(&name, user.gid).and_then(|()| setgid(user.gid)).and_then(|()| setuid(user.uid));

@@ -27,6 +27,18 @@ pub async fn probe(options: &PgConnectOptions) -> Result<(), Unreachable> {
     result.map_err(|error| Unreachable::new(options, &error))
 }
 
+/// The same for an address, when nothing else is known.
+pub fn probe_address(url: &str) -> anyhow::Result<()> {
+    let options = super::options(url)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(probe(&options))?)
+}
+
+/// Whether `url` leads to a socket of this host, where a server may know its callers by their users.
+pub fn is_by_socket(url: &str) -> bool {
+    super::options(url).is_ok_and(|options| options.get_socket().is_some())
+}
+
 impl Unreachable {
     /// What `error` means for somebody who connects as `options` say.
     pub fn new(options: &PgConnectOptions, error: &sqlx::Error) -> Self {
@@ -118,6 +130,17 @@ mod tests {
         ] {
             let unreachable = Unreachable::new(&options(url), &error);
             assert_eq!((unreachable.to_string().as_str(), unreachable.may_pass()), (expected, may_pass));
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_directory_is_a_sockets() {
+        for (url, expected) in [
+            ("postgres://ann@db.example.com/meetings", false),
+            ("postgres://ann@%2Frun%2Fpostgresql/meetings", true),
+            ("postgres:///meetings?host=/run/postgresql", true),
+        ] {
+            assert_eq!(is_by_socket(url), expected, "{url}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -10,7 +11,7 @@ use api::config::environment_file;
 use contract::enrolment_token::EnrolmentToken;
 use tempfile::TempDir;
 
-use crate::program::StateDir;
+use crate::program::{Program, StateDir};
 
 /// A file of settings, and the program with nothing in its environment but what finds the state directory.
 struct Scene {
@@ -71,6 +72,11 @@ impl Said {
 
 const SETUP: [&str; 5] =
     ["setup", "--jitsi-domain", "meet.example.com", "--public-url", "https://reflector.example.com/"];
+
+/// The address of the Postgres that runs in `state`.
+fn address(state: &StateDir, user: &str) -> String {
+    format!("postgresql://{user}@localhost:5432/reflector?host={}/run", state.path().display())
+}
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -203,7 +209,8 @@ fn what_an_open_quote_would_swallow_is_not_written() {
 
 #[test]
 fn the_address_of_a_database_comes_from_standard_input_and_is_not_shown() {
-    let scene = Scene::new();
+    let (scene, database) = (Scene::new(), StateDir::new());
+    let _program = Program::start(database.path());
     scene.has(&format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display()));
     let mut child = scene
         .command(&["setup", "--jitsi-domain", "meet.example.com", "--database-url-file", "-"])
@@ -212,7 +219,7 @@ fn the_address_of_a_database_comes_from_standard_input_and_is_not_shown() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let url = "postgresql://reflector:hunter2%23x@db.example.com:5432/reflector";
+    let url = address(&database, "reflector:hunter2%23x");
     writeln!(child.stdin.take().unwrap(), "{url}").unwrap();
     let said = Said::of(child.wait_with_output().unwrap()).succeeded();
     assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{}{}", said.out, said.err);
@@ -225,14 +232,36 @@ fn a_private_database_with_data_is_not_left_behind_by_accident() {
     scene.has(&format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display()));
     scene.run(&SETUP).succeeded();
     scene.run(&["migrate"]).succeeded();
+    let database = StateDir::new();
+    let _program = Program::start(database.path());
     let url = scene.directory.path().join("url");
-    fs::write(&url, "postgresql://u@db.example.com/d\n").unwrap();
+    fs::write(&url, address(&database, "reflector")).unwrap();
     let moving = ["setup", "--database-url-file", url.to_str().unwrap()];
     let refused = scene.run(&moving);
     assert_eq!(refused.code, Some(1), "{}", refused.out);
     assert!(refused.err.contains("leave behind") && refused.err.contains("--replace"), "{}", refused.err);
     scene.run(&[&moving[..], &["--replace"]].concat()).succeeded();
     assert!(scene.text().contains("DATABASE_URL="));
+    scene.run(&["check"]).succeeded();
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_not_moved_to_and_is_an_error_of_the_check() {
+    let scene = Scene::new();
+    let mine = format!("REFLECTOR_API_STATE_DIR={}\n", scene.state.path().display());
+    scene.has(&mine);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = scene.directory.path().join("url");
+    fs::write(&url, format!("postgresql://u:hunter2@{nobody}/d")).unwrap();
+    let moving = [&SETUP[..], &["--database-url-file", url.to_str().unwrap()]].concat();
+    let refused = scene.run(&moving);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    assert!(refused.err.contains("nothing was written: cannot connect to database d on"), "{}", refused.err);
+    assert!(!refused.err.contains("hunter2") && scene.text() == mine, "{}", refused.err);
+    scene.has(&format!("{mine}DATABASE_URL=postgresql://u:hunter2@{nobody}/d\n"));
+    let check = scene.run(&["check"]);
+    assert_eq!(check.code, Some(1), "{}", check.out);
+    assert!(check.out.contains("error: DATABASE_URL: cannot connect to database d on"), "{}", check.out);
 }
 
 #[test]

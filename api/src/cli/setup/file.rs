@@ -7,8 +7,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use host::durable::Wanted;
+use nix::unistd::User;
 
 use super::plan::Addition;
+use crate::cli::service_user;
 use crate::config::Variables;
 use crate::config::environment_file::{self, quoted};
 
@@ -44,6 +46,12 @@ pub(super) fn reads_back(text: &str, known: &Variables, additions: &[Addition]) 
         Some((name, _)) => Err(name.clone()),
         None => Ok(read),
     }
+}
+
+/// Makes the directory of `path` if there is none, for the service to look into, as the package does.
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+    let group = User::from_name(service_user::NAME).ok().flatten().map(|user| user.gid.as_raw());
+    host::durable::directory(path.parent().unwrap_or(path), group)
 }
 
 /// Puts `text` in the place of `path`. A new file is root's alone; another keeps its owner and its mode.

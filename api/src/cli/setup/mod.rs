@@ -15,10 +15,10 @@ use contract::id::hex;
 use host::service::{Before, Brought};
 use host::terminal::Terminal;
 
-use super::EXIT_CONFIG;
 use super::configuration::{self, SERVICE_FILE};
+use super::{EXIT_CONFIG, service_user};
 use crate::config::{Config, Database, Finding, Severity, Variables, environment_file};
-use crate::db::embedded;
+use crate::db::{connect, embedded};
 
 mod file;
 mod plan;
@@ -97,6 +97,9 @@ pub(super) fn run(
             config.state_dir.display()
         );
     }
+    if is_moved {
+        database_answers(&config)?;
+    }
     if let Some(mode) = configuration::mode_for_everybody(path).filter(|_| !additions.is_empty()) {
         anyhow::bail!(
             "everybody on this host may read {0} (mode {mode:o}), and secrets would come into it; run: chmod 600 {0}",
@@ -111,6 +114,10 @@ pub(super) fn run(
     if additions.is_empty() {
         writeln!(out, "{} has all that is needed.", path.display())?;
     } else {
+        if is_service {
+            file::make_directory(path)
+                .with_context(|| format!("cannot make the directory of {}", path.display()))?;
+        }
         file::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
         let names: Vec<_> = additions.iter().map(|addition| addition.name).collect();
         writeln!(out, "Wrote {} to {}.", names.join(", "), path.display())?;
@@ -148,6 +155,16 @@ fn starts(
         Brought::Down(why) => {
             anyhow::bail!("the service does not start: {why}; journalctl -u reflector-api says more")
         }
+    }
+}
+
+/// Whether a database that is not ours is there, and takes us. A service that cannot reach it would only wait. Over a socket the server
+/// may know the service by its user, which this is not: there `check` tells.
+fn database_answers(config: &Config) -> anyhow::Result<()> {
+    match &config.database {
+        Database::Server(url) if service_user::is_another() && connect::is_by_socket(url.expose()) => Ok(()),
+        Database::Server(url) => connect::probe_address(url.expose()).context("nothing was written"),
+        Database::Embedded => Ok(()),
     }
 }
 

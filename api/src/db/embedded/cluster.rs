@@ -42,5 +42,37 @@ async fn initdb(directory: &Path, owner: &Owner, binaries: &Binaries) -> Result<
         return Ok(());
     }
     let said = [output.stderr, output.stdout].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-    Err(refused(said.join(" ").replace('\n', "; ")))
+    Err(refused(gist(&said.join("\n"))))
+}
+
+/// The lines that say why, of all that `initdb` says of its progress; everything if there are none.
+fn gist(said: &str) -> String {
+    let is_reason =
+        |line: &&str| ["FATAL:", "PANIC:", "error:", "DETAIL:"].iter().any(|mark| line.contains(mark));
+    let reasons: Vec<_> = said.lines().map(str::trim).filter(is_reason).collect();
+    let lines = if reasons.is_empty() { said.lines().map(str::trim).collect() } else { reasons };
+    let gist = lines.join("; ");
+    if said.contains("No space left on device") { format!("{gist}; make room on that disk") } else { gist }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_all_that_initdb_says_only_the_reason_is_told() {
+        let full = "creating directory /x ... ok\nselecting default time zone ... Etc/UTC\n\
+                    initdb: error: could not write to file \"/x/pg_wal\": No space left on device\n\
+                    initdb: removing data directory \"/x\"";
+        for (said, expected) in [
+            (
+                full,
+                "initdb: error: could not write to file \"/x/pg_wal\": No space left on device; make room on that disk",
+            ),
+            ("FATAL:  could not map memory\nchild process exited", "FATAL:  could not map memory"),
+            ("Killed\n by somebody", "Killed; by somebody"),
+        ] {
+            assert_eq!(gist(said), expected);
+        }
+    }
 }
