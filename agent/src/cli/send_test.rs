@@ -92,6 +92,7 @@ mod tests {
             next_step: None,
             results: None,
             acknowledged: false,
+            wrong_name: false,
         };
         for (status, code, expected) in [
             (501, None, "check `url` in [api]"),

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use crate::chain::Chain;
-use crate::http::{self, Body, HttpError};
+use crate::http::{self, Body, ConnectError, HttpError};
 
 /// The longest explanation that is kept from an answer, in characters.
 const MAX_NOTE: usize = 300;
@@ -42,6 +42,8 @@ pub struct Reply {
     pub results: Option<BatchReply>,
     /// Whether a 2xx came with the words that our API uses. A captive portal's 200 is not a receipt.
     pub acknowledged: bool,
+    /// Whether the certificate there is for another name, so that this is not the API's address.
+    pub wrong_name: bool,
 }
 
 impl Client {
@@ -71,6 +73,7 @@ fn unreachable(error: &HttpError, took_ms: i64) -> Reply {
         next_step: Some(error.next_step()),
         results: None,
         acknowledged: false,
+        wrong_name: is_wrong_name(error),
     }
 }
 
@@ -89,6 +92,7 @@ fn read(head: &Parts, body: &[u8], took_ms: i64) -> Reply {
             next_step: None,
             results,
             acknowledged: true,
+            wrong_name: false,
         };
     }
     let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(seconds);
@@ -100,6 +104,7 @@ fn read(head: &Parts, body: &[u8], took_ms: i64) -> Reply {
         next_step: None,
         results: None,
         acknowledged: false,
+        wrong_name: false,
     }
 }
 
@@ -124,6 +129,11 @@ fn receipt(body: &[u8]) -> Option<Receipt> {
 /// `Retry-After` in its form with seconds; a date is rare and would rest on two clocks.
 pub(crate) fn seconds(value: &str) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Whether the certificate there is for another name.
+fn is_wrong_name(error: &HttpError) -> bool {
+    matches!(error, HttpError::NoConnection(error) if matches!(**error, ConnectError::WrongName { .. }))
 }
 
 /// What the other side's clock says, in milliseconds since 1970, to the second.

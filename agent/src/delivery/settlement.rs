@@ -192,6 +192,7 @@ mod tests {
             next_step: None,
             results: None,
             acknowledged: status == 200,
+            wrong_name: false,
         }
     }
 

@@ -12,9 +12,6 @@ use crate::jibri::roots::Origin;
 use crate::recordings::probe::probe;
 use crate::recordings::session::{self, Looks, Session};
 
-/// What lets the agent read recordings.
-const FOR_READING: &str = "let Jibri's group read them: `usermod -aG jibri reflector-agent` (the package does that), `chgrp jibri DIRECTORY && chmod 2770 DIRECTORY`, and for new ones jibri-umask.conf from /usr/share/doc/reflector-agent/examples; then `systemctl restart reflector-agent`";
-
 /// What lets it remove them, too.
 const FOR_REMOVING: &str = "`chmod 2770 DIRECTORY`, and from /usr/share/doc/reflector-agent/examples jibri-umask.conf for Jibri's new recordings and delete-recordings.conf for the agent's service; then restart both";
 
@@ -88,7 +85,8 @@ fn is_on(retention: &Retention) -> bool {
 /// What somebody may not do, or should not be able to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Finding {
-    Unreadable(PathBuf, String),
+    /// With why, and the group that it belongs to, where that is known.
+    Unreadable(PathBuf, String, Option<String>),
     NotRemovable(PathBuf, String),
     Public(PathBuf),
 }
@@ -108,7 +106,8 @@ fn findings(scene: &Scene, roots: &[&Path]) -> Vec<Finding> {
             );
         }
         if let Some(barred) = scene.host.barred(&scene.agent, root) {
-            findings.push(Finding::Unreadable(barred, "it may not be entered".to_owned()));
+            let group = scene.host.access(&barred).ok().map(|access| scene.host.group(access.gid));
+            findings.push(Finding::Unreadable(barred, "it may not be entered".to_owned(), group));
             continue;
         }
         for directory in directories {
@@ -118,7 +117,7 @@ fn findings(scene: &Scene, roots: &[&Path]) -> Vec<Finding> {
                     findings.extend(finding(&directory, access, &group, &scene.agent, directory == **root));
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => findings.push(Finding::Unreadable(directory, error.to_string())),
+                Err(error) => findings.push(Finding::Unreadable(directory, error.to_string(), None)),
             }
         }
     }
@@ -129,7 +128,7 @@ fn finding(directory: &Path, access: Access, group: &str, agent: &User, is_root:
     let said = format!("mode {:o}, group {group}", access.mode);
     let may = |need| access.allows(agent, need);
     if !may(Need::Read) || !may(Need::Enter) {
-        return Some(Finding::Unreadable(directory.to_owned(), said));
+        return Some(Finding::Unreadable(directory.to_owned(), said, Some(group.to_owned())));
     }
     if !may(Need::Write) {
         return Some(Finding::NotRemovable(directory.to_owned(), said));
@@ -139,8 +138,13 @@ fn finding(directory: &Path, access: Access, group: &str, agent: &User, is_root:
 
 fn judge_permissions(trial: Trial, findings: &[Finding], retention: &Retention) -> Check {
     let find = |wanted: fn(&&Finding) -> bool| findings.iter().find(wanted);
-    if let Some(Finding::Unreadable(path, why)) = find(|finding| matches!(finding, Finding::Unreadable(..))) {
-        return trial.failure(format!("{} cannot be read: {why}", path.display()), FOR_READING);
+    if let Some(Finding::Unreadable(path, why, group)) =
+        find(|finding| matches!(finding, Finding::Unreadable(..)))
+    {
+        return trial.failure(
+            format!("{} cannot be read: {why}", path.display()),
+            for_reading(path, group.as_deref()),
+        );
     }
     if let Some(Finding::NotRemovable(path, why)) =
         find(|finding| matches!(finding, Finding::NotRemovable(..)))
@@ -159,6 +163,15 @@ fn judge_permissions(trial: Trial, findings: &[Finding], retention: &Retention) 
         );
     }
     trial.ok("it may")
+}
+
+/// What lets the agent read recordings: the group that they have, unless that is one to stay out of.
+fn for_reading(path: &Path, group: Option<&str>) -> String {
+    let group = group.filter(|group| *group != "root").unwrap_or("jibri");
+    let path = path.display();
+    format!(
+        "let their group read them: `usermod -aG {group} reflector-agent`, `chgrp {group} {path} && chmod 2770 {path}`, and for new ones jibri-umask.conf from /usr/share/doc/reflector-agent/examples; then `systemctl restart reflector-agent`"
+    )
 }
 
 fn judge_disk(trial: Trial, spaces: &[(PathBuf, (u64, u64))], retention: bool) -> Check {
@@ -261,6 +274,17 @@ mod tests {
                 Retention { delete_uploaded_after_days: u64::from(retention), ..Retention::default() };
             let check = judge_permissions(trial("recordings-permissions", ""), &findings, &retention);
             assert_eq!(check.outcome, outcome, "{mode:o}: {check:?}");
+        }
+    }
+
+    #[test]
+    fn the_group_that_recordings_have_is_the_one_to_join() {
+        for (group, expected) in [(Some("media"), "media"), (Some("root"), "jibri"), (None, "jibri")] {
+            let unreadable = Finding::Unreadable("/srv/r".into(), String::new(), group.map(str::to_owned));
+            let check = judge_permissions(trial("", ""), &[unreadable], &Retention::default());
+            let next = check.next.unwrap();
+            assert!(next.contains(&format!("usermod -aG {expected} reflector-agent")), "{next}");
+            assert!(next.contains(&format!("chgrp {expected} /srv/r && chmod 2770 /srv/r")), "{next}");
         }
     }
 

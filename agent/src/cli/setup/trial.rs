@@ -45,6 +45,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<Trial> {
 fn verdict(reply: &Reply) -> Verdict {
     match reply.outcome {
         _ if reply.acknowledged => Verdict::Accepted,
+        _ if reply.wrong_name => Verdict::Refused,
         Outcome::Unreachable
         | Outcome::Answered { status: 408 | 429, .. }
         | Outcome::Answered { status: 500.., code: Some(_), .. }
@@ -76,7 +77,7 @@ mod tests {
             (answered(503, Some(ProblemCode::Internal)), false, Verdict::NotNow),
             (Outcome::Unreachable, false, Verdict::NotNow),
         ] {
-            let reply = Reply {
+            let mut reply = Reply {
                 outcome,
                 took_ms: 1,
                 note: String::new(),
@@ -84,8 +85,13 @@ mod tests {
                 next_step: None,
                 results: None,
                 acknowledged,
+                wrong_name: false,
             };
             assert_eq!(verdict(&reply), expected, "{outcome:?}");
+            reply.wrong_name = outcome == Outcome::Unreachable;
+            if reply.wrong_name {
+                assert_eq!(verdict(&reply), Verdict::Refused);
+            }
         }
     }
 }

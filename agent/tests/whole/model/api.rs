@@ -100,5 +100,6 @@ fn reply(outcome: Outcome, results: Option<BatchReply>, acknowledged: bool) -> R
         next_step: None,
         results,
         acknowledged,
+        wrong_name: false,
     }
 }
