@@ -19,6 +19,7 @@ use time::Duration;
 
 use super::server::Server;
 use super::text;
+use crate::servers::{self, Authority};
 use crate::support::{SECRET, eventually};
 
 /// Where nobody listens.
@@ -234,6 +235,20 @@ fn an_agent_that_delivers_does_not_move_to_where_nobody_answers_unless_nobody_is
     let output = image.setup(&["--token-file", "-", "--replace", "--offline"], &other);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(image.read("secret"), Some(format!("{OTHER_SECRET}\n")));
+}
+
+#[test]
+fn an_address_whose_certificate_is_for_another_name_is_not_written() {
+    let (image, authority) = (Image::new(), Authority::new());
+    let ca_file = image.0.path().join("ca.pem");
+    fs::write(&ca_file, authority.pem()).unwrap();
+    image.put("agent.d/10-ca.toml", &format!("[api]\nca-file = {ca_file:?}\n"));
+    let port = servers::tls(authority.server("other.example", 2000..2100)).port();
+    let before = image.files();
+    let line = token(&format!("https://localhost:{port}"), "jitsi-1", SECRET);
+    let output = image.setup(&["--token-file", "-"], &line);
+    assert_eq!((output.status.code(), image.files()), (Some(1), before), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("other.example"), "{}", text(&output.stderr));
 }
 
 #[test]
