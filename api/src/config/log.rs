@@ -1,7 +1,6 @@
 //! What is logged, and how.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 
 use super::http::is_web_address;
 use super::reader::Reader;
@@ -11,7 +10,7 @@ use super::reader::Reader;
 pub struct Log {
     /// How lines look: `REFLECTOR_API_LOG_FORMAT`.
     pub format: LogFormat,
-    /// Which lines there are, as `tracing_subscriber` reads it: `RUST_LOG`, else state changes and worse.
+    /// Which lines there are, as [`Log::targets`] reads it: `RUST_LOG`, else state changes and worse.
     pub filter: String,
     /// The OpenTelemetry collector that gets a span for each request, if one does: `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub traces: Option<String>,
@@ -37,9 +36,14 @@ impl Default for Log {
 }
 
 impl Log {
+    /// The filter, which was found to be one when the settings were read.
+    pub fn targets(&self) -> Result<Targets, ParseError> {
+        targets(&self.filter)
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let filter = reader.text_or("RUST_LOG", "info");
-        if let Err(error) = EnvFilter::builder().parse(&filter) {
+        if let Err(error) = targets(&filter) {
             reader.error(
                 "RUST_LOG",
                 format!("{filter:?} is no filter ({error}); write a level such as info, or api=debug,info"),
@@ -55,11 +59,18 @@ impl Log {
     }
 }
 
-/// A word of `filter` that stands alone and is no level. A filter of nothing else silences all but that part. Filters of spans, in
-/// brackets, have commas of their own and are left to the parser.
+/// A level, or levels of parts of the program, separated by commas: `info,api::webhooks=debug`.
+fn targets(filter: &str) -> Result<Targets, ParseError> {
+    words(filter).collect::<Vec<_>>().join(",").parse()
+}
+
+/// A word of `filter` that stands alone and is no level. A filter of nothing else silences all but that part.
 fn misspelt_level(filter: &str) -> Option<&str> {
-    let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words.find(|word| !filter.contains('[') && !word.contains('=') && word.parse::<LevelFilter>().is_err())
+    words(filter).find(|word| !word.contains('=') && word.parse::<LevelFilter>().is_err())
+}
+
+fn words(filter: &str) -> impl Iterator<Item = &str> {
+    filter.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
 fn traces(reader: &mut Reader<'_>) -> Option<String> {
@@ -95,6 +106,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn levels_and_parts_are_filters_whatever_blanks_stand_between() {
+        use tracing::Level;
+        let filter = targets("info, api::webhooks=debug ,").unwrap();
+        assert!(filter.would_enable("api::webhooks", &Level::DEBUG));
+        assert!(filter.would_enable("api::ingest", &Level::INFO));
+        assert!(!filter.would_enable("api::ingest", &Level::DEBUG));
+        assert!(targets("api=loud").is_err());
+    }
+
+    #[test]
     fn a_word_that_is_no_level_is_found() {
         for (filter, expected) in [
             ("info", None),
@@ -102,7 +123,6 @@ mod tests {
             ("off", None),
             ("3", None),
             ("info, api::webhooks=debug", None),
-            ("[request{a=1,b=2}]=debug", None),
             ("nonsense", Some("nonsense")),
             ("inof", Some("inof")),
             ("api=debug,inof", Some("inof")),
