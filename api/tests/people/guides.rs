@@ -137,7 +137,17 @@ fn is_test(text: &str) -> bool {
 #[test]
 fn every_test_that_a_page_names_is_there() {
     let mut found = String::new();
-    for directory in ["api/src", "api/tests", "agent/src", "agent/tests", "testbed/tests", "contract/src"] {
+    for directory in [
+        "api/src",
+        "api/tests",
+        "agent/src",
+        "agent/tests",
+        "contract/src",
+        "host/src",
+        "packaging/src",
+        "packaging/tests",
+        "testbed/tests",
+    ] {
         sources(&project().join(directory), &mut found);
     }
     for name in ["docs/guides.md", "docs/guarantees.md"] {
