@@ -144,7 +144,9 @@ fn what_was_acknowledged_is_stored_once_though_replicas_are_killed_under_load() 
     let seen = senders.finish().unwrap();
     assert!(seen.unanswered > 0, "no kill was noticed: {:?}", seen.statuses);
     assert_eq!(stored(&replicas.postgres), seen.acknowledged.iter().cloned().collect());
-    assert_eq!(seen.statuses.keys().copied().collect::<Vec<_>>(), [200]);
+    // A replica that starts says so, and when to come again.
+    assert!(seen.statuses.keys().all(|status| [200, 503].contains(status)), "{:?}", seen.statuses);
+    assert_eq!(seen.without_retry_after, 0);
 }
 
 #[test]
