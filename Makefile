@@ -121,7 +121,8 @@ deb: setup-packaging release ## Build the packages of both programs into target/
 	CARGO=$(CARGO) TARGET=$(TARGET) packaging/build
 
 .PHONY: deb-reproducible
-deb-reproducible: deb ## Build them again elsewhere, from nothing, and compare the bytes (as long as the first time)
+deb-reproducible: setup-packaging ## Build the packages of target/deb again elsewhere, from nothing, and compare the bytes (as long as the first time)
+	@ls target/deb/*.deb >/dev/null 2>&1 || { echo "there are no packages in target/deb: run make deb first"; exit 1; }
 	packaging/build-again $(TARGET)/deb $(TARGET)/deb-again
 
 .PHONY: apt-repo
